@@ -1,0 +1,56 @@
+# Everything a contributor types; each target sets up what it needs first. `make help` lists them.
+
+JOBS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
+PYTHON := $(CURDIR)/.venv/bin/python
+SANITIZER_OPTIONS := ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
+
+.PHONY: help setup demo test bench asan tsan lint format clean build-dev build-release
+.DEFAULT_GOAL := help
+
+help: ## This list
+	@sed -n 's/^\([a-z ]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: ## Debian packages and .venv, where they are missing
+	@.ci/setup
+
+# cmake_build(preset, arguments to the first configuration, targets): configures once, then builds what has changed.
+define cmake_build
+	@test -f build/$(1)/CMakeCache.txt || cmake --preset $(1) $(2) >build/configure-$(1).log || \
+	    { cat build/configure-$(1).log; rm -f build/$(1)/CMakeCache.txt; exit 1; }
+	@echo "build: $(1)"
+	@cmake --build build/$(1) -j $(JOBS) $(3) -- $(if $(wildcard build/$(1)/build.ninja),--quiet,--no-print-directory -s)
+endef
+
+build-dev: setup
+	$(call cmake_build,dev)
+
+build-release: setup
+	$(call cmake_build,release)
+
+demo: build-release ## Run the examples: matmul, hello, and digits classified by a PyTorch model
+	@TR_PYTHON=$(PYTHON) TR_WORKSPACE=$(CURDIR)/workspace sh cpp/examples/run build/release/examples
+
+test: build-dev ## Run every test: C++, Python, both together, packages, lint
+	@failed=; export TR_PYTHON=$(PYTHON) TR_BUILD_DIR=$(CURDIR)/build/dev; \
+	echo "test: C++"; ctest --preset dev -j $(JOBS) --progress || failed="$$failed C++"; \
+	echo "test: Python"; $(PYTHON) -m pytest || failed="$$failed Python"; \
+	if [ -n "$$failed" ]; then echo "test: failed:$$failed"; exit 1; fi; echo "test: everything passed"
+
+bench: setup ## Run the benchmarks
+	$(call cmake_build,release,,)
+	@cmake -DTR_BUILD_BENCHMARKS=ON build/release >/dev/null && cmake --build build/release -j $(JOBS)
+	@for program in build/release/benchmarks/*; do TR_PYTHON=$(PYTHON) $$program || exit 1; done
+
+asan tsan: setup ## Run the C++ tests under a sanitizer
+	$(call cmake_build,$@)
+	@$(SANITIZER_OPTIONS) TR_PYTHON=$(PYTHON) ctest --preset $@ -j $(JOBS) --progress
+
+lint: setup ## Formats, lints and types
+	@$(PYTHON) -m pytest tests/package/test_lint.py
+
+format: setup ## Format every source file
+	@git ls-files -co --exclude-standard '*.cpp' '*.h' | xargs .venv/bin/clang-format -i
+	@.venv/bin/ruff format && .venv/bin/ruff check --fix
+
+clean: ## Remove what was built; .venv stays
+	rm -rf build python/tech_renaissance/_core*.so

@@ -1,0 +1,11 @@
+#include "bindings.h"
+#include "tech_renaissance/config.h"
+
+PYBIND11_MODULE(_core, module) {
+    module.doc() = "The C++ library behind tech_renaissance.PythonSession. Private: its names may change at any time.";
+    module.attr("__version__") = TR_VERSION;
+    tr::python::register_errors(module);
+    tr::python::register_tensors(module);
+    tr::python::register_session(module);
+    tr::python::register_mailbox(module);
+}

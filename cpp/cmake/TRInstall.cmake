@@ -1,0 +1,60 @@
+# Install rules: headers, library, CMake package, pkg-config file and the Python package for workers.
+
+include(CMakePackageConfigHelpers)
+
+install(DIRECTORY include/ DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h"
+        PATTERN "session" EXCLUDE PATTERN "utils/python_session.h" EXCLUDE)
+if(TR_BUILD_PYTHON_SESSION)
+    install(DIRECTORY include/tech_renaissance/session DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/tech_renaissance"
+            FILES_MATCHING PATTERN "*.h")
+    install(FILES include/tech_renaissance/utils/python_session.h
+            DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/tech_renaissance/utils")
+endif()
+install(FILES "${generated_include}/tech_renaissance/config.h"
+        DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/tech_renaissance")
+
+set(cmake_dir "${CMAKE_INSTALL_LIBDIR}/cmake/tech_renaissance")
+install(TARGETS tech_renaissance EXPORT tech_renaissance-targets
+        ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+        LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+        RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+install(EXPORT tech_renaissance-targets NAMESPACE tech_renaissance:: DESTINATION "${cmake_dir}")
+configure_package_config_file(
+    cmake/tech_renaissance-config.cmake.in "${CMAKE_CURRENT_BINARY_DIR}/tech_renaissance-config.cmake"
+    INSTALL_DESTINATION "${cmake_dir}" NO_SET_AND_CHECK_MACRO)
+# Before 1.0 a minor version may change the interface.
+write_basic_package_version_file("${CMAKE_CURRENT_BINARY_DIR}/tech_renaissance-config-version.cmake"
+                                 COMPATIBILITY SameMinorVersion)
+install(FILES "${CMAKE_CURRENT_BINARY_DIR}/tech_renaissance-config.cmake"
+              "${CMAKE_CURRENT_BINARY_DIR}/tech_renaissance-config-version.cmake" DESTINATION "${cmake_dir}")
+
+# The prefix is found from where the file lies, so that the installed tree may be moved.
+file(RELATIVE_PATH pc_prefix "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")
+string(REGEX REPLACE "/$" "" pc_prefix "${pc_prefix}")
+foreach(dir IN ITEMS LIBDIR INCLUDEDIR)
+    if(IS_ABSOLUTE "${CMAKE_INSTALL_${dir}}")
+        set(pc_${dir} "${CMAKE_INSTALL_${dir}}")
+    else()
+        set(pc_${dir} "\${prefix}/${CMAKE_INSTALL_${dir}}")
+    endif()
+endforeach()
+set(pc_threads "")
+if(TR_STATIC)
+    set(pc_threads " ${CMAKE_THREAD_LIBS_INIT}")
+endif()
+configure_file(cmake/tech_renaissance.pc.in "${CMAKE_CURRENT_BINARY_DIR}/tech_renaissance.pc" @ONLY)
+install(FILES "${CMAKE_CURRENT_BINARY_DIR}/tech_renaissance.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+
+if(TR_BUILD_PYTHON_SESSION)
+    set(python_dir "${CMAKE_INSTALL_DATADIR}/tech_renaissance/python/tech_renaissance")
+    if(SKBUILD)
+        # The real package is the one that the wheel is installed as; a stub here leads workers to it, so that
+        # site-packages is never put on a worker's path.
+        install(FILES cmake/wheel_stub.py DESTINATION "${python_dir}" RENAME __init__.py)
+        install(DIRECTORY "${PROJECT_SOURCE_DIR}/python/tech_renaissance/scripts" DESTINATION "${python_dir}"
+                FILES_MATCHING PATTERN "*.py" PATTERN "__pycache__" EXCLUDE)
+    else()
+        install(DIRECTORY "${PROJECT_SOURCE_DIR}/python/tech_renaissance/" DESTINATION "${python_dir}"
+                FILES_MATCHING PATTERN "*.py" PATTERN "py.typed" PATTERN "__pycache__" EXCLUDE)
+    endif()
+endif()

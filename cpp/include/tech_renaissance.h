@@ -1,0 +1,13 @@
+#pragma once
+
+/// Everything of tech_renaissance: tensors, `.tsr` files and, where the library was built with it, PythonSession.
+#include "tech_renaissance/config.h"
+#include "tech_renaissance/data/device.h"
+#include "tech_renaissance/data/dtype.h"
+#include "tech_renaissance/data/shape.h"
+#include "tech_renaissance/data/tensor.h"
+#include "tech_renaissance/data/tsr.h"
+#include "tech_renaissance/utils/tr_exception.h"
+#ifdef TR_BUILD_PYTHON_SESSION
+#include "tech_renaissance/session/python_session.h"
+#endif

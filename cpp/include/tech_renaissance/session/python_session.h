@@ -1,0 +1,160 @@
+#pragma once
+
+#include <cstdint>
+#include <future>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "tech_renaissance/config.h"
+#include "tech_renaissance/data/tensor.h"
+#include "tech_renaissance/export.h"
+#include "tech_renaissance/session/session_options.h"
+
+namespace tr {
+
+/// What a session has done so far and how; a snapshot.
+struct TR_API SessionStats {
+    std::string carrier;         ///< "files" or "mailbox"
+    std::string host_wake_up;    ///< tier on this side, e.g. "inotify"
+    std::string worker_wake_up;  ///< tier on the worker's side; empty until it is ready
+    std::string fallback;        ///< why a better carrier or tier is not in use; empty when nothing was given up
+    std::string file_system;     ///< of the session directory, e.g. "tmpfs"
+    std::string python;          ///< the interpreter in use
+    std::int64_t worker_pid = 0;
+    std::uint64_t epoch = 0;  ///< counts worker starts
+    std::uint64_t requests = 0;
+    std::uint64_t responses = 0;
+    std::uint64_t failures = 0;  ///< error answers, timeouts and deaths among them
+    std::uint64_t bytes_sent = 0;
+    std::uint64_t bytes_received = 0;
+    double last_round_trip_us = 0;  ///< request published to response read, microseconds
+};
+
+/// A Python worker process that answers requests as if it were a function.
+///
+///     tr::PythonSession session("default", "demo");
+///     session.start();
+///     tr::Tensor y = session.calculate("torch.matmul", a, b);
+///
+/// Times are milliseconds and 0 waits for ever; a limit left out is SessionOptions::default_timeout_ms. A limit that
+/// passes is a TimeoutError, the worker's death a RestartError that tells how it died and ends with its log, and a
+/// failure in the Python code a RemoteError with its traceback.
+///
+/// Every method may be called from any thread. One request is in flight at a time: calls from several threads take
+/// turns, and each thread gets the answers to its own requests. Tags belong to the session, not to a thread: threads
+/// that send tensors by hand use different tags, or calculate(), which is one turn from its first tensor to its result.
+///
+/// The destructor stops the worker (ask, SIGTERM, SIGKILL) and removes the session directory.
+class TR_API PythonSession {
+  public:
+    /// Stands for "the session's default" where a method takes a limit.
+    static constexpr std::int64_t kDefaultTimeout = -1;
+
+    /// @param script_path a Python file, or "default" for the server that comes with the library
+    /// @param session_id  names the directory; another live session of this name is a RetryError (E4001) in start()
+    /// @throws InputError when the id is not a tag
+    explicit PythonSession(const std::string& script_path = "default", const std::string& session_id = "default",
+                           bool quiet_mode = false);
+    explicit PythonSession(SessionOptions options);
+    ~PythonSession();
+    PythonSession(PythonSession&&) noexcept;
+    PythonSession& operator=(PythonSession&&) noexcept;
+    PythonSession(const PythonSession&) = delete;
+    PythonSession& operator=(const PythonSession&) = delete;
+
+    /// Creates the session directory and the worker; returns when the worker process runs, often before it is ready.
+    /// Requests may be sent at once.
+    /// @throws InputError when the script does not exist, RetryError (E4001) when the id is in use, RestartError when
+    ///         there is no interpreter or the script ends at once
+    void start();
+
+    /// The worker process lives.
+    bool is_alive() const;
+    /// The worker has said that it takes requests, and is not at work on one.
+    bool is_ready() const;
+    /// A request is in flight that has no answer yet.
+    bool is_busy() const;
+    /// Until the worker has said that it takes requests.
+    void wait_until_ready(std::int64_t timeout_ms = kDefaultTimeout);
+    /// Until the request in flight has been answered without an error; the answer stays to be read.
+    /// @throws what the answer carries when it is an error
+    void wait_until_ok(std::int64_t timeout_ms = kDefaultTimeout);
+
+    /// Sends a request. A JSON object is sent as such (`command` and `parameters`, or the older `cmd` and `params`);
+    /// any other text is split at the first space into command and parameters. The answer to an earlier request of
+    /// this thread that was not read is waited for and dropped.
+    void send_request(const std::string& message);
+    /// An answer to this thread's request lies ready; does not wait.
+    bool new_response();
+    /// The text of the answer that lies ready; it can be read once.
+    /// @throws InputError when there is none; what the answer carries when it is an error
+    std::string read_response();
+    /// Waits for the answer to this thread's request and reads it.
+    std::string wait_for_response(std::int64_t timeout_ms = kDefaultTimeout);
+    /// send_request() and wait_for_response().
+    std::string fetch_response(const std::string& message, std::int64_t timeout_ms = kDefaultTimeout);
+
+    /// Puts a tensor where the worker finds it under `tag`. The memory is free for use when the call returns.
+    void send_tensor(const TensorView& tensor, const std::string& tag);
+    /// A tensor, not initialised, whose memory the worker shares: sending it under `tag` moves no bytes. The worker sees
+    /// what is written to it later, and may write to it, so leave it alone while a request with it is in flight. It
+    /// stays valid after the session. Where memory cannot be shared it is an ordinary tensor, and sending copies it.
+    Tensor empty(const Shape& shape, DType dtype, const std::string& tag);
+    /// Waits for the answer to this thread's request and gives its one tensor, its first where there are several.
+    Tensor wait_for_tensor(std::int64_t timeout_ms = kDefaultTimeout);
+    /// The same, all of them, in the order sent.
+    std::vector<Tensor> wait_for_tensors(std::int64_t timeout_ms = kDefaultTimeout);
+    /// send_request() and wait_for_tensor().
+    Tensor fetch_tensor(const std::string& message, std::int64_t timeout_ms = kDefaultTimeout);
+
+    /// Sends the tensors under the tags a, b, c, ..., has the worker run `command` on them and gives its result:
+    /// `calculate("matmul", x, y)`, `calculate("torch.sum dim=1", x, 500)`. What follows a space in `command` comes
+    /// after the tags in the request's parameters; a number at the end is the limit in milliseconds.
+    template <class... Args>
+    Tensor calculate(const std::string& command, const Args&... args) {
+        std::int64_t timeout_ms = kDefaultTimeout;
+        std::vector<TensorView> tensors;
+        tensors.reserve(sizeof...(Args));
+        (take(tensors, timeout_ms, args), ...);
+        return calculate_all(command, tensors, timeout_ms);
+    }
+    Tensor calculate_all(const std::string& command, const std::vector<TensorView>& tensors,
+                         std::int64_t timeout_ms = kDefaultTimeout);
+    /// The same for commands with several results.
+    std::vector<Tensor> calculate_n(const std::string& command, const std::vector<TensorView>& tensors,
+                                    std::int64_t timeout_ms = kDefaultTimeout);
+    /// The same on another thread. The tensors are shared, not copied, so leave their contents alone until the
+    /// future is ready. A session that goes while one is open ends it with an exception.
+    std::future<Tensor> calculate_async(const std::string& command, const std::vector<Tensor>& tensors,
+                                        std::int64_t timeout_ms = kDefaultTimeout);
+
+    /// Asks the worker to exit and waits. When it has not by then: with `ensure` it is terminated, else TimeoutError.
+    void please_exit(std::int64_t timeout_ms = 5'000, bool ensure = true);
+    /// Ends the worker now: SIGTERM, and SIGKILL when that is not enough.
+    void terminate();
+    /// Waits, without a limit, until the worker process has ended by itself.
+    void join();
+
+    /// Where the files of this session are; empty before start().
+    std::string session_dir() const;
+    const std::string& session_id() const;
+    /// No log lines on standard error; warnings and errors are dropped too, exceptions are not.
+    void set_quiet_mode(bool quiet);
+    SessionStats stats() const;
+
+  private:
+    static void take(std::vector<TensorView>& tensors, std::int64_t&, const TensorView& tensor) {
+        tensors.push_back(tensor);
+    }
+    template <class T, std::enable_if_t<std::is_integral_v<T>, int> = 0>
+    static void take(std::vector<TensorView>&, std::int64_t& timeout_ms, T value) {
+        timeout_ms = static_cast<std::int64_t>(value);
+    }
+
+    class Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tr

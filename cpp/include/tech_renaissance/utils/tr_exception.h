@@ -1,0 +1,103 @@
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+#include "tech_renaissance/export.h"
+
+namespace tr {
+
+/// The codes of docs/errors.md, the same on the wire and in both languages.
+enum class ErrorCode {
+    invalid_request = 1001,
+    permission_denied = 1003,
+    not_found = 1004,
+    request_too_large = 1005,
+    quota_exhausted = 2002,
+    server_error = 3001,
+    overloaded = 3002,
+    timeout = 3003,
+    conflict = 4001,
+    cancelled = 4002,
+    unknown = 9999,
+};
+
+/// "E1004" for ErrorCode::not_found.
+TR_API std::string to_string(ErrorCode code);
+
+/// What this library throws; one class for each action that a caller can take:
+///
+///     TRException (std::runtime_error)
+///     |-- InputError      fix the input: E1001, E1003, E1005
+///     |   |-- TSRError        a .tsr file is malformed, or cannot be read or written
+///     |   `-- NotFoundError   E1004: no such command or tensor
+///     |-- RetryError      try again later: E3002, E4001, E4002
+///     |   `-- TimeoutError    E3003: the deadline passed; the worker may still be at work
+///     |-- RestartError    the worker is gone or never came: start it again: E2002, E3001
+///     `-- RemoteError     the Python code raised: report it: E9999
+///
+/// Any of them may come from the worker; python_type() and traceback() then carry what Python said,
+/// and are empty for a failure on this side. Exceptions are ordinary values: copy them, keep them, any thread.
+class TR_API TRException : public std::runtime_error {
+  public:
+    explicit TRException(const std::string& message, ErrorCode code = ErrorCode::unknown, std::string python_type = {},
+                         std::string traceback = {});
+    ~TRException() override;
+
+    ErrorCode code() const noexcept { return code_; }
+    /// The class of the Python exception, e.g. "ValueError"; empty when Python raised nothing.
+    const std::string& python_type() const noexcept { return python_type_; }
+    /// The Python traceback as Python prints it; empty when Python raised nothing.
+    const std::string& traceback() const noexcept { return traceback_; }
+
+  private:
+    ErrorCode code_;
+    std::string python_type_;
+    std::string traceback_;
+};
+
+class TR_API InputError : public TRException {
+  public:
+    explicit InputError(const std::string& message, ErrorCode code = ErrorCode::invalid_request,
+                        std::string python_type = {}, std::string traceback = {});
+    ~InputError() override;
+};
+
+class TR_API TSRError : public InputError {
+  public:
+    explicit TSRError(const std::string& message);
+    ~TSRError() override;
+};
+
+class TR_API NotFoundError : public InputError {
+  public:
+    explicit NotFoundError(const std::string& message, std::string python_type = {}, std::string traceback = {});
+    ~NotFoundError() override;
+};
+
+class TR_API RetryError : public TRException {
+  public:
+    explicit RetryError(const std::string& message, ErrorCode code = ErrorCode::overloaded,
+                        std::string python_type = {}, std::string traceback = {});
+    ~RetryError() override;
+};
+
+class TR_API TimeoutError : public RetryError {
+  public:
+    explicit TimeoutError(const std::string& message, std::string python_type = {}, std::string traceback = {});
+    ~TimeoutError() override;
+};
+
+class TR_API RestartError : public TRException {
+  public:
+    explicit RestartError(const std::string& message, ErrorCode code = ErrorCode::server_error);
+    ~RestartError() override;
+};
+
+class TR_API RemoteError : public TRException {
+  public:
+    explicit RemoteError(const std::string& message, std::string python_type = {}, std::string traceback = {});
+    ~RemoteError() override;
+};
+
+}  // namespace tr

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "platform/deadline.h"
+
+namespace tr::carrier {
+
+/// Moves requests to the worker and responses back, as the text of the messages in docs/protocol.md, and waits.
+///
+/// One thread at a time may use it, but for wake(). A wait is a hint: whoever it wakes looks again.
+class Carrier {
+  public:
+    virtual ~Carrier() = default;
+    /// "files" or "mailbox".
+    virtual const char* name() const = 0;
+    /// What wakes this side, for stats().
+    virtual const char* tier() const = 0;
+
+    /// The worker still has to take the request before.
+    virtual bool request_pending() const = 0;
+    virtual void publish(const std::string& request) = 0;
+    virtual bool response_pending() const = 0;
+    /// The response that lies ready, once; nothing when there is none.
+    virtual std::optional<std::string> take() = 0;
+    /// Tells a worker that streams that there is room for its next response.
+    virtual void make_room() = 0;
+
+    /// To be called before looking for news, so that news which comes after the look ends the wait.
+    virtual void prepare() = 0;
+    /// Blocks until there may be something new, wake() was called, a signal came, or the deadline passed.
+    virtual void wait(platform::Deadline deadline) = 0;
+    /// Ends the wait under way, or the next one; any thread.
+    virtual void wake() = 0;
+    /// An exchange begins: what adapts is eager again.
+    virtual void expect() = 0;
+};
+
+}  // namespace tr::carrier

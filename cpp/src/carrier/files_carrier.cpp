@@ -1,0 +1,49 @@
+#include "carrier/files_carrier.h"
+
+#include <utility>
+
+#include "platform/file.h"
+#include "platform/host.h"
+#include "protocol/message.h"
+#include "protocol/names.h"
+#include "tech_renaissance/utils/tr_exception.h"
+
+namespace tr::carrier {
+
+void throw_write_error(const std::system_error& error, const std::string& path, std::uint64_t bytes) {
+    if (!platform::is_out_of_space(error)) throw TRException(error.what());
+    throw RetryError(std::string(error.what()) + ": " + std::to_string(bytes) + " bytes are needed and " +
+                     std::to_string(platform::free_bytes(path.substr(0, path.rfind('/')))) +
+                     " are free; make room, or name another workspace in SessionOptions::workspace or $TR_WORKSPACE");
+}
+
+void write_session_file(const std::string& path, std::string_view head, std::string_view body) {
+    try {
+        platform::write_atomic(path, head, body);
+    } catch (const std::system_error& error) {
+        throw_write_error(error, path, head.size() + body.size());
+    }
+}
+
+FilesCarrier::FilesCarrier(const std::string& directory, std::unique_ptr<Doorbell> doorbell)
+    : request_(directory + "/" + protocol::kRequestFile),
+      response_(directory + "/" + protocol::kResponseFile),
+      doorbell_(std::move(doorbell)) {}
+
+bool FilesCarrier::request_pending() const { return platform::file_exists(request_); }
+
+void FilesCarrier::publish(const std::string& request) { write_session_file(request_, request); }
+
+bool FilesCarrier::response_pending() const { return platform::file_exists(response_); }
+
+std::optional<std::string> FilesCarrier::take() {
+    try {
+        auto text = platform::read_file(response_, protocol::kMaxMessageBytes);
+        if (text) platform::remove_file(response_);
+        return text;
+    } catch (const std::system_error& error) {
+        throw InputError(std::string("the worker's response cannot be read: ") + error.what());
+    }
+}
+
+}  // namespace tr::carrier

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include "carrier/carrier.h"
+#include "carrier/doorbell.h"
+
+namespace tr::carrier {
+
+/// `request.json` out, `response.json` in.
+class FilesCarrier final : public Carrier {
+  public:
+    FilesCarrier(const std::string& directory, std::unique_ptr<Doorbell> doorbell);
+
+    const char* name() const override { return "files"; }
+    const char* tier() const override { return doorbell_->tier(); }
+    bool request_pending() const override;
+    void publish(const std::string& request) override;
+    bool response_pending() const override;
+    std::optional<std::string> take() override;
+    void make_room() override {}  // the response that has gone tells it
+    void prepare() override {}    // the doorbell remembers
+    void wait(platform::Deadline deadline) override { doorbell_->wait(deadline); }
+    void wake() override { doorbell_->wake(); }
+    void expect() override { doorbell_->expect(); }
+
+  private:
+    std::string request_;
+    std::string response_;
+    std::unique_ptr<Doorbell> doorbell_;
+};
+
+/// Writes a file of the session atomically, and says what to do when there is no room for it.
+/// @throws RetryError when the disk is full
+void write_session_file(const std::string& path, std::string_view head, std::string_view body = {});
+/// Turns "no space" into that error, and any other into a TRException.
+[[noreturn]] void throw_write_error(const std::system_error& error, const std::string& path, std::uint64_t bytes);
+
+}  // namespace tr::carrier

@@ -1,0 +1,285 @@
+#include "carrier/tensor_store.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+#include "carrier/files_carrier.h"
+#include "data/tsr_header.h"
+#include "protocol/names.h"
+#include "tech_renaissance/utils/tr_exception.h"
+
+namespace tr::carrier {
+namespace {
+
+/// Up to here a copy is quicker than a mapping of its own, or a lease.
+constexpr std::size_t kSmallFile = 64U << 10;
+constexpr std::size_t kSmallLease = 16U << 10;
+
+TsrHeader header_of(const platform::SharedFile& file, const std::string& path) {
+    return decode_tsr_header(static_cast<const unsigned char*>(file.memory.get()),
+                             static_cast<std::size_t>(file.identity.size), file.identity.size, path);
+}
+
+}  // namespace
+
+TensorStore::TensorStore(std::string directory) : directory_(std::move(directory)) {}
+
+void TensorStore::attach(std::shared_ptr<Mailbox> mailbox) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    mailbox_ = std::move(mailbox);
+    shared_ = false;
+    peer_files_.clear();
+    std::vector<std::shared_ptr<Buffer>> held;
+    for (auto& buffer : buffers_) {
+        if (buffer.use_count() == 1) {
+            // Only the hidden ones: a tag is there for the next worker as it was for the last.
+            if (buffer->path.find("/.") != std::string::npos) platform::remove_file(buffer->path);
+            continue;
+        }
+        buffer->slot = held.size();
+        if (mailbox_) mailbox_->own_leases()[buffer->slot].inode = buffer->file.identity.inode;
+        held.push_back(std::move(buffer));
+    }
+    buffers_ = std::move(held);
+}
+
+std::string TensorStore::path_of(const std::string& tag) const {
+    protocol::require_tag(tag, "a tensor tag");
+    return directory_ + "/" + tag + protocol::kTensorSuffix;
+}
+
+std::string TensorStore::hidden_path() { return directory_ + "/.host-" + std::to_string(hidden_count_++); }
+
+bool TensorStore::has(const std::string& tag) const { return platform::file_exists(path_of(tag)); }
+
+// ---------------------------------------------------------------------------------------------------------- sending
+
+void TensorStore::store(const TensorView& tensor, const std::string& tag, bool in_flight) {
+    const std::string path = path_of(tag);
+    const auto header = encode_tsr_header(tensor.dtype(), tensor.shape());
+    const std::uint64_t bytes = header.size() + tensor.nbytes();
+    const std::lock_guard<std::mutex> lock(mutex_);
+    try {
+        if (shared_) {
+            auto buffer = buffer_over(tensor.data());
+            const bool born_there =
+                buffer && buffer->file.identity.size == bytes &&
+                tensor.data() == static_cast<char*>(buffer->file.memory.get()) + header.size();
+            if (!born_there) buffer = take_buffer(bytes, path, in_flight);
+            if (buffer) {
+                auto* memory = static_cast<char*>(buffer->file.memory.get());
+                if (std::memcmp(memory, header.data(), header.size()) != 0)
+                    std::memcpy(memory, header.data(), header.size());
+                if (!born_there && tensor.nbytes() > 0)
+                    std::memcpy(memory + header.size(), tensor.data(), tensor.nbytes());
+                put_under(buffer, path);
+                trim();
+                return;
+            }
+        }
+        platform::write_atomic(path, {reinterpret_cast<const char*>(header.data()), header.size()},
+                               {static_cast<const char*>(tensor.data()), tensor.nbytes()});
+    } catch (const std::system_error& error) {
+        throw_write_error(error, path, bytes);
+    }
+}
+
+Tensor TensorStore::empty(const Shape& shape, DType dtype, const std::string& tag, bool in_flight) {
+    const std::string path = path_of(tag);
+    const auto header = encode_tsr_header(dtype, shape);
+    const std::uint64_t bytes = header.size() + static_cast<std::uint64_t>(shape.numel()) * dtype_size(dtype);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!mailbox_) return Tensor::empty(shape, dtype);
+    try {
+        auto buffer = take_buffer(bytes, path, in_flight);
+        if (!buffer) return Tensor::empty(shape, dtype);
+        std::memcpy(buffer->file.memory.get(), header.data(), header.size());
+        if (shared_) put_under(buffer, path);
+        trim();
+        return tensor_over(buffer, path);
+    } catch (const std::system_error& error) {
+        throw_write_error(error, path, bytes);
+    }
+}
+
+/// Nobody can see what the buffer holds, or will before it is sent again.
+bool TensorStore::is_free(const std::shared_ptr<Buffer>& buffer) const {
+    if (buffer.use_count() > 2) return false;  // the table's and the caller's
+    // Pairs with the release in the destructor of the last tensor over it, and with the worker's of its last lease.
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (mailbox_->own_leases()[buffer->slot].count.load(std::memory_order_acquire) != 0) return false;
+    const auto found = platform::identify(buffer->path);
+    return found && found->inode == buffer->file.identity.inode && found->links == 1;
+}
+
+std::shared_ptr<TensorStore::Buffer> TensorStore::buffer_at(const std::string& path) const {
+    for (const auto& buffer : buffers_)
+        if (buffer->path == path) return buffer;
+    return nullptr;
+}
+
+std::shared_ptr<TensorStore::Buffer> TensorStore::buffer_over(const void* data) const {
+    for (const auto& buffer : buffers_) {
+        const auto* start = static_cast<const char*>(buffer->file.memory.get());
+        if (data >= start && data < start + buffer->file.identity.size) return buffer;
+    }
+    return nullptr;
+}
+
+/// A buffer of this size that may be written: the one under the name already, one set aside, or a new one.
+std::shared_ptr<TensorStore::Buffer> TensorStore::take_buffer(std::uint64_t bytes, const std::string& path,
+                                                              bool in_flight) {
+    if (auto current = buffer_at(path);
+        current && !in_flight && current->file.identity.size == bytes && is_free(current))
+        return current;
+    for (const auto& listed : buffers_) {
+        const auto buffer = listed;  // a second owner, as is_free() counts on
+        if (buffer->path.find("/.") != std::string::npos && buffer->file.identity.size == bytes && is_free(buffer))
+            return buffer;
+    }
+    return make_buffer(bytes);
+}
+
+/// @returns nothing when no more buffers can be shared
+std::shared_ptr<TensorStore::Buffer> TensorStore::make_buffer(std::uint64_t bytes) {
+    auto* leases = mailbox_->own_leases();
+    std::size_t slot = 0;
+    while (slot < Mailbox::kLeases && leases[slot].inode.load(std::memory_order_relaxed) != 0) ++slot;
+    if (slot == Mailbox::kLeases) return nullptr;
+    auto buffer = std::make_shared<Buffer>();
+    buffer->path = hidden_path();
+    buffer->file = platform::create_shared(buffer->path, bytes);
+    buffer->slot = slot;
+    leases[slot].count.store(0, std::memory_order_relaxed);
+    leases[slot].inode.store(buffer->file.identity.inode, std::memory_order_release);
+    buffers_.push_back(buffer);
+    return buffer;
+}
+
+void TensorStore::put_under(const std::shared_ptr<Buffer>& buffer, const std::string& path) {
+    if (buffer->path == path) {
+        const auto found = platform::identify(path);
+        if (found && found->inode == buffer->file.identity.inode) return;
+        throw RetryError("'" + path + "' was replaced by somebody else: send the tensor under another tag");
+    }
+    set_aside(path);
+    if (buffer->path.find("/.") != std::string::npos) {
+        platform::rename_file(buffer->path, path);
+        buffer->path = path;
+    } else {
+        // Under a tag already: now under two, and never written in place while that is so.
+        const std::string name = hidden_path();
+        platform::link_file(buffer->path, name);
+        platform::rename_file(name, path);
+    }
+}
+
+/// Keeps the buffer that is about to lose its name.
+void TensorStore::set_aside(const std::string& path) {
+    const auto old = buffer_at(path);
+    if (!old) return;
+    const auto found = platform::identify(path);
+    if (found && found->inode == old->file.identity.inode) {
+        const std::string name = hidden_path();
+        platform::link_file(path, name);
+        old->path = name;
+    } else {
+        release(old);  // the worker has put a result under this name
+    }
+}
+
+/// Lets go of buffers set aside beyond what is in use, the oldest first.
+void TensorStore::trim() {
+    std::uint64_t named = 1U << 20;
+    std::uint64_t aside = 0;
+    for (const auto& buffer : buffers_)
+        (buffer->path.find("/.") == std::string::npos ? named : aside) += buffer->file.identity.size;
+    for (std::size_t i = 0; aside > named && i < buffers_.size();) {
+        const auto buffer = buffers_[i];
+        if (buffer->path.find("/.") != std::string::npos && is_free(buffer)) {
+            aside -= buffer->file.identity.size;
+            platform::remove_file(buffer->path);
+            release(buffer);
+        } else {
+            ++i;
+        }
+    }
+}
+
+void TensorStore::release(const std::shared_ptr<Buffer>& buffer) {
+    mailbox_->own_leases()[buffer->slot].inode.store(0, std::memory_order_release);
+    buffers_.erase(std::remove(buffers_.begin(), buffers_.end(), buffer), buffers_.end());
+}
+
+// -------------------------------------------------------------------------------------------------------- receiving
+
+Tensor TensorStore::load(const std::string& tag) {
+    const std::string path = path_of(tag);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (shared_) {
+        const auto found = platform::identify(path);
+        for (const auto& buffer : buffers_)
+            if (found && buffer->file.identity.inode == found->inode) return tensor_over(buffer, path);
+        if (const PeerFile* file = found ? peer_file(found->inode, path) : nullptr) return load_leased(*file, path);
+    }
+    return load_private(path, tag);
+}
+
+/// A tensor whose memory is one of our buffers: made by empty(), or sent back by reference.
+Tensor TensorStore::tensor_over(const std::shared_ptr<Buffer>& buffer, const std::string& path) const {
+    const auto header = header_of(buffer->file, path);
+    std::shared_ptr<void> memory(buffer, static_cast<char*>(buffer->file.memory.get()) + header.header_bytes);
+    return Tensor::from_storage(std::move(memory), header.shape, header.dtype);
+}
+
+Tensor TensorStore::load_private(const std::string& path, const std::string& tag) const {
+    std::optional<platform::MappedFile> file;
+    try {
+        file = platform::map_private(path);
+    } catch (const std::system_error& error) {
+        throw TSRError(error.what());
+    }
+    if (!file) throw NotFoundError("there is no tensor '" + tag + "' in the session: '" + path + "' does not exist");
+    const auto* bytes = static_cast<const unsigned char*>(file->memory.get());
+    const auto header = decode_tsr_header(bytes, static_cast<std::size_t>(file->size), file->size, path);
+    if (header.data_bytes <= kSmallFile)
+        return Tensor::from_data(bytes + header.header_bytes, header.shape, header.dtype);
+    std::shared_ptr<void> data(file->memory, static_cast<char*>(file->memory.get()) + header.header_bytes);
+    return Tensor::from_storage(std::move(data), header.shape, header.dtype);
+}
+
+Tensor TensorStore::load_leased(const PeerFile& file, const std::string& path) const {
+    const auto header = header_of(file.file, path);
+    auto* data = static_cast<char*>(file.file.memory.get()) + header.header_bytes;
+    if (header.data_bytes <= kSmallLease) return Tensor::from_data(data, header.shape, header.dtype);
+    auto& count = mailbox_->peer_leases()[file.slot].count;
+    count.fetch_add(1, std::memory_order_acq_rel);
+    // Keeps the mailbox, where the count is, and the mapping for as long as the tensor lives.
+    std::shared_ptr<void> memory(data, [mailbox = mailbox_, mapping = file.file.memory, &count](void*) {
+        count.fetch_sub(1, std::memory_order_acq_rel);
+    });
+    return Tensor::from_storage(std::move(memory), header.shape, header.dtype);
+}
+
+/// The worker's buffer of this inode, mapped; nothing when it is not one that has leases.
+const TensorStore::PeerFile* TensorStore::peer_file(std::uint64_t inode, const std::string& path) {
+    if (const auto known = peer_files_.find(inode); known != peer_files_.end()) return &known->second;
+    const auto* leases = mailbox_->peer_leases();
+    const auto lists = [leases](std::size_t slot, std::uint64_t wanted) {
+        return leases[slot].inode.load(std::memory_order_acquire) == wanted;
+    };
+    // A new buffer, so an old one may be gone: mappings would keep its memory.
+    for (auto entry = peer_files_.begin(); entry != peer_files_.end();)
+        entry = lists(entry->second.slot, entry->first) ? std::next(entry) : peer_files_.erase(entry);
+    std::size_t slot = 0;
+    while (slot < Mailbox::kLeases && !lists(slot, inode)) ++slot;
+    if (slot == Mailbox::kLeases) return nullptr;
+    PeerFile file{platform::map_shared(path), slot};
+    if (!file.file.memory || file.file.identity.inode != inode) return nullptr;
+    return &peer_files_.emplace(inode, std::move(file)).first->second;
+}
+
+}  // namespace tr::carrier

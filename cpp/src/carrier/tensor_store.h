@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "carrier/mailbox.h"
+#include "platform/file.h"
+#include "tech_renaissance/data/tensor.h"
+
+namespace tr::carrier {
+
+/// The tensors of a session, host's side: files `<tag>.tsr` that the worker reads and writes too.
+///
+/// With a mailbox the files are shared memory. A buffer is a file that stays mapped; it is written again in place when
+/// nobody can see what it holds: no lease of the worker, no tensor of this process, no second name, no request in
+/// flight that may look it up. Otherwise another buffer gets the name, and this one waits to be used again. Without a
+/// mailbox each send makes a new file, which never changes. See docs/protocol.md, "Tensors". Thread-safe.
+class TensorStore {
+  public:
+    explicit TensorStore(std::string directory);
+
+    /// A worker starts that may use this mailbox. Tensors that are held stay valid; what the dead worker held is free.
+    void attach(std::shared_ptr<Mailbox> mailbox);
+    /// The worker uses the mailbox.
+    void share() { shared_ = true; }
+
+    /// Puts a tensor under a tag. The memory of a tensor made by empty() is the file, so nothing is copied.
+    /// @param in_flight the worker may be looking tags up
+    void store(const TensorView& tensor, const std::string& tag, bool in_flight);
+    /// A tensor, not initialised, that can be sent under the tag without a copy. It is shared with the worker: who
+    /// writes to it while the other side reads it shows it half a change.
+    Tensor empty(const Shape& shape, DType dtype, const std::string& tag, bool in_flight);
+    /// The tensor under a tag; nobody writes to its memory as long as it is held.
+    /// @throws NotFoundError when there is none, TSRError when it is malformed
+    Tensor load(const std::string& tag);
+    bool has(const std::string& tag) const;
+
+  private:
+    /// A file of ours, mapped. A tensor over it shares its ownership, so its use count tells who holds it.
+    struct Buffer {
+        platform::SharedFile file;
+        std::string path;
+        std::size_t slot = 0;
+    };
+    /// A file of the worker's, mapped.
+    struct PeerFile {
+        platform::SharedFile file;
+        std::size_t slot = 0;
+    };
+
+    std::string path_of(const std::string& tag) const;
+    std::string hidden_path();
+    bool is_free(const std::shared_ptr<Buffer>& buffer) const;
+    std::shared_ptr<Buffer> buffer_at(const std::string& path) const;
+    std::shared_ptr<Buffer> buffer_over(const void* data) const;
+    std::shared_ptr<Buffer> take_buffer(std::uint64_t bytes, const std::string& path, bool in_flight);
+    std::shared_ptr<Buffer> make_buffer(std::uint64_t bytes);
+    void put_under(const std::shared_ptr<Buffer>& buffer, const std::string& path);
+    void set_aside(const std::string& path);
+    void trim();
+    void release(const std::shared_ptr<Buffer>& buffer);
+    Tensor tensor_over(const std::shared_ptr<Buffer>& buffer, const std::string& path) const;
+    Tensor load_private(const std::string& path, const std::string& tag) const;
+    Tensor load_leased(const PeerFile& file, const std::string& path) const;
+    const PeerFile* peer_file(std::uint64_t inode, const std::string& path);
+
+    std::string directory_;
+    mutable std::mutex mutex_;
+    std::shared_ptr<Mailbox> mailbox_;
+    bool shared_ = false;
+    std::vector<std::shared_ptr<Buffer>> buffers_;
+    std::unordered_map<std::uint64_t, PeerFile> peer_files_;  ///< by inode
+    std::uint64_t hidden_count_ = 0;
+};
+
+}  // namespace tr::carrier

@@ -1,0 +1,46 @@
+#include "tech_renaissance/utils/tr_exception.h"
+
+#include <utility>
+
+namespace tr {
+
+std::string to_string(ErrorCode code) {
+    return "E" + std::to_string(static_cast<int>(code));
+}
+
+TRException::TRException(const std::string& message, ErrorCode code, std::string python_type, std::string traceback)
+    : std::runtime_error(message),
+      code_(code),
+      python_type_(std::move(python_type)),
+      traceback_(std::move(traceback)) {}
+
+InputError::InputError(const std::string& message, ErrorCode code, std::string python_type, std::string traceback)
+    : TRException(message, code, std::move(python_type), std::move(traceback)) {}
+
+TSRError::TSRError(const std::string& message) : InputError(message) {}
+
+NotFoundError::NotFoundError(const std::string& message, std::string python_type, std::string traceback)
+    : InputError(message, ErrorCode::not_found, std::move(python_type), std::move(traceback)) {}
+
+RetryError::RetryError(const std::string& message, ErrorCode code, std::string python_type, std::string traceback)
+    : TRException(message, code, std::move(python_type), std::move(traceback)) {}
+
+TimeoutError::TimeoutError(const std::string& message, std::string python_type, std::string traceback)
+    : RetryError(message, ErrorCode::timeout, std::move(python_type), std::move(traceback)) {}
+
+RestartError::RestartError(const std::string& message, ErrorCode code) : TRException(message, code) {}
+
+RemoteError::RemoteError(const std::string& message, std::string python_type, std::string traceback)
+    : TRException(message, ErrorCode::unknown, std::move(python_type), std::move(traceback)) {}
+
+// Out of line, so that the type information of each class has one home that every library shares.
+TRException::~TRException() = default;
+InputError::~InputError() = default;
+TSRError::~TSRError() = default;
+NotFoundError::~NotFoundError() = default;
+RetryError::~RetryError() = default;
+TimeoutError::~TimeoutError() = default;
+RestartError::~RestartError() = default;
+RemoteError::~RemoteError() = default;
+
+}  // namespace tr

@@ -1,0 +1,10 @@
+#include "platform/directory_watch.h"
+
+namespace tr::platform {
+
+std::unique_ptr<DirectoryWatch> DirectoryWatch::open(const std::string&, std::string& reason) {
+    reason = "no file notification is implemented for this operating system";
+    return nullptr;
+}
+
+}  // namespace tr::platform

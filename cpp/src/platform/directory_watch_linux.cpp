@@ -1,0 +1,75 @@
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "platform/directory_watch.h"
+#include "platform/unique_fd.h"
+
+namespace tr::platform {
+namespace {
+
+class InotifyWatch final : public DirectoryWatch {
+  public:
+    InotifyWatch(UniqueFd inotify, UniqueFd bell) : inotify_(std::move(inotify)), bell_(std::move(bell)) {}
+
+    void wait(Deadline deadline) override {
+        std::array<pollfd, 2> fds{{{inotify_.get(), POLLIN, 0}, {bell_.get(), POLLIN, 0}}};
+        constexpr std::int64_t kDay = 24LL * 3600 * 1000;
+        if (::poll(fds.data(), fds.size(), static_cast<int>(deadline.remaining_ms(kDay))) <= 0) return;
+        alignas(inotify_event) std::array<char, 4096> buffer;
+        // One read may leave events behind; they only end the next wait at once, which looks at the truth again.
+        if (fds[0].revents != 0 && ::read(inotify_.get(), buffer.data(), buffer.size()) < 0) return;
+        std::uint64_t count = 0;
+        if (fds[1].revents != 0 && ::read(bell_.get(), &count, sizeof count) < 0) return;
+    }
+
+    void wake() override {
+        const std::uint64_t one = 1;
+        // Fails only when the counter is full, and then the wait ends anyway.
+        [[maybe_unused]] const auto written = ::write(bell_.get(), &one, sizeof one);
+    }
+
+    bool has_event(int timeout_ms) const {
+        pollfd fd{inotify_.get(), POLLIN, 0};
+        return ::poll(&fd, 1, timeout_ms) == 1;
+    }
+
+  private:
+    UniqueFd inotify_;
+    UniqueFd bell_;
+};
+
+}  // namespace
+
+std::unique_ptr<DirectoryWatch> DirectoryWatch::open(const std::string& directory, std::string& reason) {
+    const auto refuse = [&reason](const char* step) {
+        reason = std::string(step) + ": " + std::strerror(errno);
+        return nullptr;
+    };
+    UniqueFd inotify(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+    if (!inotify) return refuse("inotify_init1");
+    if (::inotify_add_watch(inotify.get(), directory.c_str(), IN_MOVED_TO | IN_DELETE | IN_ONLYDIR) < 0)
+        return refuse("inotify_add_watch");
+    UniqueFd bell(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    if (!bell) return refuse("eventfd");
+    auto watch = std::make_unique<InotifyWatch>(std::move(inotify), std::move(bell));
+
+    const std::string probe = directory + "/.probe-" + std::to_string(::getpid());
+    UniqueFd file(::open(probe.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!file) return refuse("creating a file to probe inotify with");
+    ::unlink(probe.c_str());
+    // The kernel queues the event within the unlink; the limit is for mounts that deliver late.
+    if (!watch->has_event(100)) {
+        reason = "inotify accepts a watch on this file system but stays silent";
+        return nullptr;
+    }
+    return watch;
+}
+
+}  // namespace tr::platform

@@ -1,0 +1,293 @@
+#include "platform/file.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <system_error>
+
+#include "platform/unique_fd.h"
+
+namespace tr::platform {
+namespace {
+
+[[noreturn]] void fail(int error, const std::string& action, const std::string& path) {
+    throw std::system_error(error, std::generic_category(), action + " '" + path + "'");
+}
+
+std::string temporary_name(const std::string& path) {
+    static std::atomic<std::uint64_t> counter{0};
+    const auto slash = path.rfind('/');
+    return path.substr(0, slash == std::string::npos ? 0 : slash + 1) + ".tmp-" + std::to_string(::getpid()) + "-" +
+           std::to_string(counter.fetch_add(1, std::memory_order_relaxed));
+}
+
+int write_all(int fd, std::string_view head, std::string_view body) {
+    std::array<iovec, 2> parts{
+        {{const_cast<char*>(head.data()), head.size()}, {const_cast<char*>(body.data()), body.size()}}};
+    std::size_t first = head.empty() ? 1 : 0;
+    while (first < parts.size() && parts[first].iov_len > 0) {
+        const ssize_t written = ::writev(fd, &parts[first], static_cast<int>(parts.size() - first));
+        if (written < 0) {
+            if (errno == EINTR) continue;
+            return errno;
+        }
+        auto left = static_cast<std::size_t>(written);
+        while (first < parts.size() && left >= parts[first].iov_len) left -= parts[first++].iov_len;
+        if (left > 0) {
+            parts[first].iov_base = static_cast<char*>(parts[first].iov_base) + left;
+            parts[first].iov_len -= left;
+        }
+    }
+    return 0;
+}
+
+/// An open regular file and its size; an empty descriptor when there is no such file.
+UniqueFd open_regular(const std::string& path, std::uint64_t& size) {
+    // O_NONBLOCK: a FIFO under this name must not make the open wait for a writer.
+    UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    if (!file) {
+        if (errno == ENOENT) return file;
+        if (errno == ELOOP) fail(EINVAL, "refusing to follow the symbolic link", path);
+        fail(errno, "opening", path);
+    }
+    struct stat info {};
+    if (::fstat(file.get(), &info) != 0) fail(errno, "examining", path);
+    if (!S_ISREG(info.st_mode)) fail(EINVAL, "refusing what is not a regular file:", path);
+    size = static_cast<std::uint64_t>(info.st_size);
+    return file;
+}
+
+FileIdentity identity_of(const struct stat& info) {
+    return {static_cast<std::uint64_t>(info.st_ino), static_cast<std::uint64_t>(info.st_size),
+            static_cast<std::uint64_t>(info.st_nlink)};
+}
+
+SharedFile share(int file, const std::string& path) {
+    struct stat info {};
+    if (::fstat(file, &info) != 0) fail(errno, "examining", path);
+    if (!S_ISREG(info.st_mode)) fail(EINVAL, "refusing what is not a regular file:", path);
+    SharedFile shared;
+    shared.identity = identity_of(info);
+    const auto length = static_cast<std::size_t>(info.st_size);
+    if (length == 0) return shared;
+    void* memory = ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (memory == MAP_FAILED) fail(errno, "mapping", path);
+    shared.memory = std::shared_ptr<void>(memory, [length](void* address) { ::munmap(address, length); });
+    return shared;
+}
+
+void remove_entries(int directory_fd) noexcept {
+    DIR* directory = ::fdopendir(directory_fd);  // takes the descriptor over
+    if (directory == nullptr) {
+        ::close(directory_fd);
+        return;
+    }
+    while (const dirent* entry = ::readdir(directory)) {
+        if (std::strcmp(entry->d_name, ".") == 0 || std::strcmp(entry->d_name, "..") == 0) continue;
+        if (::unlinkat(::dirfd(directory), entry->d_name, 0) == 0) continue;
+        const int child = ::openat(::dirfd(directory), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (child < 0) continue;
+        remove_entries(child);
+        ::unlinkat(::dirfd(directory), entry->d_name, AT_REMOVEDIR);
+    }
+    ::closedir(directory);
+}
+
+UniqueFd open_lock(const std::string& path) {
+    UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!file) fail(errno, "opening the lock", path);
+    return file;
+}
+
+struct flock whole_file() {
+    struct flock lock {};
+    lock.l_type = F_WRLCK;
+    lock.l_whence = SEEK_SET;
+    return lock;
+}
+
+}  // namespace
+
+bool is_out_of_space(const std::system_error& error) {
+    return error.code().value() == ENOSPC || error.code().value() == EDQUOT;
+}
+
+void write_atomic(const std::string& path, std::string_view head, std::string_view body) {
+    const std::string temporary = temporary_name(path);
+    UniqueFd file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!file) fail(errno, "creating", temporary);
+    int error = write_all(file.get(), head, body);
+    if (::close(file.release()) != 0 && error == 0) error = errno;
+    if (error == 0 && ::rename(temporary.c_str(), path.c_str()) != 0) error = errno;
+    if (error != 0) {
+        ::unlink(temporary.c_str());
+        fail(error, "writing", path);
+    }
+}
+
+std::optional<std::string> read_file(const std::string& path, std::size_t limit) {
+    std::uint64_t size = 0;
+    const UniqueFd file = open_regular(path, size);
+    if (!file) return std::nullopt;
+    if (size > limit) fail(EFBIG, "reading", path);
+    std::string text(static_cast<std::size_t>(size), '\0');
+    std::size_t done = 0;
+    while (done < text.size()) {
+        const ssize_t count = ::read(file.get(), text.data() + done, text.size() - done);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) fail(errno, "reading", path);
+        if (count == 0) break;
+        done += static_cast<std::size_t>(count);
+    }
+    text.resize(done);
+    return text;
+}
+
+bool remove_file(const std::string& path) {
+    if (::unlink(path.c_str()) == 0) return true;
+    if (errno == ENOENT) return false;
+    fail(errno, "removing", path);
+}
+
+bool file_exists(const std::string& path) {
+    struct stat info {};
+    return ::lstat(path.c_str(), &info) == 0;
+}
+
+std::string read_tail(const std::string& path, std::size_t limit) {
+    try {
+        std::uint64_t size = 0;
+        const UniqueFd file = open_regular(path, size);
+        if (!file) return {};
+        const std::uint64_t start = size > limit ? size - limit : 0;
+        std::string text(static_cast<std::size_t>(size - start), '\0');
+        const ssize_t count = ::pread(file.get(), text.data(), text.size(), static_cast<off_t>(start));
+        text.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+        if (start > 0) text.erase(0, text.find('\n') + 1);  // a first line cut in the middle helps nobody
+        return text;
+    } catch (const std::system_error&) {
+        return {};
+    }
+}
+
+std::optional<MappedFile> map_private(const std::string& path) {
+    std::uint64_t size = 0;
+    const UniqueFd file = open_regular(path, size);
+    if (!file) return std::nullopt;
+    MappedFile mapped;
+    mapped.size = size;
+    if (size == 0) return mapped;
+    const auto length = static_cast<std::size_t>(size);
+    void* memory = ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE, file.get(), 0);
+    if (memory == MAP_FAILED) fail(errno, "mapping", path);
+    mapped.memory = std::shared_ptr<void>(memory, [length](void* address) { ::munmap(address, length); });
+    return mapped;
+}
+
+std::optional<FileIdentity> identify(const std::string& path) {
+    struct stat info {};
+    if (::lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
+    return identity_of(info);
+}
+
+SharedFile create_shared(const std::string& path, std::uint64_t size) {
+    const UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!file) fail(errno, "creating", path);
+    try {
+        if (const int error = ::posix_fallocate(file.get(), 0, static_cast<off_t>(size)); error != 0)
+            fail(error, "reserving " + std::to_string(size) + " bytes for", path);
+        return share(file.get(), path);
+    } catch (...) {
+        ::unlink(path.c_str());
+        throw;
+    }
+}
+
+SharedFile map_shared(const std::string& path) {
+    const UniqueFd file(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    if (!file) {
+        if (errno == ENOENT) return {};
+        fail(errno, "opening", path);
+    }
+    return share(file.get(), path);
+}
+
+void link_file(const std::string& path, const std::string& name) {
+    if (::link(path.c_str(), name.c_str()) != 0) fail(errno, "linking", path);
+}
+
+void rename_file(const std::string& from, const std::string& to) {
+    if (::rename(from.c_str(), to.c_str()) != 0) fail(errno, "renaming", from);
+}
+
+bool make_private_directory(const std::string& path) {
+    if (::mkdir(path.c_str(), 0700) == 0) {
+        // The umask may have taken bits away that the owner needs.
+        if (::chmod(path.c_str(), 0700) != 0) fail(errno, "setting the mode of", path);
+        return true;
+    }
+    if (errno != EEXIST) fail(errno, "creating the directory", path);
+    return false;
+}
+
+std::string why_not_private(const std::string& path) {
+    struct stat info {};
+    if (::lstat(path.c_str(), &info) != 0) return std::strerror(errno);
+    if (S_ISLNK(info.st_mode)) return "it is a symbolic link";
+    if (!S_ISDIR(info.st_mode)) return "it is not a directory";
+    if (info.st_uid != ::geteuid())
+        return "it belongs to user " + std::to_string(info.st_uid) + ", and this is user " + std::to_string(::geteuid());
+    if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) return "others may write to it";
+    return {};
+}
+
+void remove_tree(const std::string& path) noexcept {
+    const int directory = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (directory < 0) return;
+    remove_entries(directory);
+    ::rmdir(path.c_str());
+}
+
+FileLock FileLock::try_acquire(const std::string& path) {
+    UniqueFd file = open_lock(path);
+    struct flock lock = whole_file();
+    if (::fcntl(file.get(), F_SETLK, &lock) != 0) {
+        if (errno == EACCES || errno == EAGAIN) return {};
+        fail(errno, "locking", path);
+    }
+    return FileLock(file.release());
+}
+
+FileLock FileLock::acquire(const std::string& path) {
+    UniqueFd file = open_lock(path);
+    struct flock lock = whole_file();
+    while (::fcntl(file.get(), F_SETLKW, &lock) != 0)
+        if (errno != EINTR) fail(errno, "locking", path);
+    return FileLock(file.release());
+}
+
+FileLock& FileLock::operator=(FileLock&& other) noexcept {
+    if (this != &other) {
+        release();
+        handle_ = other.handle_;
+        other.handle_ = kNone;
+    }
+    return *this;
+}
+
+void FileLock::release() noexcept {
+    if (handle_ != kNone) ::close(static_cast<int>(handle_));
+    handle_ = kNone;
+}
+
+}  // namespace tr::platform

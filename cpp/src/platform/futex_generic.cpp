@@ -1,0 +1,9 @@
+#include "platform/futex.h"
+
+namespace tr::platform {
+
+bool futex_available() { return false; }
+void futex_wait(const std::atomic<std::uint32_t>&, std::uint32_t, Deadline) {}
+void futex_wake(const std::atomic<std::uint32_t>&) {}
+
+}  // namespace tr::platform

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tr::platform {
+
+/// Facts about this machine, this user and this process.
+
+std::int64_t process_id();
+/// When a process started, in a unit of the system's own; empty when there is no such process or it cannot be told.
+/// Together with the pid it names a process for good, as pids are reused.
+std::string process_start_time(std::int64_t pid);
+bool process_exists(std::int64_t pid);
+std::string user_id();
+std::string temporary_directory();
+/// The tmpfs of this machine that every user may write to; empty when there is none.
+std::string shared_memory_directory();
+/// "tmpfs", "ext4", ...; "unknown" when it cannot be told.
+std::string file_system_name(const std::string& path);
+std::uint64_t free_bytes(const std::string& path);
+/// Value of an environment variable; empty when it is not set.
+std::string environment_variable(const char* name);
+/// The whole environment of this process, "NAME=value".
+std::vector<std::string> environment();
+/// An executable file as the shell would find it on $PATH; empty when there is none. A name with a separator is a path.
+std::string find_executable(const std::string& name);
+/// Where a virtual environment keeps its interpreter.
+std::string interpreter_of_environment(const std::string& prefix);
+/// Directory of the shared library (or program) that holds this code; empty when it cannot be told.
+std::string library_directory();
+/// What separates entries of $PATH and $PYTHONPATH.
+char path_list_separator();
+
+}  // namespace tr::platform

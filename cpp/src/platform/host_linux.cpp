@@ -1,0 +1,53 @@
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include <array>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "platform/host.h"
+
+namespace tr::platform {
+
+std::string process_start_time(std::int64_t pid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+    std::string line;
+    if (!std::getline(file, line)) return {};
+    // The second field, the name, may hold blanks and brackets; fields are counted from the last bracket on.
+    const auto name_end = line.rfind(')');
+    if (name_end == std::string::npos) return {};
+    std::istringstream fields(line.substr(name_end + 1));
+    std::string field;
+    constexpr int kStartTime = 22;
+    for (int number = 3; number <= kStartTime; ++number)
+        if (!(fields >> field)) return {};
+    return field;
+}
+
+std::string shared_memory_directory() {
+    struct stat info {};
+    return ::stat("/dev/shm", &info) == 0 && S_ISDIR(info.st_mode) ? "/dev/shm" : "";
+}
+
+std::string file_system_name(const std::string& path) {
+    struct statfs info {};
+    if (::statfs(path.c_str(), &info) != 0) return "unknown";
+    constexpr std::array<std::pair<unsigned long, const char*>, 9> kNames{{
+        {TMPFS_MAGIC, "tmpfs"},
+        {EXT4_SUPER_MAGIC, "ext4"},
+        {XFS_SUPER_MAGIC, "xfs"},
+        {BTRFS_SUPER_MAGIC, "btrfs"},
+        {NFS_SUPER_MAGIC, "nfs"},
+        {OVERLAYFS_SUPER_MAGIC, "overlay"},
+        {RAMFS_MAGIC, "ramfs"},
+        {0x65735546, "fuse"},
+        {0x01021997, "9p"},
+    }};
+    for (const auto& [magic, name] : kNames)
+        if (static_cast<unsigned long>(info.f_type) == magic) return name;
+    return "unknown";
+}
+
+}  // namespace tr::platform

@@ -1,0 +1,76 @@
+#include <dlfcn.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+
+#include "platform/host.h"
+
+extern char** environ;
+
+namespace tr::platform {
+
+std::int64_t process_id() { return ::getpid(); }
+
+bool process_exists(std::int64_t pid) {
+    return pid > 0 && (::kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM);
+}
+
+std::string user_id() { return std::to_string(::geteuid()); }
+
+std::string temporary_directory() {
+    const std::string chosen = environment_variable("TMPDIR");
+    return chosen.empty() ? "/tmp" : chosen;
+}
+
+std::uint64_t free_bytes(const std::string& path) {
+    struct statvfs info {};
+    if (::statvfs(path.c_str(), &info) != 0) return 0;
+    return static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
+}
+
+std::string environment_variable(const char* name) {
+    const char* value = std::getenv(name);
+    return value == nullptr ? "" : value;
+}
+
+std::vector<std::string> environment() {
+    std::vector<std::string> entries;
+    for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) entries.emplace_back(*entry);
+    return entries;
+}
+
+std::string find_executable(const std::string& name) {
+    const auto runs = [](const std::string& path) {
+        struct stat info {};
+        return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) && ::access(path.c_str(), X_OK) == 0;
+    };
+    if (name.find('/') != std::string::npos) return runs(name) ? std::filesystem::absolute(name).string() : "";
+    const std::string path = environment_variable("PATH");
+    for (std::size_t start = 0; start <= path.size();) {
+        const std::size_t end = std::min(path.find(':', start), path.size());
+        const std::string directory = end == start ? "." : path.substr(start, end - start);
+        const std::string candidate = directory + "/" + name;
+        if (runs(candidate)) return std::filesystem::absolute(candidate).string();
+        start = end + 1;
+    }
+    return {};
+}
+
+std::string interpreter_of_environment(const std::string& prefix) { return prefix + "/bin/python"; }
+
+std::string library_directory() {
+    Dl_info info{};
+    if (::dladdr(reinterpret_cast<const void*>(&library_directory), &info) == 0 || info.dli_fname == nullptr) return {};
+    std::error_code error;
+    const auto path = std::filesystem::canonical(info.dli_fname, error);
+    return error ? std::string() : path.parent_path().string();
+}
+
+char path_list_separator() { return ':'; }
+
+}  // namespace tr::platform

@@ -1,0 +1,249 @@
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <condition_variable>
+#include <cstring>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#include "platform/death_signal.h"
+#include "platform/process.h"
+#include "platform/unique_fd.h"
+
+namespace tr::platform {
+namespace {
+
+/// Everything that the child needs, laid out before the fork: after it, a child of a program with threads may only
+/// make plain system calls.
+struct ChildPlan {
+    std::vector<char*> argv;
+    std::vector<char*> environment;
+    const char* working_directory;
+    int input;
+    int output;
+    int report;  ///< end of a pipe that closes when the program has been run, and otherwise carries a Failure
+    pid_t parent;
+};
+
+struct Failure {
+    int error;
+    char step;  ///< 'd' working directory, 'x' exec, 'i' descriptors
+};
+
+[[noreturn]] void run_child(const ChildPlan& plan) {
+    const auto give_up = [&plan](char step) {
+        const Failure failure{errno, step};
+        [[maybe_unused]] const auto written = ::write(plan.report, &failure, sizeof failure);
+        ::_exit(127);
+    };
+    ::setpgid(0, 0);
+    die_with_parent(plan.parent);
+    if (::dup2(plan.input, 0) < 0 || ::dup2(plan.output, 1) < 0 || ::dup2(plan.output, 2) < 0) give_up('i');
+    if (plan.working_directory != nullptr && ::chdir(plan.working_directory) != 0) give_up('d');
+    // An ignored signal stays ignored over exec; the worker starts with none.
+    for (const int number : {SIGINT, SIGTERM, SIGPIPE, SIGCHLD, SIGHUP, SIGQUIT}) ::signal(number, SIG_DFL);
+    sigset_t none;
+    ::sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    ::execve(plan.argv[0], plan.argv.data(), plan.environment.data());
+    give_up('x');
+    ::_exit(127);
+}
+
+std::vector<char*> pointers(const std::vector<std::string>& texts) {
+    std::vector<char*> result;
+    for (const auto& text : texts) result.push_back(const_cast<char*>(text.c_str()));
+    result.push_back(nullptr);
+    return result;
+}
+
+[[noreturn]] void fail(const std::string& step) { throw std::system_error(errno, std::generic_category(), step); }
+
+class PosixProcess final : public Process {
+  public:
+    PosixProcess(const SpawnOptions& options, std::function<void()> on_exit) : on_exit_(std::move(on_exit)) {
+        std::exception_ptr error;
+        bool spawned = false;
+        // The kernel ties "die with the parent" to the parent's thread, so that thread has to live as long as the
+        // child: it is the one that waits for it.
+        sigset_t all;
+        sigset_t before;
+        ::sigfillset(&all);
+        ::pthread_sigmask(SIG_SETMASK, &all, &before);  // signals of the program are for its own threads
+        watcher_ = std::thread([this, &options, &error, &spawned] {
+            try {
+                pid_ = fork_and_exec(options);
+            } catch (...) {
+                error = std::current_exception();
+            }
+            const bool failed = error != nullptr;
+            {
+                const std::lock_guard<std::mutex> lock(mutex_);
+                spawned = true;
+                changed_.notify_all();
+            }
+            if (!failed) watch();
+        });
+        ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        {
+            std::unique_lock<std::mutex> lock(mutex_);
+            changed_.wait(lock, [&spawned] { return spawned; });
+        }
+        if (error) {
+            watcher_.join();
+            std::rethrow_exception(error);
+        }
+    }
+
+    ~PosixProcess() override {
+        if (owner_ == ::getpid()) {
+            kill();
+            watcher_.join();
+        } else {
+            watcher_.detach();  // in a fork of the program: neither the thread nor the child is ours
+        }
+    }
+
+    std::int64_t pid() const override { return pid_; }
+
+    std::optional<ExitStatus> status() const override {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return status_;
+    }
+
+    bool wait(Deadline deadline) override {
+        std::unique_lock<std::mutex> lock(mutex_);
+        const auto ended = [this] { return status_.has_value(); };
+        if (deadline.is_never()) {
+            changed_.wait(lock, ended);
+            return true;
+        }
+        return changed_.wait_until(lock, deadline.when(), ended);
+    }
+
+    void terminate() override { send(SIGTERM); }
+    void kill() override { send(SIGKILL); }
+
+  private:
+    static pid_t fork_and_exec(const SpawnOptions& options) {
+        const UniqueFd input(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+        if (!input) fail("opening /dev/null");
+        const UniqueFd output(
+            ::open(options.output_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
+        if (!output) fail("opening '" + options.output_path + "'");
+        std::array<int, 2> pipe_ends{};
+        if (::pipe(pipe_ends.data()) != 0) fail("creating a pipe");
+        const UniqueFd reader(pipe_ends[0]);
+        UniqueFd writer(pipe_ends[1]);
+        for (const int fd : pipe_ends) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+
+        const ChildPlan plan{pointers(options.argv),
+                             pointers(options.environment),
+                             options.working_directory.empty() ? nullptr : options.working_directory.c_str(),
+                             input.get(),
+                             output.get(),
+                             writer.get(),
+                             ::getpid()};
+        const pid_t child = ::fork();
+        if (child < 0) fail("forking");
+        if (child == 0) run_child(plan);
+        ::setpgid(child, child);  // here too: whichever side comes first
+        writer.reset();
+
+        Failure failure{};
+        ssize_t count = 0;
+        do {
+            count = ::read(reader.get(), &failure, sizeof failure);
+        } while (count < 0 && errno == EINTR);
+        if (count == static_cast<ssize_t>(sizeof failure)) {
+            while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+            }
+            errno = failure.error;
+            if (failure.step == 'd') fail("changing to the working directory '" + options.working_directory + "'");
+            if (failure.step == 'i') fail("setting up the standard streams");
+            fail("running '" + options.argv[0] + "'");
+        }
+        return child;
+    }
+
+    void watch() {
+        // WNOWAIT leaves the process a zombie, so that its number, and that of its group, cannot be taken by another
+        // process before send() knows.
+        siginfo_t info{};
+        while (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
+        }
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            ::kill(-pid_, SIGKILL);  // what the worker started and left behind
+            ExitStatus status;
+            int raw = 0;
+            if (::waitpid(pid_, &raw, 0) != pid_) {
+                status.known = false;  // the program ignores SIGCHLD, or waits for any child itself
+            } else if (WIFSIGNALED(raw)) {
+                status.signal = WTERMSIG(raw);
+                status.over_limit = status.signal == SIGXCPU || status.signal == SIGXFSZ;
+            } else {
+                status.code = WEXITSTATUS(raw);
+            }
+            status_ = status;
+            changed_.notify_all();
+        }
+        on_exit_();
+    }
+
+    void send(int number) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (!status_) ::kill(-pid_, number);
+    }
+
+    const pid_t owner_ = ::getpid();
+    std::function<void()> on_exit_;
+    mutable std::mutex mutex_;
+    std::condition_variable changed_;
+    std::optional<ExitStatus> status_;
+    pid_t pid_ = -1;
+    std::thread watcher_;
+};
+
+std::string signal_name(int number) {
+    switch (number) {
+        case SIGKILL:
+            return "SIGKILL; the kernel sends it too when memory runs out";
+        case SIGSEGV:
+            return "SIGSEGV, a crash in native code";
+        case SIGABRT:
+            return "SIGABRT";
+        case SIGBUS:
+            return "SIGBUS";
+        case SIGFPE:
+            return "SIGFPE";
+        case SIGILL:
+            return "SIGILL";
+        case SIGTERM:
+            return "SIGTERM";
+        case SIGINT:
+            return "SIGINT";
+        default:
+            return ::strsignal(number);
+    }
+}
+
+}  // namespace
+
+std::string ExitStatus::describe() const {
+    if (!known) return "ended, and something else in this program took its exit status";
+    if (signal != 0) return "was killed by signal " + std::to_string(signal) + " (" + signal_name(signal) + ")";
+    return "exited with code " + std::to_string(code);
+}
+
+std::unique_ptr<Process> Process::spawn(const SpawnOptions& options, std::function<void()> on_exit) {
+    return std::make_unique<PosixProcess>(options, std::move(on_exit));
+}
+
+}  // namespace tr::platform

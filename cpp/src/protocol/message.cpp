@@ -1,0 +1,238 @@
+#include "protocol/message.h"
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "protocol/names.h"
+#include "tech_renaissance/utils/tr_exception.h"
+
+namespace tr::protocol {
+namespace {
+
+using nlohmann::json;
+
+std::string trim(const std::string& text) {
+    constexpr const char* kBlank = " \t\r\n";
+    const auto first = text.find_first_not_of(kBlank);
+    if (first == std::string::npos) return {};
+    return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
+}
+
+/// A member that must be a string where it is there.
+std::string text_member(const json& object, const char* name, const char* what) {
+    const auto member = object.find(name);
+    if (member == object.end() || member->is_null()) return {};
+    if (!member->is_string())
+        throw InputError(std::string(what) + ": expected text in '" + name + "', found " + member->type_name());
+    return member->get<std::string>();
+}
+
+template <class Integer>
+Integer integer_member(const json& object, const char* name, const char* what) {
+    const auto member = object.find(name);
+    if (member == object.end()) return 0;
+    if (!member->is_number_integer())
+        throw InputError(std::string(what) + ": expected an integer in '" + name + "', found " + member->type_name());
+    return member->get<Integer>();
+}
+
+json parse_object(const std::string& text, const char* what) {
+    if (text.size() > kMaxMessageBytes)
+        throw InputError(std::string(what) + " of " + std::to_string(text.size()) + " bytes is over the limit of " +
+                             std::to_string(kMaxMessageBytes),
+                         ErrorCode::request_too_large);
+    json object;
+    try {
+        object = json::parse(text);
+    } catch (const json::exception& error) {
+        throw InputError(std::string(what) + " is not JSON: " + error.what());
+    }
+    if (!object.is_object())
+        throw InputError(std::string(what) + ": expected a JSON object, found " + object.type_name());
+    return object;
+}
+
+/// The tags in "result_0,result_1"; none at all when any item is not a tag.
+std::vector<std::string> comma_separated_tags(const std::string& text) {
+    std::vector<std::string> tags;
+    for (std::size_t start = 0; start <= text.size();) {
+        const std::size_t end = std::min(text.find(',', start), text.size());
+        const std::string tag = trim(text.substr(start, end - start));
+        if (!is_tag(tag)) return {};
+        tags.push_back(tag);
+        start = end + 1;
+    }
+    return tags;
+}
+
+std::vector<std::string> tag_list(const json& object) {
+    std::vector<std::string> tags;
+    const auto member = object.find("tensors");
+    if (member == object.end() || member->is_null()) return tags;
+    if (!member->is_array())
+        throw InputError(std::string("response: expected a list in 'tensors', found ") + member->type_name());
+    for (const auto& tag : *member) {
+        if (!tag.is_string() || !is_tag(tag.get<std::string>()))
+            throw InputError("response: " + tag.dump() + " in 'tensors' is not a tensor tag");
+        tags.push_back(tag.get<std::string>());
+    }
+    return tags;
+}
+
+std::optional<RemoteFailure> failure_member(const json& object) {
+    const auto member = object.find("error");
+    if (member == object.end() || member->is_null()) return std::nullopt;
+    if (!member->is_object())
+        throw InputError(std::string("response: expected an object in 'error', found ") + member->type_name());
+    RemoteFailure failure;
+    failure.code = text_member(*member, "code", "response error");
+    failure.type = text_member(*member, "type", "response error");
+    failure.message = text_member(*member, "message", "response error");
+    failure.traceback = text_member(*member, "traceback", "response error");
+    return failure;
+}
+
+}  // namespace
+
+std::int64_t now_ms() {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+}
+
+Request make_request(const std::string& message, std::uint64_t id, bool both_spellings, std::int64_t deadline_ms) {
+    json object;
+    const std::string text = trim(message);
+    if (!text.empty() && text.front() == '{') {
+        object = json::parse(text, nullptr, /*allow_exceptions=*/false);
+        if (!object.is_object()) object = json();
+    }
+    if (object.is_null()) {
+        const auto blank = text.find_first_of(" \t\r\n");
+        object = {{"command", text.substr(0, blank)},
+                  {"parameters", blank == std::string::npos ? "" : trim(text.substr(blank))}};
+    }
+    const bool older = !object.contains("command") && object.contains("cmd");
+    Request request;
+    request.command = text_member(object, older ? "cmd" : "command", "request");
+    if (request.command.empty())
+        throw InputError("a request needs a command: expected 'command parameters' or {\"command\": ..., "
+                         "\"parameters\": ...}, found '" +
+                         text.substr(0, 200) + "'");
+    if (both_spellings) {
+        const std::string parameters = text_member(object, older ? "params" : "parameters", "request");
+        object[older ? "command" : "cmd"] = request.command;
+        object[older ? "parameters" : "params"] = parameters;
+    }
+    object["id"] = id;
+    object["timestamp"] = now_ms();
+    if (deadline_ms > 0) object["deadline_ms"] = deadline_ms;
+    try {
+        request.text = object.dump();
+    } catch (const json::exception& error) {
+        throw InputError("request '" + request.command + "' cannot be written as JSON: " + error.what());
+    }
+    if (request.text.size() > kMaxMessageBytes)
+        throw InputError("request '" + request.command + "' of " + std::to_string(request.text.size()) +
+                             " bytes is over the limit of " + std::to_string(kMaxMessageBytes) +
+                             "; send data of this size as a tensor",
+                         ErrorCode::request_too_large);
+    return request;
+}
+
+Response parse_response(const std::string& text) {
+    const json object = parse_object(text, "response");
+    Response response;
+    if (object.contains("id") && !object["id"].is_null())
+        response.id = integer_member<std::uint64_t>(object, "id", "response");
+    response.failure = failure_member(object);
+    if (object.contains("cmd") && !object.contains("command")) {
+        response.older_spelling = true;
+        response.command = text_member(object, "cmd", "response");
+        response.text = text_member(object, "params", "response");
+        if (!response.failure) response.tensors = comma_separated_tags(response.text);
+        return response;
+    }
+    response.command = text_member(object, "command", "response");
+    response.text = text_member(object, "result", "response");
+    response.tensors = tag_list(object);
+    if (!response.failure && response.text == "error" && object.contains("message")) {
+        // A server that says "error" in words alone still failed.
+        const std::string message = text_member(object, "message", "response");
+        if (!message.empty()) response.failure = RemoteFailure{"E9999", "", message, ""};
+    }
+    return response;
+}
+
+void throw_failure(const RemoteFailure& failure, const std::string& command) {
+    std::string message = "'" + command + "' failed in the worker: ";
+    if (!failure.type.empty()) message += failure.type + ": ";
+    message += failure.message;
+    const int code = failure.code.size() == 5 && failure.code[0] == 'E' ? std::atoi(failure.code.c_str() + 1) : 9999;
+    switch (static_cast<ErrorCode>(code)) {
+        case ErrorCode::invalid_request:
+        case ErrorCode::permission_denied:
+        case ErrorCode::request_too_large:
+            throw InputError(message, static_cast<ErrorCode>(code), failure.type, failure.traceback);
+        case ErrorCode::not_found:
+            throw NotFoundError(message, failure.type, failure.traceback);
+        case ErrorCode::overloaded:
+        case ErrorCode::conflict:
+        case ErrorCode::cancelled:
+            throw RetryError(message, static_cast<ErrorCode>(code), failure.type, failure.traceback);
+        case ErrorCode::timeout:
+            throw TimeoutError(message, failure.type, failure.traceback);
+        case ErrorCode::quota_exhausted:
+        case ErrorCode::server_error:
+            throw RestartError(message, static_cast<ErrorCode>(code));
+        case ErrorCode::unknown:
+            break;
+    }
+    if (!failure.traceback.empty()) message += "\n" + failure.traceback;
+    throw RemoteError(message, failure.type, failure.traceback);
+}
+
+Hello parse_hello(const std::string& text) {
+    const json object = parse_object(text, "hello.json");
+    Hello hello;
+    hello.protocol = integer_member<int>(object, "protocol", "hello.json");
+    if (hello.protocol != kProtocolVersion)
+        throw InputError("the worker speaks version " + std::to_string(hello.protocol) +
+                         " of the session protocol and this library version " + std::to_string(kProtocolVersion) +
+                         ": use the tech_renaissance package that came with the library");
+    hello.epoch = integer_member<std::uint64_t>(object, "epoch", "hello.json");
+    hello.pid = integer_member<std::int64_t>(object, "pid", "hello.json");
+    hello.python = text_member(object, "python", "hello.json");
+    hello.wake_up = text_member(object, "wake_up", "hello.json");
+    hello.carrier = text_member(object, "carrier", "hello.json");
+    hello.fallback = text_member(object, "fallback", "hello.json");
+    return hello;
+}
+
+std::string encode_session(const SessionRecord& record) {
+    return json{{"protocol", kProtocolVersion},
+                {"session_id", record.session_id},
+                {"host_pid", record.host_pid},
+                {"host_start_time", record.host_start_time},
+                {"epoch", record.epoch},
+                {"carriers", record.carriers},
+                {"wake_up", record.wake_up},
+                {"limits", json::object()},
+                {"timestamp", now_ms()}}
+        .dump(2);
+}
+
+std::optional<SessionRecord> parse_session(const std::string& text) {
+    try {
+        const json object = parse_object(text, "session.json");
+        SessionRecord record;
+        record.session_id = text_member(object, "session_id", "session.json");
+        record.host_pid = integer_member<std::int64_t>(object, "host_pid", "session.json");
+        record.host_start_time = text_member(object, "host_start_time", "session.json");
+        record.epoch = integer_member<std::uint64_t>(object, "epoch", "session.json");
+        return record;
+    } catch (const InputError&) {
+        return std::nullopt;
+    }
+}
+
+}  // namespace tr::protocol

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+
+namespace tr::protocol {
+
+/// A tag or session id: [A-Za-z0-9_][A-Za-z0-9_.-]{0,127}. Such a name cannot leave the session directory.
+bool is_tag(const std::string& name);
+/// @throws InputError that names what the tag was for
+void require_tag(const std::string& name, const char* what);
+
+/// Names in a session directory.
+inline constexpr const char* kRequestFile = "request.json";
+inline constexpr const char* kResponseFile = "response.json";
+inline constexpr const char* kStatusFile = "status.txt";
+inline constexpr const char* kHelloFile = "hello.json";
+inline constexpr const char* kSessionFile = "session.json";
+inline constexpr const char* kMailboxFile = "mailbox";
+inline constexpr const char* kLogFile = "worker.log";
+inline constexpr const char* kLockFile = "session.lock";
+inline constexpr const char* kTensorSuffix = ".tsr";
+
+inline constexpr int kProtocolVersion = 1;
+
+}  // namespace tr::protocol

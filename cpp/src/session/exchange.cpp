@@ -1,0 +1,253 @@
+// The part of a session that deals in requests and their answers.
+#include <cstdio>
+#include <system_error>
+#include <utility>
+
+#include "protocol/names.h"
+#include "session/session_impl.h"
+#include "session/turn_lock.h"
+#include "tech_renaissance/utils/tr_exception.h"
+
+namespace tr {
+
+using platform::Deadline;
+
+void PythonSession::Impl::send(const std::string& message, Deadline deadline) {
+    throw_if_never_started();
+    const bool understood = ready() && !older_worker_;
+    const auto request =
+        protocol::make_request(message, next_id_, !understood, deadline.is_never() ? 0 : deadline.remaining_ms(INT64_MAX));
+    if (!process_->alive()) {
+        note_failure();
+        throw_death();
+    }
+    settle_previous(deadline);
+    // A worker removes the request before it answers; an older one may be a moment late, and would remove the new one.
+    wait_until(deadline, "for the worker to take the request before this one",
+               [this] { return !carrier_->request_pending(); });
+    carrier_->publish(request.text);
+    const std::lock_guard<std::mutex> lock(state_mutex_);
+    in_flight_ = InFlight{next_id_++, request.command, std::this_thread::get_id(), Deadline::Clock::now()};
+    ++stats_.requests;
+}
+
+void PythonSession::Impl::settle_previous(Deadline deadline) {
+    const auto self = std::this_thread::get_id();
+    {
+        const std::lock_guard<std::mutex> lock(state_mutex_);
+        inbox_.erase(self);
+        if (!in_flight_) return;
+    }
+    const auto owner = in_flight_->owner;
+    const bool wanted = owner != self && !in_flight_->abandoned;
+    Answer answer = receive(deadline);
+    if (!wanted) return;
+    const std::lock_guard<std::mutex> lock(state_mutex_);
+    inbox_[owner] = std::move(answer);
+}
+
+PythonSession::Impl::Answer PythonSession::Impl::receive(Deadline deadline) {
+    std::optional<Answer> answer;
+    wait_until(deadline, "for the answer to '" + in_flight_->command + "'", [this, &answer] {
+        answer = take_answer();
+        return answer.has_value();
+    });
+    return std::move(*answer);
+}
+
+std::optional<PythonSession::Impl::Answer> PythonSession::Impl::take_answer() {
+    const auto text = carrier_->take();
+    if (!text) return std::nullopt;
+    protocol::Response response = protocol::parse_response(*text);
+    // An answer to a request of long ago; one without an id can only be to the request in flight.
+    if (response.id && *response.id != in_flight_->id) return std::nullopt;
+    Answer answer = read_answer(std::move(response));
+    const std::lock_guard<std::mutex> lock(state_mutex_);
+    ++stats_.responses;
+    stats_.last_round_trip_us =
+        std::chrono::duration<double, std::micro>(Deadline::Clock::now() - in_flight_->sent).count();
+    in_flight_.reset();
+    return answer;
+}
+
+PythonSession::Impl::Answer PythonSession::Impl::read_answer(protocol::Response response) {
+    Answer answer;
+    answer.command = in_flight_->command;
+    answer.text = std::move(response.text);
+    try {
+        if (response.failure) protocol::throw_failure(*response.failure, answer.command);
+        for (const auto& tag : response.tensors) {
+            if (response.older_spelling && !tensors_->has(tag)) {
+                answer.tensors.clear();  // words, not tags
+                break;
+            }
+            answer.tensors.push_back(tensors_->load(tag));
+        }
+    } catch (const TRException&) {
+        answer.error = std::current_exception();
+    }
+    std::uint64_t bytes = 0;
+    for (const auto& tensor : answer.tensors) bytes += tensor.nbytes();
+    const std::lock_guard<std::mutex> lock(state_mutex_);
+    stats_.bytes_received += bytes;
+    return answer;
+}
+
+/// The answer that the calling thread waits for: one kept for it, else that to the request in flight, which another
+/// thread may have sent.
+PythonSession::Impl::Answer PythonSession::Impl::own_answer(Deadline deadline) {
+    throw_if_never_started();
+    {
+        const std::lock_guard<std::mutex> lock(state_mutex_);
+        if (auto kept = inbox_.find(std::this_thread::get_id()); kept != inbox_.end()) {
+            Answer answer = std::move(kept->second);
+            inbox_.erase(kept);
+            return answer;
+        }
+        if (!in_flight_ || in_flight_->abandoned)
+            throw InputError("no request is in flight in session '" + session_id_ + "': send one first");
+    }
+    return receive(deadline);
+}
+
+PythonSession::Impl::Answer PythonSession::Impl::checked(Answer answer) {
+    if (!answer.error) return answer;
+    note_failure();
+    std::rethrow_exception(answer.error);
+}
+
+std::vector<Tensor> PythonSession::Impl::tensors_of(Answer answer) {
+    if (answer.tensors.empty())
+        throw InputError("'" + answer.command + "' answered without a tensor, with the text '" + answer.text +
+                         "'; read it with fetch_response(), or have the server call send_tensors()");
+    return std::move(answer.tensors);
+}
+
+// ------------------------------------------------------------------------------------------------------------ calls
+
+void PythonSession::Impl::send_request(const std::string& message) {
+    const Deadline deadline = deadline_of(kDefaultTimeout);
+    const TurnLock turn(*this, deadline);
+    send(message, deadline);
+}
+
+bool PythonSession::Impl::new_response() {
+    const std::lock_guard<std::mutex> lock(state_mutex_);
+    if (inbox_.count(std::this_thread::get_id()) != 0) return true;
+    return in_flight_ && !in_flight_->abandoned && carrier_->response_pending();
+}
+
+std::string PythonSession::Impl::read_response() {
+    if (!new_response())
+        throw InputError("no answer lies ready in session '" + session_id_ +
+                         "'; wait for it with wait_for_response()");
+    return wait_for_response(kDefaultTimeout);
+}
+
+std::string PythonSession::Impl::wait_for_response(std::int64_t timeout_ms) {
+    const Deadline deadline = deadline_of(timeout_ms);
+    const TurnLock turn(*this, deadline);
+    return checked(own_answer(deadline)).text;
+}
+
+std::string PythonSession::Impl::fetch_response(const std::string& message, std::int64_t timeout_ms) {
+    return exchange({}, message, timeout_ms).text;
+}
+
+void PythonSession::Impl::send_tensor(const TensorView& tensor, const std::string& tag) {
+    bool in_flight = false;
+    {
+        const std::lock_guard<std::mutex> lock(state_mutex_);
+        throw_if_never_started();
+        stats_.bytes_sent += tensor.nbytes();
+        in_flight = in_flight_.has_value();
+    }
+    tensors_->store(tensor, tag, in_flight);
+}
+
+Tensor PythonSession::Impl::empty(const Shape& shape, DType dtype, const std::string& tag) {
+    bool in_flight = false;
+    {
+        const std::lock_guard<std::mutex> lock(state_mutex_);
+        throw_if_never_started();
+        in_flight = in_flight_.has_value();
+    }
+    return tensors_->empty(shape, dtype, tag, in_flight);
+}
+
+std::vector<Tensor> PythonSession::Impl::wait_for_tensors(std::int64_t timeout_ms) {
+    const Deadline deadline = deadline_of(timeout_ms);
+    const TurnLock turn(*this, deadline);
+    return tensors_of(checked(own_answer(deadline)));
+}
+
+std::vector<Tensor> PythonSession::Impl::fetch_tensors(const std::string& message, std::int64_t timeout_ms) {
+    return tensors_of(exchange({}, message, timeout_ms));
+}
+
+std::vector<Tensor> PythonSession::Impl::calculate(const std::string& command, const std::vector<TensorView>& tensors,
+                                                   std::int64_t timeout_ms) {
+    constexpr std::size_t kMostTensors = 26;
+    if (tensors.size() > kMostTensors)
+        throw InputError("calculate() takes at most 26 tensors, the tags a to z; got " +
+                         std::to_string(tensors.size()) + ": use send_tensor() and fetch_tensor() for more");
+    const auto blank = command.find(' ');
+    std::string message = command.substr(0, blank);
+    for (std::size_t i = 0; i < tensors.size(); ++i)
+        message += std::string(i == 0 ? " " : ",") + static_cast<char>('a' + i);
+    if (blank != std::string::npos) message += command.substr(blank);
+    return tensors_of(exchange(tensors, message, timeout_ms));
+}
+
+/// One whole turn: the tensors under the tags a, b, c, ..., the request, its answer.
+PythonSession::Impl::Answer PythonSession::Impl::exchange(const std::vector<TensorView>& tensors,
+                                                          const std::string& message, std::int64_t timeout_ms) {
+    const Deadline deadline = deadline_of(timeout_ms);
+    const TurnLock turn(*this, deadline);
+    throw_if_never_started();
+    settle_previous(deadline);  // the worker may still read tensors under these tags
+    for (std::size_t i = 0; i < tensors.size(); ++i) send_tensor(tensors[i], std::string(1, static_cast<char>('a' + i)));
+    send(message, deadline);
+    try {
+        return checked(receive(deadline));
+    } catch (...) {
+        // Nobody else may take the answer, should it still come.
+        const std::lock_guard<std::mutex> lock(state_mutex_);
+        if (in_flight_) in_flight_->abandoned = true;
+        throw;
+    }
+}
+
+std::future<Tensor> PythonSession::Impl::calculate_async(const std::string& command, std::vector<Tensor> tensors,
+                                                         std::int64_t timeout_ms) {
+    {
+        const std::lock_guard<std::mutex> lock(async_mutex_);
+        ++async_running_;
+    }
+    std::promise<Tensor> promise;
+    auto future = promise.get_future();
+    const auto done = [this] {
+        const std::lock_guard<std::mutex> lock(async_mutex_);
+        --async_running_;
+        async_done_.notify_all();
+    };
+    try {
+        std::thread([this, done, command, timeout_ms, tensors = std::move(tensors),
+                     promise = std::move(promise)]() mutable {
+            try {
+                const std::vector<TensorView> views(tensors.begin(), tensors.end());
+                Tensor result = calculate(command, views, timeout_ms).front();
+                promise.set_value(std::move(result));
+            } catch (...) {
+                promise.set_exception(std::current_exception());
+            }
+            done();
+        }).detach();
+    } catch (...) {
+        done();
+        throw;
+    }
+    return future;
+}
+
+}  // namespace tr

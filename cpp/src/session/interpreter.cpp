@@ -1,0 +1,107 @@
+#include "session/interpreter.h"
+
+#include <filesystem>
+
+#include "platform/file.h"
+#include "platform/host.h"
+#include "tech_renaissance/utils/tr_exception.h"
+
+namespace tr {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool holds_package(const std::string& directory) {
+    return !directory.empty() && fs::exists(fs::path(directory) / "tech_renaissance" / "__init__.py");
+}
+
+}  // namespace
+
+Choice choose_interpreter(const SessionOptions& options) {
+    struct Candidate {
+        std::string name;
+        std::string reason;
+    };
+    Candidate chosen;
+    const auto in_environment = [](const char* variable) {
+        const std::string prefix = platform::environment_variable(variable);
+        return prefix.empty() ? prefix : platform::interpreter_of_environment(prefix);
+    };
+    if (!options.python.empty()) {
+        chosen = {options.python, "SessionOptions::python"};
+    } else if (const auto named = platform::environment_variable("TR_PYTHON"); !named.empty()) {
+        chosen = {named, "$TR_PYTHON"};
+    } else if (const auto venv = in_environment("VIRTUAL_ENV"); !venv.empty()) {
+        chosen = {venv, "$VIRTUAL_ENV"};
+    } else if (const auto conda = in_environment("CONDA_PREFIX"); !conda.empty()) {
+        chosen = {conda, "$CONDA_PREFIX"};
+    } else {
+        chosen = {"python3", "python3 on $PATH"};
+    }
+    const std::string path = platform::find_executable(chosen.name);
+    if (path.empty())
+        throw RestartError("cannot start a worker: the interpreter '" + chosen.name + "', chosen by " + chosen.reason +
+                           ", is not an executable file; install Python 3.9 or later, or name an interpreter in "
+                           "SessionOptions::python or $TR_PYTHON");
+    return {path, chosen.reason};
+}
+
+std::string find_package_directory() {
+    const std::string forced = platform::environment_variable("TR_PACKAGE_DIR");
+    if (!forced.empty()) {
+        if (holds_package(forced)) return forced;
+        throw RestartError("cannot start a worker: $TR_PACKAGE_DIR is '" + forced +
+                           "', which holds no tech_renaissance/__init__.py");
+    }
+    const std::string library = platform::library_directory();
+    std::vector<std::string> looked;
+    if (!library.empty())
+        looked.push_back((fs::path(library).parent_path() / "share" / "tech_renaissance" / "python").string());
+#ifdef TR_SOURCE_PYTHON_DIR
+    looked.emplace_back(TR_SOURCE_PYTHON_DIR);
+#endif
+#ifdef TR_INSTALLED_PYTHON_DIR
+    looked.emplace_back(TR_INSTALLED_PYTHON_DIR);
+#endif
+    std::string places;
+    for (const auto& directory : looked) {
+        if (holds_package(directory)) return directory;
+        places += (places.empty() ? "'" : ", '") + directory + "'";
+    }
+    throw RestartError("cannot start a worker: the Python package tech_renaissance is not in " + places +
+                       "; reinstall the library, or name the directory that holds it in $TR_PACKAGE_DIR");
+}
+
+std::vector<std::string> worker_command(const SessionOptions& options, const std::string& interpreter,
+                                        const std::string& package_directory) {
+    if (!options.module.empty()) return {interpreter, "-m", options.module};
+    if (options.script == "default")
+        return {interpreter, (fs::path(package_directory) / "tech_renaissance" / "scripts" / "default.py").string()};
+    std::error_code error;
+    if (!fs::is_regular_file(options.script, error))
+        throw InputError("cannot start a worker: the script '" + fs::absolute(options.script).string() + "' " +
+                         (fs::exists(options.script, error) ? "is not a file" : "does not exist") +
+                         "; expected a Python file, or \"default\" for the server that comes with the library");
+    return {interpreter, fs::absolute(options.script).string()};
+}
+
+std::vector<std::string> worker_environment(const SessionOptions& options, const std::string& package_directory,
+                                            std::map<std::string, std::string> variables) {
+    // As the worker would inherit them; what the options name comes over it, and the session's own over that.
+    std::map<std::string, std::string> merged;
+    for (const auto& entry : platform::environment()) {
+        const auto equals = entry.find('=', 1);
+        if (equals != std::string::npos) merged[entry.substr(0, equals)] = entry.substr(equals + 1);
+    }
+    for (const auto& [name, value] : options.environment) merged[name] = value;
+    const std::string path = merged["PYTHONPATH"];
+    merged["PYTHONPATH"] = package_directory + (path.empty() ? "" : platform::path_list_separator() + path);
+    // What a worker printed before it died has to be in its log.
+    merged["PYTHONUNBUFFERED"] = "1";
+    for (auto& [name, value] : variables) merged[name] = std::move(value);
+    std::vector<std::string> entries;
+    for (const auto& [name, value] : merged) entries.push_back(name + "=" + value);
+    return entries;
+}
+
+}  // namespace tr

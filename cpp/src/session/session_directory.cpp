@@ -1,0 +1,174 @@
+#include "session/session_directory.h"
+
+#include <atomic>
+#include <filesystem>
+#include <mutex>
+#include <set>
+#include <system_error>
+
+#include "platform/host.h"
+#include "protocol/message.h"
+#include "protocol/names.h"
+#include "session/interpreter.h"
+#include "tech_renaissance/utils/tr_exception.h"
+
+namespace tr {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr const char* kPrefix = "tr_session_";
+
+/// The system's file locks do not keep a process from itself, so it knows its own sessions. Held also over a sweep:
+/// merely opening and closing the lock file of one of ours would free its lock.
+struct OwnSessions {
+    std::mutex mutex;
+    std::set<std::string> paths;
+};
+
+OwnSessions& own_sessions() {
+    static OwnSessions* const sessions = new OwnSessions;  // never destroyed: sessions may be static objects too
+    return *sessions;
+}
+
+/// The workspace and why it was chosen.
+Choice choose_workspace(const std::string& option) {
+    if (!option.empty()) return {option, "SessionOptions::workspace"};
+    if (auto named = platform::environment_variable("TR_WORKSPACE"); !named.empty()) return {named, "$TR_WORKSPACE"};
+    const std::string folder = "/tech_renaissance-" + platform::user_id();
+    // Docker gives a container 64 MB, which the first large tensor would fill.
+    constexpr std::uint64_t kRoom = 256ULL << 20;
+    const std::string shared = platform::shared_memory_directory();
+    if (!shared.empty() && platform::free_bytes(shared) >= kRoom) return {shared + folder, "tmpfs with room"};
+    const std::string why = shared.empty() ? "there is no tmpfs" : "less than 256 MB are free on " + shared;
+    return {platform::temporary_directory() + folder, "temporary directory, as " + why};
+}
+
+/// Creates what is missing of a directory that only this user may change.
+void make_own_directory(const std::string& path, const std::string& reason) {
+    try {
+        platform::make_private_directory(path);
+    } catch (const std::system_error& error) {
+        throw InputError(std::string("cannot use the workspace chosen by ") + reason + ": " + error.what());
+    }
+    if (const std::string why = platform::why_not_private(path); !why.empty())
+        throw InputError("refusing the workspace '" + path + "', chosen by " + reason + ": " + why +
+                             "; expected a directory of your own that nobody else may write to (chmod 700), or name "
+                             "another one in SessionOptions::workspace or $TR_WORKSPACE",
+                         ErrorCode::permission_denied);
+}
+
+/// Removes session directories whose host is gone. Called under the lock of `parent` and of own_sessions().
+void sweep(const std::string& parent, const std::set<std::string>& ours) {
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(parent, error)) {
+        const std::string path = entry.path().string();
+        if (entry.path().filename().string().rfind(kPrefix, 0) != 0 || ours.count(path) != 0) continue;
+        if (!platform::why_not_private(path).empty()) continue;
+        try {
+            const std::string lock_path = path + "/" + protocol::kLockFile;
+            if (!platform::file_exists(lock_path)) continue;  // of an older host, which takes no lock
+            const auto lock = platform::FileLock::try_acquire(lock_path);
+            if (!lock) continue;
+            // A file system without locks grants any: then the record has to tell whether the host lives.
+            const auto text = platform::read_file(path + "/" + protocol::kSessionFile, protocol::kMaxMessageBytes);
+            const auto record = text ? protocol::parse_session(*text) : std::nullopt;
+            if (record && platform::process_exists(record->host_pid) &&
+                platform::process_start_time(record->host_pid) == record->host_start_time)
+                continue;
+            platform::remove_tree(path);
+        } catch (const std::system_error&) {
+            continue;  // not ours to clear away, or gone meanwhile
+        }
+    }
+}
+
+}  // namespace
+
+std::string unique_session_id() {
+    static std::atomic<unsigned> counter{0};
+    return "auto-" + std::to_string(platform::process_id()) + "-" + std::to_string(counter.fetch_add(1));
+}
+
+SessionDirectory::SessionDirectory(const std::string& workspace_option, const std::string& session_id)
+    : session_id_(session_id), owner_pid_(platform::process_id()) {
+    const Choice workspace = choose_workspace(workspace_option);
+    const std::string root = fs::absolute(workspace.path).lexically_normal().string();
+    std::error_code error;
+    fs::create_directories(fs::path(root).parent_path(), error);  // make_own_directory says what is wrong
+    // A workspace that the user named may be shared with others for reading; the folder inside it may not.
+    if (workspace_option.empty() && platform::environment_variable("TR_WORKSPACE").empty()) {
+        make_own_directory(root, workspace.reason);
+    } else {
+        try {
+            platform::make_private_directory(root);
+        } catch (const std::system_error& failure) {
+            throw InputError(std::string("cannot use the workspace chosen by ") + workspace.reason + ": " +
+                             failure.what());
+        }
+    }
+    const std::string parent = root + "/python_session";
+    make_own_directory(parent, workspace.reason);
+    path_ = parent + "/" + kPrefix + session_id_;
+    reason_ = workspace.reason;
+    try {
+        claim(parent);
+    } catch (const std::system_error& failure) {
+        throw InputError(std::string("cannot create the session directory: ") + failure.what());
+    }
+}
+
+void SessionDirectory::claim(const std::string& parent) {
+    auto& own = own_sessions();
+    const std::lock_guard<std::mutex> guard(own.mutex);
+    const auto workspace_lock = platform::FileLock::acquire(parent + "/.lock");
+    sweep(parent, own.paths);
+    const auto in_use = [this](const std::string& who) {
+        throw RetryError("the session id '" + session_id_ + "' is in use by " + who + " ('" + path_ +
+                             "'); stop that session, choose another id, or leave the id empty for a unique one",
+                         ErrorCode::conflict);
+    };
+    if (own.paths.count(path_) != 0) in_use("another session of this program");
+    if (!platform::make_private_directory(path_)) {
+        if (const std::string why = platform::why_not_private(path_); !why.empty())
+            throw InputError("refusing the session directory '" + path_ + "': " + why, ErrorCode::permission_denied);
+        lock_ = platform::FileLock::try_acquire(file(protocol::kLockFile));
+        if (!lock_) {
+            const auto text = platform::read_file(file(protocol::kSessionFile), protocol::kMaxMessageBytes);
+            const auto record = text ? protocol::parse_session(*text) : std::nullopt;
+            in_use(record ? "process " + std::to_string(record->host_pid) : "another process");
+        }
+        // Left by a dead host, or by hand: nothing of it may be taken for this session's.
+        lock_.release();
+        platform::remove_tree(path_);
+        platform::make_private_directory(path_);
+    }
+    lock_ = platform::FileLock::try_acquire(file(protocol::kLockFile));
+    own.paths.insert(path_);
+}
+
+SessionDirectory::~SessionDirectory() {
+    if (owner_pid_ != platform::process_id()) return;
+    auto& own = own_sessions();
+    const std::lock_guard<std::mutex> guard(own.mutex);
+    platform::FileLock workspace_lock;
+    try {
+        workspace_lock = platform::FileLock::acquire(fs::path(path_).parent_path().string() + "/.lock");
+    } catch (const std::system_error&) {
+        // The workspace has been removed under us; then nobody else starts a session in it either.
+    }
+    if (!kept_) platform::remove_tree(path_);
+    lock_.release();
+    own.paths.erase(path_);
+}
+
+std::string SessionDirectory::keep() {
+    const fs::path from(path_);
+    const std::string target =
+        (from.parent_path() / ("kept_" + session_id_ + "_" + std::to_string(protocol::now_ms()))).string();
+    std::error_code error;
+    fs::rename(from, target, error);
+    kept_ = true;
+    return error ? path_ : target;
+}
+
+}  // namespace tr

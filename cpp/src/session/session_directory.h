@@ -1,0 +1,44 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "platform/file.h"
+
+namespace tr {
+
+/// An id that no other session of this machine has.
+std::string unique_session_id();
+
+/// The directory of one session and the lock that makes it ours; see docs/protocol.md, "Session directory".
+class SessionDirectory {
+  public:
+    /// Chooses the workspace, clears away what dead sessions left in it, and creates the directory.
+    /// @param session_id a tag
+    /// @throws RetryError (E4001) when a live session has this id, InputError when the workspace cannot be used
+    SessionDirectory(const std::string& workspace_option, const std::string& session_id);
+    /// Removes the directory, unless this is a fork of the process that made it.
+    ~SessionDirectory();
+    SessionDirectory(const SessionDirectory&) = delete;
+    SessionDirectory& operator=(const SessionDirectory&) = delete;
+
+    const std::string& path() const { return path_; }
+    /// Why this workspace, for the log.
+    const std::string& reason() const { return reason_; }
+    std::string file(const std::string& name) const { return path_ + "/" + name; }
+    /// The directory is to stay: it is renamed out of the way of the next session and of sweeps.
+    /// @returns where it is now
+    std::string keep();
+
+  private:
+    void claim(const std::string& parent);
+
+    std::string session_id_;
+    std::string path_;
+    std::string reason_;
+    platform::FileLock lock_;
+    bool kept_ = false;
+    std::int64_t owner_pid_;
+};
+
+}  // namespace tr

@@ -1,0 +1,135 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <future>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "carrier/carrier.h"
+#include "carrier/tensor_store.h"
+#include "platform/deadline.h"
+#include "platform/process.h"
+#include "protocol/message.h"
+#include "session/log.h"
+#include "session/session_directory.h"
+#include "session/turn.h"
+#include "tech_renaissance/session/python_session.h"
+
+namespace tr {
+
+/// What a PythonSession does. Two locks: the turn is held over a whole exchange, state_mutex_ for a moment over the
+/// members it guards; who holds both took the turn first.
+class PythonSession::Impl {
+  public:
+    using Deadline = platform::Deadline;
+
+    explicit Impl(SessionOptions options);
+    ~Impl();
+
+    void start();
+    bool is_alive() const;
+    bool is_ready();
+    bool is_busy() const;
+    void wait_until_ready(std::int64_t timeout_ms);
+    void wait_until_ok(std::int64_t timeout_ms);
+    void send_request(const std::string& message);
+    bool new_response();
+    std::string read_response();
+    std::string wait_for_response(std::int64_t timeout_ms);
+    std::string fetch_response(const std::string& message, std::int64_t timeout_ms);
+    void send_tensor(const TensorView& tensor, const std::string& tag);
+    Tensor empty(const Shape& shape, DType dtype, const std::string& tag);
+    std::vector<Tensor> wait_for_tensors(std::int64_t timeout_ms);
+    std::vector<Tensor> fetch_tensors(const std::string& message, std::int64_t timeout_ms);
+    std::vector<Tensor> calculate(const std::string& command, const std::vector<TensorView>& tensors,
+                                  std::int64_t timeout_ms);
+    std::future<Tensor> calculate_async(const std::string& command, std::vector<Tensor> tensors,
+                                        std::int64_t timeout_ms);
+    void please_exit(std::int64_t timeout_ms, bool ensure);
+    void terminate();
+    void join();
+    std::string session_dir() const;
+    const std::string& session_id() const { return session_id_; }
+    void set_quiet_mode(bool quiet) { log_.set_quiet(quiet); }
+    SessionStats stats() const;
+
+  private:
+    /// A response with what it names: its tensors are held from the moment it is taken, so that the next exchange
+    /// cannot change them.
+    struct Answer {
+        std::string command;
+        std::string text;
+        std::vector<Tensor> tensors;
+        std::exception_ptr error;
+    };
+    struct InFlight {
+        std::uint64_t id;
+        std::string command;
+        std::thread::id owner;
+        Deadline::Clock::time_point sent;
+        bool abandoned = false;  ///< whoever sent it gave up on it; its answer is dropped
+    };
+    class TurnLock;
+
+    Deadline deadline_of(std::int64_t timeout_ms) const;
+    bool ready();
+    void start_worker();
+    void prepare_directory();
+    std::vector<std::string> open_carriers(WakeUp wake_up);
+    void hear(protocol::Hello hello);
+    std::shared_ptr<carrier::Carrier> current_carrier() const;
+    void wait_for_first_sign();
+    void throw_if_never_started() const;
+    /// Blocks until `done()`, or throws: RestartError, TimeoutError, or what the interrupt check throws.
+    void wait_until(Deadline deadline, const std::string& purpose, const std::function<bool()>& done);
+    [[noreturn]] void throw_death() const;
+    [[noreturn]] void throw_timeout(const std::string& purpose) const;
+
+    // With the turn held:
+    void send(const std::string& message, Deadline deadline);
+    void settle_previous(Deadline deadline);
+    Answer receive(Deadline deadline);
+    Answer exchange(const std::vector<TensorView>& tensors, const std::string& message, std::int64_t timeout_ms);
+    std::optional<Answer> take_answer();
+    Answer read_answer(protocol::Response response);
+    Answer own_answer(Deadline deadline);
+    void note_failure();
+    /// @returns the answer, or throws what it carries
+    Answer checked(Answer answer);
+    static std::vector<Tensor> tensors_of(Answer answer);
+
+    SessionOptions options_;
+    std::string session_id_;
+    SessionLog log_;
+    const std::int64_t owner_pid_;
+    Turn turn_;
+
+    mutable std::mutex state_mutex_;
+    std::unique_ptr<SessionDirectory> directory_;
+    std::unique_ptr<carrier::TensorStore> tensors_;
+    std::shared_ptr<carrier::Carrier> carrier_;          ///< the one in use
+    std::shared_ptr<carrier::Carrier> mailbox_carrier_;  ///< for a worker that says it uses it; else empty
+    std::shared_ptr<platform::Process> process_;         // after the carriers: its thread wakes them
+    std::optional<protocol::Hello> hello_;
+    bool older_worker_ = false;  ///< ready, but without a hello
+    WakeUp wake_up_ = WakeUp::automatic;
+    Deadline start_deadline_ = Deadline::never();
+    std::optional<InFlight> in_flight_;
+    std::map<std::thread::id, Answer> inbox_;
+    std::uint64_t next_id_ = 1;
+    SessionStats stats_;
+    bool failed_ = false;
+
+    std::mutex async_mutex_;
+    std::condition_variable async_done_;
+    int async_running_ = 0;
+};
+
+}  // namespace tr

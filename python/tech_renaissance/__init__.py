@@ -1,0 +1,81 @@
+"""The Python side of the bridge: a C++ (or Python) host calls Python tensor code in another process.
+
+A worker overrides `TechRenaissanceServer.main_logic` and calls `run()`. A Python host drives a worker with
+`PythonSession`. Everything is loaded on first use, so that importing the package needs the standard library alone.
+"""
+
+from __future__ import annotations
+
+from ._version import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .errors import (
+        InputError,
+        NotFoundError,
+        RemoteError,
+        RestartError,
+        RetryError,
+        TimeoutError,  # noqa: A004 - the name it has in C++
+        TRException,
+        TSRError,
+    )
+    from .server import TechRenaissanceServer
+    from .session import PythonSession, SessionOptions
+    from .tsr import TsrInfo, export_tsr, import_tsr, read_tsr, tsr_info, write_tsr
+
+__all__ = [
+    "InputError",
+    "NotFoundError",
+    "PythonSession",
+    "RemoteError",
+    "RestartError",
+    "RetryError",
+    "SessionOptions",
+    "TRException",
+    "TSRError",
+    "TechRenaissanceServer",
+    "TimeoutError",
+    "TsrInfo",
+    "__version__",
+    "export_tsr",
+    "import_tsr",
+    "read_tsr",
+    "tsr_info",
+    "write_tsr",
+]
+
+_HOME = {
+    "InputError": "errors",
+    "NotFoundError": "errors",
+    "PythonSession": "session",
+    "RemoteError": "errors",
+    "RestartError": "errors",
+    "RetryError": "errors",
+    "SessionOptions": "session",
+    "TRException": "errors",
+    "TSRError": "errors",
+    "TechRenaissanceServer": "server",
+    "TimeoutError": "errors",
+    "TsrInfo": "tsr",
+    "export_tsr": "tsr",
+    "import_tsr": "tsr",
+    "read_tsr": "tsr",
+    "tsr_info": "tsr",
+    "write_tsr": "tsr",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value: object = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,189 @@
+"""The files carrier: requests and responses as files in the session directory.
+
+What another carrier has to offer is `Carrier`; tensors travel apart from it (`_storage.py`).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+
+from . import protocol
+from ._doorbell import Doorbell, open_doorbell
+from ._files import AtomicWriter, read_small, remove
+from .errors import InputError, RestartError
+
+# Put in place for a moment, to see whether the doorbell rings.
+_PROBE = ".tmp-doorbell"
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._stop import HostWatch, StopSignals
+
+
+class Carrier:
+    """Moves messages between a worker and its host.
+
+    Attributes:
+        name: of the carrier, in hello.json.
+        wake_up: tier of its doorbell.
+        fallback: why a better tier is not in use; "" when nothing was given up.
+    """
+
+    name = ""
+    wake_up = ""
+    fallback = ""
+
+    def receive(self) -> protocol.Request | None:
+        """Waits for a request; it is the worker's until it is answered.
+
+        None when there will be none: the worker was told to stop, or its host or directory is gone. A request that
+        cannot be understood has a `problem`.
+        """
+        raise NotImplementedError
+
+    def publish(self, response: protocol.Response, status: str) -> None:
+        """Answers the request that was received last. The host sees `status` when it sees the response.
+
+        Raises:
+            InputError: the response is too long (E1005). Nothing was published.
+            OSError: there is no room. Nothing was published.
+        """
+        raise NotImplementedError
+
+    def status(self, text: str) -> None:
+        """Tells what the worker is doing, to whoever looks."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Releases what it holds."""
+
+
+class FilesCarrier(Carrier):
+    """`request.json`, `response.json` and `status.txt`."""
+
+    name = "files"
+
+    def __init__(
+        self, directory: str, writer: AtomicWriter, wake_up: str, stop: StopSignals, host: HostWatch, *, loose: bool
+    ) -> None:
+        self._directory = directory
+        self._request = f"{directory}/request.json"
+        self._response = f"{directory}/response.json"
+        self._status = f"{directory}/status.txt"
+        self._writer = writer
+        self._stop = stop
+        self._host = host
+        self._identity = _identity(directory)
+        self._doorbell: Doorbell
+        self._doorbell, self.fallback = open_doorbell(
+            wake_up, directory, ("request.json", _PROBE), self._ring_for_probe, loose=loose
+        )
+        self.wake_up = self._doorbell.tier
+        self._poll = select.poll()
+        for descriptor in (self._doorbell.descriptor, stop.descriptor, host.descriptor):
+            if descriptor >= 0:
+                self._poll.register(descriptor, select.POLLIN)
+
+    def receive(self) -> protocol.Request | None:
+        """See Carrier."""
+        doorbell, stop, host = self._doorbell, self._stop, self._host
+        waited = False
+        while True:
+            doorbell.clear()
+            if stop.requested:
+                return None
+            request = self.take()
+            if request is not None:
+                doorbell.expect()
+                self.status(protocol.BUSY)
+                return request
+            # Looked at on every way round but the first, as the end of the directory may be what rang.
+            if waited and not self.still_there():
+                return None
+            ready = self._poll.poll(doorbell.timeout_ms())
+            waited = True
+            if len(ready) == 1 and ready[0][0] == doorbell.descriptor:
+                continue
+            stop.clear()
+            if host.gone():
+                return None
+
+    def take(self) -> protocol.Request | None:
+        """The request that lies in the directory, without waiting."""
+        try:
+            data = read_small(self._request, protocol.MAX_MESSAGE_BYTES)
+            return None if data is None else protocol.read_request(data)
+        except InputError as error:
+            return protocol.unreadable(error)
+        except OSError:
+            return None  # Out of descriptors or memory for the moment: looked at again before long.
+
+    def still_there(self) -> bool:
+        """The session directory is the one that it was."""
+        return _identity(self._directory) == self._identity
+
+    def publish(self, response: protocol.Response, status: str) -> None:
+        """See Carrier."""
+        self.publish_file(protocol.encode_response(response), status)
+
+    def publish_file(self, data: bytes, status: str | None = None) -> None:
+        """Puts a response into the directory; see `publish` of Carrier. Without a status, that is left alone.
+
+        The request goes first, so that the host may send the next once it has the response.
+        """
+        if len(data) > protocol.MAX_MESSAGE_BYTES:
+            raise InputError(
+                f"the response is {len(data)} bytes long, over the limit of {protocol.MAX_MESSAGE_BYTES}: "
+                "send data of this size as a tensor",
+                "E1005",
+            )
+        prepared = self._writer.prepare(data)
+        try:
+            self.remove_request()
+            if status is not None:
+                self.status(status)
+            os.rename(prepared, self._response)
+        except BaseException:
+            remove(prepared)
+            raise
+
+    def remove_request(self) -> None:
+        """Removes the request file, whatever it is."""
+        try:
+            os.unlink(self._request)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            if error.errno not in (errno.EISDIR, errno.EPERM):
+                raise
+            try:
+                os.rmdir(self._request)
+            except OSError:
+                raise RestartError(f"{self._request} is a directory that cannot be removed") from None
+
+    def status(self, text: str) -> None:
+        """See Carrier. Never fails: a status that cannot be written is removed, as it would be untrue."""
+        try:
+            self._writer.write(self._status, text.encode("utf-8", "replace"))
+        except OSError:
+            remove(self._status)
+
+    def _ring_for_probe(self) -> None:
+        path = f"{self._directory}/{_PROBE}"
+        self._writer.write(path, b"probe")
+        os.unlink(path)
+
+    def close(self) -> None:
+        """See Carrier."""
+        self._doorbell.close()
+
+
+def _identity(directory: str) -> tuple[int, int] | None:
+    """Which directory this path names, None when it names none any more."""
+    try:
+        status = os.stat(directory)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -1,0 +1,240 @@
+"""How a worker learns that its host has written something: inotify, watchdog or polling.
+
+A doorbell is a hint; the file is the truth. Whoever waits looks at the truth again after `timeout_ms()` at the latest.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+#: How long a wait may rest on a doorbell alone.
+RECHECK_MS = 1000
+_PROBE_MS = 100
+# watchdog passes events on through a queue of its own, and starts a thread first.
+_WATCHDOG_PROBE_MS = 2000
+_SHORTEST_MS = 32
+_LONGEST_MS = 1024
+_WAITS_PER_STEP = 8
+
+
+class DoorbellError(Exception):
+    """This kind of doorbell does not work here; the message says why."""
+
+
+class Doorbell:
+    """Rings when a file has appeared in a directory under the name watched for.
+
+    Attributes:
+        tier: its name in hello.json.
+        descriptor: readable after it rang; -1 when there is nothing to wait on but time.
+    """
+
+    tier = ""
+    descriptor = -1
+
+    def timeout_ms(self) -> int:
+        """The longest that the next wait may take."""
+        return RECHECK_MS
+
+    def clear(self) -> None:
+        """Forgets that it rang; to be called before looking at the truth."""
+
+    def expect(self) -> None:
+        """Something has just happened, so that more is likely soon."""
+
+    def close(self) -> None:
+        """Releases what it holds."""
+
+
+class PollingDoorbell(Doorbell):
+    """Looks every 32 ms, and half as often after every 8 looks in vain, down to once in 1024 ms."""
+
+    tier = "polling"
+
+    def __init__(self) -> None:
+        self._interval = _SHORTEST_MS
+        self._waits = 0
+
+    def timeout_ms(self) -> int:
+        """The longest that the next wait may take."""
+        self._waits += 1
+        if self._waits > _WAITS_PER_STEP:
+            self._waits = 1
+            self._interval = min(self._interval * 2, _LONGEST_MS)
+        return self._interval
+
+    def expect(self) -> None:
+        """Something has just happened, so that more is likely soon."""
+        self._interval = _SHORTEST_MS
+        self._waits = 0
+
+
+class InotifyDoorbell(Doorbell):
+    """The kernel's own notification (Linux), through the C library that Python runs on.
+
+    Args:
+        directory: to watch.
+        loose: also watch for files written in place, as hosts may that follow older rules.
+    """
+
+    tier = "inotify"
+    _NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
+    _CLOSE_WRITE = 0x8
+    _MOVED_TO = 0x80
+    _DELETE_SELF = 0x400
+    _MOVE_SELF = 0x800
+    _ONLYDIR = 0x1000000
+
+    def __init__(self, directory: str, *, loose: bool = False) -> None:
+        try:
+            import ctypes
+
+            libc = ctypes.CDLL(None, use_errno=True)
+            init, add_watch = libc.inotify_init1, libc.inotify_add_watch
+        except (ImportError, OSError, AttributeError) as error:
+            raise DoorbellError(f"inotify cannot be called: {error}") from None
+        self.descriptor = init(self._NONBLOCK_CLOEXEC)
+        if self.descriptor < 0:
+            raise DoorbellError(f"inotify_init1: {os.strerror(ctypes.get_errno())}")
+        mask = (
+            self._MOVED_TO | self._DELETE_SELF | self._MOVE_SELF | self._ONLYDIR | (self._CLOSE_WRITE if loose else 0)
+        )
+        if add_watch(self.descriptor, os.fsencode(directory), ctypes.c_uint32(mask)) < 0:
+            reason = os.strerror(ctypes.get_errno())
+            self.close()
+            raise DoorbellError(f"inotify_add_watch: {reason}")
+
+    def probe(self, trigger: Callable[[], None]) -> None:
+        """Trusts it only when it rings for a file that `trigger` puts in place."""
+        self.clear()
+        trigger()
+        if not _readable(self.descriptor, _PROBE_MS):
+            self.close()
+            raise DoorbellError("inotify accepts a watch on this file system but stays silent")
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets that it rang; to be called before looking at the truth."""
+        try:
+            while len(os.read(self.descriptor, 4096)) > 2048:  # Nearly full, so there may be more.
+                pass
+        except BlockingIOError:
+            return
+
+    def close(self) -> None:
+        """Releases what it holds."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+
+class WatchdogDoorbell(Doorbell):
+    """The platform's own notification through the package watchdog, which calls on a thread of its own."""
+
+    tier = "watchdog"
+
+    def __init__(self, directory: str, names: tuple[str, ...]) -> None:
+        try:
+            from watchdog.events import FileSystemEventHandler
+            from watchdog.observers import Observer
+        except ImportError:
+            import sys
+
+            raise DoorbellError(f"{sys.executable} has no package watchdog ('-m pip install watchdog')") from None
+        self.descriptor, self._bell = os.pipe()
+        os.set_blocking(self.descriptor, False)
+        os.set_blocking(self._bell, False)
+        handler = FileSystemEventHandler()
+        handler.on_any_event = self._ring  # type: ignore[method-assign]
+        self._names = names
+        self._observer = Observer()
+        self._observer.daemon = True
+        try:
+            self._observer.schedule(handler, directory)
+            self._observer.start()
+        except OSError as error:
+            self._close_pipe()
+            raise DoorbellError(f"watchdog: {error}") from None
+
+    def _ring(self, event: Any) -> None:
+        # Opening and reading a file are events as well, and would ring for our own looks at it.
+        if event.event_type not in ("moved", "created", "modified", "closed"):
+            return
+        path = os.fsdecode(event.dest_path or event.src_path)
+        if os.path.basename(path) in self._names:
+            try:
+                os.write(self._bell, b"!")
+            except OSError:
+                return  # It rings already, or is closed.
+
+    def probe(self, trigger: Callable[[], None]) -> None:
+        """Trusts it only when it rings for a file that `trigger` puts in place under one of its names."""
+        trigger()
+        if not _readable(self.descriptor, _WATCHDOG_PROBE_MS):
+            self.close()
+            raise DoorbellError("watchdog stays silent on this file system")
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets that it rang; to be called before looking at the truth."""
+        try:
+            os.read(self.descriptor, 4096)
+        except BlockingIOError:
+            return
+
+    def close(self) -> None:
+        """Releases what it holds."""
+        if self.descriptor >= 0:
+            self._observer.stop()
+            self._observer.join(RECHECK_MS / 1000)
+            self._close_pipe()
+
+    def _close_pipe(self) -> None:
+        os.close(self.descriptor)
+        os.close(self._bell)
+        self.descriptor = self._bell = -1
+
+
+def open_doorbell(
+    wanted: str, directory: str, names: tuple[str, ...], trigger: Callable[[], None], *, loose: bool = False
+) -> tuple[Doorbell, str]:
+    """The best doorbell that works in a directory, and why a better one, or the one asked for, was not taken.
+
+    Args:
+        wanted: "inotify", "watchdog", "polling", or anything else for the best there is.
+        directory: to watch.
+        names: of the files to ring for.
+        trigger: puts a file of one of these names in place, to prove a doorbell with.
+        loose: also ring for files written in place.
+    """
+    tiers = ["inotify", "watchdog", "polling"]
+    reasons = []
+    if wanted in tiers:
+        tiers = tiers[tiers.index(wanted) :]
+    elif wanted not in ("", "auto", "automatic"):
+        reasons.append(f"wake-up tier {wanted!r} is not one of the files carrier")
+    for tier in tiers:
+        try:
+            if tier == "inotify":
+                inotify = InotifyDoorbell(directory, loose=loose)
+                inotify.probe(trigger)
+                return inotify, "; ".join(reasons)
+            if tier == "watchdog":
+                watchdog = WatchdogDoorbell(directory, names)
+                watchdog.probe(trigger)
+                return watchdog, "; ".join(reasons)
+        except DoorbellError as error:
+            reasons.append(str(error))
+    return PollingDoorbell(), "; ".join(reasons)
+
+
+def _readable(descriptor: int, timeout_ms: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(timeout_ms))

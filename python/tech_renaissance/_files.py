@@ -1,0 +1,120 @@
+"""Files that appear whole or not at all, and small files of a peer that is not trusted."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from .errors import InputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import mmap
+    from typing import Union
+
+    Buffer = Union[bytes, bytearray, memoryview, mmap.mmap]
+
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+
+
+class AtomicWriter:
+    """Writes files by way of a temporary one in the same directory; all are readable by this user alone."""
+
+    def __init__(self, directory: str) -> None:
+        self._prefix = f"{directory}/.tmp-{os.getpid()}-"
+        self._count = 0
+        mask = os.umask(0o077)
+        os.umask(mask)
+        # A mask may even take away the owner's rights.
+        self._force_mode = bool(mask & 0o600)
+
+    def write(self, path: str, head: Buffer, body: Buffer = b"") -> None:
+        """Puts head and body into the file of this path, in place of what was there."""
+        temporary = self.prepare(head, body)
+        try:
+            os.rename(temporary, path)
+        except BaseException:
+            remove(temporary)
+            raise
+
+    def prepare(self, head: Buffer, body: Buffer = b"") -> str:
+        """The path of a temporary file with this content, for the caller to rename."""
+        self._count += 1
+        path = f"{self._prefix}{self._count}"
+        try:
+            descriptor = os.open(path, _CREATE, 0o600)
+        except FileExistsError:  # Left by a dead process that had this pid.
+            os.unlink(path)
+            descriptor = os.open(path, _CREATE, 0o600)
+        try:
+            try:
+                if self._force_mode:
+                    os.fchmod(descriptor, 0o600)
+                _write_all(descriptor, head, body)
+            finally:
+                os.close(descriptor)
+        except BaseException:
+            remove(path)
+            raise
+        return path
+
+
+def _write_all(descriptor: int, head: Buffer, body: Buffer) -> None:
+    done = os.writev(descriptor, [head, body]) if body else os.write(descriptor, head)
+    total = len(head) + len(body)
+    while done < total:  # The kernel takes at most 2 GiB at a time.
+        part = memoryview(head)[done:] if done < len(head) else memoryview(body)[done - len(head) :]
+        done += os.write(descriptor, part)
+
+
+def read_small(path: str, limit: int) -> bytes | None:
+    """The content of a regular file, None when there is none.
+
+    Raises:
+        InputError: it is a link, no regular file, or over the limit (E1005).
+        OSError: it cannot be opened for want of resources.
+    """
+    try:
+        descriptor = os.open(path, _READ)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            raise
+        what = "a symbolic link" if error.errno == errno.ELOOP else (error.strerror or "an error")
+        raise InputError(f"{path}: expected a readable regular file, found: {what}") from None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError(f"{path}: expected a regular file, found something else")
+        if status.st_size > limit:
+            raise InputError(f"{path}: {status.st_size} bytes are over the limit of {limit}", "E1005")
+        return _read_all(descriptor, status.st_size)
+    finally:
+        os.close(descriptor)
+
+
+def _read_all(descriptor: int, size: int) -> bytes:
+    data = os.read(descriptor, size)
+    while len(data) < size:
+        more = os.read(descriptor, size - len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
+def remove(path: str) -> None:
+    """Unlinks a file, if it is there and may be."""
+    try:
+        os.unlink(path)
+    except OSError:
+        return
+
+
+def free_bytes(directory: str) -> int:
+    """Room that is left for this user's files in a directory."""
+    status = os.statvfs(directory)
+    return status.f_bavail * status.f_frsize

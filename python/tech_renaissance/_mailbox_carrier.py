@@ -1,0 +1,161 @@
+"""The mailbox carrier: requests and responses through mapped memory, woken by a futex."""
+
+from __future__ import annotations
+
+import _thread
+
+from . import protocol
+from ._carrier import Carrier, FilesCarrier
+from ._mailbox import MailboxFile, open_messages
+from .errors import InputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._stop import HostWatch, StopSignals
+
+_RECHECK_MS = 1000
+_STATUS_SECONDS = 0.05
+
+
+class MailboxCarrier(Carrier):
+    """Messages in the mailbox. One too long for its slot goes through the files, announced by an empty message.
+
+    Args:
+        mailbox: of the session.
+        files: takes over for long messages, and for requests sent before the host knew of this carrier.
+
+    Raises:
+        MailboxError: it cannot be used in this process.
+    """
+
+    name = "mailbox"
+    wake_up = "futex"
+
+    def __init__(
+        self, mailbox: MailboxFile, epoch: int, files: FilesCarrier, stop: StopSignals, host: HostWatch
+    ) -> None:
+        self._messages, self.fallback = open_messages(mailbox, epoch)
+        self._files = files
+        self._stop = stop
+        self._host = host
+        self._by_file = False
+        self._keeper = _StatusKeeper(files.status)
+
+    def receive(self) -> protocol.Request | None:
+        """See Carrier."""
+        messages = self._messages
+        request = self._from_file()  # sent while this worker was starting
+        while request is None:
+            if self._stop.requested:
+                return None
+            try:
+                data = messages.next(_RECHECK_MS)
+            except InputError as error:
+                request = protocol.Request("")
+                request.problem = error
+                break
+            if data:
+                request = protocol.read_request(data)
+                self._by_file = False
+            elif data is not None:
+                request = self._from_file()
+            elif self._host.gone() or not self._files.still_there():
+                return None
+            else:
+                request = self._from_file()  # the file is the truth, whoever put it there
+        self._keeper.set(protocol.BUSY)
+        return request
+
+    def _from_file(self) -> protocol.Request | None:
+        request = self._files.take()
+        self._by_file = request is not None
+        return request
+
+    def publish(self, response: protocol.Response, status: str) -> None:
+        """See Carrier."""
+        data = protocol.encode_response(response)
+        self._keeper.set(status)
+        if self._by_file:
+            self._files.remove_request()
+            self._by_file = False
+        if not self._messages.send(data):
+            self._files.publish_file(data)
+            self._messages.send(b"")
+
+    def status(self, text: str) -> None:
+        """See Carrier."""
+        self._keeper.set(text)
+
+    def close(self) -> None:
+        """Releases what it holds."""
+        self._keeper.close()
+        self._files.close()
+
+
+class _StatusKeeper:
+    """Keeps status.txt true within 50 ms, from a thread of its own, so that a request need not wait for the file.
+
+    The thread sleeps while the file tells the truth.
+    """
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._text = self._written = protocol.READY
+        self._asleep = True
+        self._closing = False
+        self._wake = _thread.allocate_lock()
+        self._wake.acquire()
+        self._done = _thread.allocate_lock()
+        self._done.acquire()
+        self._pause = _thread.allocate_lock()
+        self._pause.acquire()
+        # Not through the module threading, which takes the thread that first imports it for the main one.
+        _thread.start_new_thread(self._run, ())
+
+    def set(self, text: str) -> None:
+        """What the file is to say."""
+        self._text = text
+        if self._asleep:
+            self._asleep = False
+            self._ring()
+
+    def close(self) -> None:
+        """Writes what is left to write, and ends the thread."""
+        self._closing = True
+        self._pause.release()
+        self._ring()
+        self._done.acquire()
+
+    def _ring(self) -> None:
+        try:
+            self._wake.release()
+        except RuntimeError:
+            return  # rung already
+
+    def _run(self) -> None:
+        try:
+            while not self._closing:
+                self._wake.acquire()
+                while not self._asleep or self._closing:
+                    if not self._closing:
+                        self._pause.acquire(True, _STATUS_SECONDS)
+                    self._catch_up()
+                    if self._closing:
+                        return
+        finally:
+            self._done.release()
+
+    def _catch_up(self) -> None:
+        text = self._text
+        if text != self._written:
+            try:
+                self._write(text)
+            except OSError:
+                return  # no room, or the directory has gone: tried again, or noticed elsewhere
+            self._written = text
+            return
+        self._asleep = True
+        if self._text != self._written:
+            self._asleep = False

@@ -1,0 +1,304 @@
+"""Tensors of a session in shared memory: the files `<tag>.tsr`, mapped by both sides (docs/protocol.md, "Tensors").
+
+A buffer is a file that stays mapped. Its owner writes it again in place when nobody can see what it holds: no lease of
+the other side, no tensor over it here, no second name. Otherwise another buffer gets the name, and this one waits to be
+used again.
+"""
+
+from __future__ import annotations
+
+import _thread
+import ctypes
+import errno
+import mmap
+import os
+import weakref
+
+from ._storage import FileStorage, no_room
+from ._tensors import empty_header, export_tensor, import_tensor
+from ._tsr_header import decode_header, encode_header
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from ._files import AtomicWriter
+    from ._mailbox import LeaseTable, MailboxFile
+    from ._tensors import Exported
+    from ._tsr_header import TsrHeader
+
+_OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+_SPARE = 1 << 20
+# Tensors may be dropped on any thread, also by the garbage collector in the middle of the same work.
+_leases_lock = _thread.RLock()
+
+
+class _Buffer:
+    """A mapped file of either side.
+
+    Attributes:
+        path: its name; of one of ours that waits to be used again, a hidden one.
+        slot: in its owner's lease table.
+        refs: one for each tensor over it that is alive in this process.
+    """
+
+    __slots__ = ("__weakref__", "_array", "_counts", "_header", "_header_bytes", "address", "inode", "memory", "path",
+                 "refs", "size", "slot")  # fmt: skip
+
+    def __init__(self, path: str, mapping: mmap.mmap, inode: int, slot: int, counts: LeaseTable | None) -> None:
+        self.path = path
+        self.memory = mapping
+        self.size = len(mapping)
+        self.inode = inode
+        self.slot = slot
+        self.refs: dict[int, weakref.ref[Any]] = {}  # by their ids, as they hash like what they refer to
+        self._counts = counts
+        self._array = ctypes.c_char * self.size
+        self.address = ctypes.addressof(self._array.from_buffer(mapping))
+        self._header: TsrHeader | None = None
+        self._header_bytes = b""
+
+    def header(self, path: str) -> TsrHeader:
+        """What the file says of its contents; it may have been written again since the last look."""
+        known = self._header_bytes
+        if self._header is None or self.memory[: len(known)] != known:
+            with memoryview(self.memory) as view:
+                self._header = decode_header(view, self.size, path)
+            self._header_bytes = self.memory[: self._header.header_bytes]
+        return self._header
+
+    def hand_out(self) -> Any:
+        """The memory, for a tensor. Until the last tensor over it is gone, this counts as a lease."""
+        token = self._array.from_buffer(self.memory)
+        with _leases_lock:
+            ref = weakref.ref(token, self._give_back)
+            self.refs[id(ref)] = ref
+            if self._counts is not None:
+                self._counts.set_count(self.slot, len(self.refs))
+        return token
+
+    def _give_back(self, ref: weakref.ref[Any]) -> None:
+        with _leases_lock:
+            del self.refs[id(ref)]
+            if self._counts is not None:
+                self._counts.set_count(self.slot, len(self.refs))
+
+
+class SharedStorage(FileStorage):
+    """Hands tensors out of shared memory and puts them there.
+
+    A tensor handed out is the file's memory. The host does not write to it as long as it is held; what is written to it
+    here is what the tag holds from then on.
+    """
+
+    def __init__(self, directory: str, writer: AtomicWriter, mailbox: MailboxFile) -> None:
+        super().__init__(directory, writer)
+        self._host = mailbox.host_leases
+        self._own = mailbox.own_leases
+        self._hidden = f"{directory}/.worker-{os.getpid()}-"
+        self._count = 0
+        self._host_buffers: dict[int, _Buffer] = {}
+        self._own_buffers: dict[int, _Buffer] = {}
+        self._by_path: dict[str, _Buffer] = {}
+
+    # -------------------------------------------------------------------------------------------------- receiving
+
+    def load(self, tag: str, framework: str) -> Any:
+        """See FileStorage."""
+        path = self.path(tag)
+        try:
+            inode = os.lstat(path).st_ino
+        except FileNotFoundError:
+            raise self.missing(tag) from None
+        buffer = self._host_buffers.get(inode) or self._own_buffers.get(inode) or self._map_host_buffer(path, inode)
+        if buffer is None:
+            return super().load(tag, framework)
+        if inode in self._host_buffers:
+            buffer.path = path  # by which it can be found again, should it be sent back by reference
+        # Taken before the look at the header, so that nothing changes between the two.
+        memory = buffer.hand_out()
+        return import_tensor(buffer.header(path), memory, framework, path)
+
+    def _map_host_buffer(self, path: str, inode: int) -> _Buffer | None:
+        self.sweep()
+        slot = self._host.find(inode)
+        if slot < 0:
+            return None
+        try:
+            descriptor = os.open(path, _OPEN)
+        except OSError:
+            return None
+        try:
+            status = os.fstat(descriptor)
+            if status.st_ino != inode or status.st_size == 0:
+                return None
+            mapping = mmap.mmap(descriptor, status.st_size)
+        finally:
+            os.close(descriptor)
+        buffer = self._host_buffers[inode] = _Buffer(path, mapping, inode, slot, self._host)
+        return buffer
+
+    def sweep(self) -> None:
+        """Unmaps what the host has let go of."""
+        for inode, buffer in list(self._host_buffers.items()):
+            if not buffer.refs and self._host.inode(buffer.slot) != inode:
+                del self._host_buffers[inode]
+
+    # ---------------------------------------------------------------------------------------------------- sending
+
+    def store(self, tag: str, tensor: object) -> None:
+        """See FileStorage. A tensor whose memory is shared already is sent by reference."""
+        path = self.path(tag)
+        exported = export_tensor(tensor)
+        header = encode_header(exported.dtype, exported.shape)
+        size = len(header) + len(exported.data)
+        try:
+            if exported.address and self._by_reference(exported, header, size, path):
+                return
+            buffer = self._writable(size, path)
+            if buffer is None:
+                super().store(tag, tensor)
+                return
+            buffer.memory[: len(header)] = header
+            if exported.data:
+                buffer.memory[len(header) :] = exported.data
+            self._put_under(buffer, path)
+            self._trim()
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise no_room(tag, self._directory, size) from None
+
+    def empty(self, shape: Sequence[int], dtype: object, framework: str) -> Any:
+        """See FileStorage."""
+        header, data_bytes = empty_header(shape, dtype, framework)
+        size = len(header) + data_bytes
+        try:
+            buffer = self._writable(size, "")
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise no_room("of empty()", self._directory, size) from None
+        if buffer is None:
+            return super().empty(shape, dtype, framework)
+        buffer.memory[: len(header)] = header
+        memory = buffer.hand_out()
+        return import_tensor(buffer.header(buffer.path), memory, framework, buffer.path)
+
+    def discard(self, tag: str) -> None:
+        """See FileStorage."""
+        path = self.path(tag)
+        self._set_aside(path)
+        super().discard(tag)
+
+    def _by_reference(self, exported: Exported, header: bytes, size: int, path: str) -> bool:
+        for buffers in (self._own_buffers, self._host_buffers):
+            for buffer in buffers.values():
+                if buffer.address + len(header) != exported.address or buffer.size != size:
+                    continue
+                if buffer.memory[: len(header)] != header:
+                    if buffers is self._host_buffers:
+                        return False  # the host's tag must keep its shape
+                    buffer.memory[: len(header)] = header
+                if not _names(buffer.path, buffer.inode):
+                    return False
+                self._put_under(buffer, path)
+                return True
+        return False
+
+    def _writable(self, size: int, path: str) -> _Buffer | None:
+        """A buffer of this size that nobody sees: the one under the name, one set aside, or a new one."""
+        current = self._by_path.get(path)
+        if current is not None and current.size == size and self._is_free(current):
+            return current
+        for buffer in self._own_buffers.values():
+            if buffer.size == size and buffer.path not in self._by_path and self._is_free(buffer):
+                return buffer
+        return self._make(size)
+
+    def _is_free(self, buffer: _Buffer) -> bool:
+        if buffer.refs or self._own.count(buffer.slot):
+            return False
+        try:
+            status = os.lstat(buffer.path)
+        except OSError:
+            return False
+        return status.st_nlink == 1 and status.st_ino == buffer.inode
+
+    def _make(self, size: int) -> _Buffer | None:
+        slot = self._own.find(0)
+        if slot < 0:
+            return None
+        path = self._hidden_path()
+        descriptor = os.open(path, _CREATE, 0o600)
+        try:
+            # So that writing to the mapping cannot fail for want of room, which would be a fatal signal.
+            os.posix_fallocate(descriptor, 0, size)
+            mapping = mmap.mmap(descriptor, size)
+            inode = os.fstat(descriptor).st_ino
+        except BaseException:
+            os.unlink(path)
+            raise
+        finally:
+            os.close(descriptor)
+        buffer = self._own_buffers[inode] = _Buffer(path, mapping, inode, slot, None)
+        self._own.set_count(slot, 0)
+        self._own.set_inode(slot, inode)
+        return buffer
+
+    def _put_under(self, buffer: _Buffer, path: str) -> None:
+        if buffer.path == path:
+            return
+        self._set_aside(path)
+        if buffer.inode in self._own_buffers and buffer.path not in self._by_path:
+            os.rename(buffer.path, path)
+            buffer.path = path
+            self._by_path[path] = buffer
+        else:
+            # It keeps the name it has, and is not written in place as long as it has two.
+            name = self._hidden_path()
+            os.link(buffer.path, name, follow_symlinks=False)
+            os.rename(name, path)
+
+    def _set_aside(self, path: str) -> None:
+        """Keeps the buffer that is about to lose its name."""
+        old = self._by_path.pop(path, None)
+        if old is None:
+            return
+        if _names(path, old.inode):
+            name = self._hidden_path()
+            os.link(path, name, follow_symlinks=False)
+            old.path = name
+        else:
+            self._release(old)
+
+    def _trim(self) -> None:
+        """Lets go of buffers set aside beyond what is in use, the oldest first."""
+        named = max(_SPARE, sum(buffer.size for buffer in self._by_path.values()))
+        aside = [buffer for buffer in self._own_buffers.values() if buffer.path not in self._by_path]
+        excess = sum(buffer.size for buffer in aside) - named
+        for buffer in aside:
+            if excess <= 0:
+                return
+            if self._is_free(buffer):
+                excess -= buffer.size
+                os.unlink(buffer.path)
+                self._release(buffer)
+
+    def _release(self, buffer: _Buffer) -> None:
+        self._own.set_inode(buffer.slot, 0)
+        del self._own_buffers[buffer.inode]
+
+    def _hidden_path(self) -> str:
+        self._count += 1
+        return f"{self._hidden}{self._count}"
+
+
+def _names(path: str, inode: int) -> bool:
+    """Whether the file of this name is this one."""
+    try:
+        return os.lstat(path).st_ino == inode
+    except OSError:
+        return False

@@ -1,0 +1,100 @@
+"""One request and its one answer."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from . import protocol
+from ._failure import failure_from
+from .errors import InputError, RetryError
+from .protocol import Failure, Request, Response
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._carrier import Carrier
+    from ._stop import StopSignals
+    from ._storage import FileStorage
+
+
+class Turn:
+    """Takes the tensors and the answer to a request and sees to it that there is exactly one answer.
+
+    Attributes:
+        answered: the answer is out.
+    """
+
+    def __init__(self, request: Request, carrier: Carrier, storage: FileStorage, stop: StopSignals) -> None:
+        self.request = request
+        self.answered = False
+        self._carrier = carrier
+        self._storage = storage
+        self._stop = stop
+        self._tensors: list[str] = []
+
+    def stage(self, tensor: object) -> str:
+        """Puts a tensor where the host will find it, to be announced by the answer; its tag."""
+        tag = f"result_{len(self._tensors)}"
+        self._storage.store(tag, tensor)
+        self._tensors.append(tag)
+        return tag
+
+    def answer(self, result: str, command: str | None = None) -> None:
+        """The answer of a request that succeeded, with the tensors staged so far."""
+        self._publish(Response(command or self.request.command, result, tensors=self._tensors), protocol.OK)
+
+    def status(self, text: str) -> None:
+        """Tells how the request is coming on."""
+        self._carrier.status(protocol.one_line(text))
+
+    def leave(self) -> None:
+        """The answer to the request to exit."""
+        self._publish(Response(self.request.command), protocol.EXITING)
+
+    def fail(self, failure: Failure, result: str = "error") -> None:
+        """The answer of a request that failed; tensors staged so far are dropped."""
+        for tag in self._tensors:
+            self._storage.discard(tag)
+        self._tensors = []
+        self._publish(
+            Response(self.request.command, result, message=failure.message, failure=failure),
+            protocol.error_status(failure.message or failure.type),
+        )
+
+    def _publish(self, response: Response, status: str) -> None:
+        if self.answered:
+            log(f"a second answer to {self.request.command!r} was dropped: a request has one answer")
+            return
+        response.id = self.request.id
+        response.legacy = self.request.legacy
+        # A signal must not end this halfway; it takes effect afterwards.
+        armed = self._stop.disarm()
+        try:
+            self._carrier.publish(response, status)
+            self.answered = True
+        except (InputError, OSError) as error:
+            if response.failure is not None:
+                raise  # Not even this can be told: leave, which the host notices.
+            self.fail(failure_from(_no_room(error)))
+        if armed:
+            self._stop.arm()
+
+
+def _no_room(error: InputError | OSError) -> Exception:
+    if isinstance(error, InputError):
+        return error
+    return RetryError(f"the response cannot be written: {error.strerror}; make room in the session's workspace")
+
+
+def log(text: str) -> None:
+    """A line in worker.log, after whatever user code has printed so far."""
+    line = f"tech_renaissance: {text}\n".encode("utf-8", "backslashreplace")
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except Exception:  # User code may have put anything there, or closed it.
+        line = b"\n" + line
+    try:
+        os.write(2, line)
+    except OSError:
+        return

@@ -1,0 +1,105 @@
+"""What this package raises; one class for each action that a caller can take.
+
+    TRException (RuntimeError)
+    |-- InputError      fix the input: E1001, E1003, E1005
+    |   |-- TSRError        a .tsr file is malformed, or cannot be read or written (also a ValueError)
+    |   `-- NotFoundError   E1004: no such command or tensor
+    |-- RetryError      try again later: E3002, E4001, E4002
+    |   `-- TimeoutError    E3003: the deadline passed; the worker may still be at work (also the builtin TimeoutError)
+    |-- RestartError    the worker is gone or never came: start it again: E2002, E3001
+    `-- RemoteError     the Python code raised: report it: E9999
+
+The C++ library has the same tree with the same names.
+"""
+
+from __future__ import annotations
+
+import builtins
+
+INVALID_REQUEST = "E1001"
+PERMISSION_DENIED = "E1003"
+NOT_FOUND = "E1004"
+REQUEST_TOO_LARGE = "E1005"
+QUOTA_EXHAUSTED = "E2002"
+SERVER_ERROR = "E3001"
+OVERLOADED = "E3002"
+TIMEOUT = "E3003"
+CONFLICT = "E4001"
+CANCELLED = "E4002"
+UNKNOWN = "E9999"
+
+
+class TRException(RuntimeError):  # noqa: N818 - the name it has in C++
+    """Base of everything that this package raises.
+
+    Attributes:
+        code: the code of docs/errors.md, e.g. "E1004".
+        python_type: class name of the exception in the worker; empty when none was raised there.
+        traceback: the worker's traceback as Python prints it; empty when there is none.
+    """
+
+    default_code = UNKNOWN
+
+    def __init__(self, message: str, code: str = "", python_type: str = "", traceback: str = "") -> None:
+        super().__init__(message)
+        self.code = code or self.default_code
+        self.python_type = python_type
+        self.traceback = traceback
+
+
+class InputError(TRException):
+    """The input is wrong or not allowed: fix it."""
+
+    default_code = INVALID_REQUEST
+
+
+class TSRError(InputError, ValueError):
+    """A `.tsr` file is malformed, or cannot be read or written."""
+
+
+class NotFoundError(InputError):
+    """There is no such command or tensor."""
+
+    default_code = NOT_FOUND
+
+
+class RetryError(TRException):
+    """It may work when tried again later."""
+
+    default_code = OVERLOADED
+
+
+class TimeoutError(RetryError, builtins.TimeoutError):  # noqa: A001 - the name it has in C++; it is the builtin too
+    """The deadline passed; the worker may still be at work."""
+
+    default_code = TIMEOUT
+
+
+class RestartError(TRException):
+    """The worker is gone or never came: start it again."""
+
+    default_code = SERVER_ERROR
+
+
+class RemoteError(TRException):
+    """The Python code in the worker raised: report it."""
+
+
+_BY_CODE: dict[str, type[TRException]] = {
+    INVALID_REQUEST: InputError,
+    PERMISSION_DENIED: InputError,
+    NOT_FOUND: NotFoundError,
+    REQUEST_TOO_LARGE: InputError,
+    QUOTA_EXHAUSTED: RestartError,
+    SERVER_ERROR: RestartError,
+    OVERLOADED: RetryError,
+    TIMEOUT: TimeoutError,
+    CONFLICT: RetryError,
+    CANCELLED: RetryError,
+}
+
+
+def exception_for(code: str, message: str, python_type: str = "", traceback: str = "") -> TRException:
+    """The exception that a failure of this code is raised as; RemoteError for a code that is not known."""
+    kind = _BY_CODE.get(code, RemoteError)
+    return kind(message, code, python_type, traceback)

@@ -1,0 +1,356 @@
+"""Python hosts of Python workers, with the commands of host/program.cpp.
+
+Argument: "pipe", "shared_memory", "torch" or "session", then for a session options `key=value`.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import sys
+import time
+from multiprocessing import shared_memory
+from pathlib import Path
+from typing import Any, Callable
+
+MESSAGE = b"hello to_the_other_end"
+WORKERS_BYTE = b"\x3f"
+
+
+class AbsentError(Exception):
+    """This row does not have what was asked for."""
+
+
+class Pair:
+    """A worker, and what one round trip to it is. Operations are methods; `size` and `source` say what to send."""
+
+    size = -1
+    source = b""
+    worker_pid = 0
+    directory = ""
+
+    def prepare(self, operation: str, size: int) -> Callable[[], Any]:
+        run = getattr(self, operation, None)
+        if run is None:
+            raise AbsentError("not an operation of this row")
+        if operation != "text" and size != self.size:
+            self.size = size
+            self.source = bytes(bytearray(i * 31 % 256 for i in range(256)) * (size // 256))
+            self.resized()
+        return run
+
+    def resized(self) -> None:
+        """After `size` and `source` have changed."""
+
+    def close(self) -> None:
+        """Ends the worker."""
+
+
+class Pipe(Pair):
+    """multiprocessing.Pipe, with send_bytes and recv_bytes."""
+
+    def __init__(self, serve: Callable[..., None] | None = None) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, other = context.Pipe()
+        self.process = context.Process(target=serve or serve_pipe, args=(other,), daemon=True)
+        self.process.start()
+        self.worker_pid = self.process.pid or 0
+        self.pipe.recv_bytes()
+
+    def _ask(self, what: bytes, data: bytes) -> bytes:
+        self.pipe.send_bytes(what)
+        self.pipe.send_bytes(data)
+        return self.pipe.recv_bytes()
+
+    def text(self) -> None:
+        self.pipe.send_bytes(MESSAGE)
+        if self.pipe.recv_bytes() != MESSAGE:
+            raise RuntimeError("a wrong answer")
+
+    def echo(self) -> bytes:
+        return self._ask(b"e", self.source)
+
+    def out(self) -> bytes:
+        return self._ask(b"o", str(self.size).encode())
+
+    # A keyword cannot be defined as a method; see below.
+    def take(self) -> None:
+        self._ask(b"i", self.source)
+
+    def close(self) -> None:
+        self.process.kill()
+
+
+def serve_pipe(pipe: Any) -> None:
+    mine = b""
+    pipe.send_bytes(b"ready")
+    while True:
+        what = pipe.recv_bytes()
+        if len(what) > 1:
+            pipe.send_bytes(what)
+            continue
+        data = pipe.recv_bytes()
+        if what == b"i":
+            pipe.send_bytes(data[-1:])
+        elif what == b"o":
+            if len(mine) != int(data):
+                mine = WORKERS_BYTE * int(data)
+            pipe.send_bytes(mine)
+        else:
+            pipe.send_bytes(data)
+
+
+class SharedMemory(Pipe):
+    """A multiprocessing.shared_memory block that both keep, and a pipe that says what to do with it.
+
+    The worker copies what it reads out of the block and its answer into it, as users have to who keep a tensor.
+    """
+
+    block: shared_memory.SharedMemory | None = None
+
+    def __init__(self) -> None:
+        super().__init__(serve_shared_memory)
+
+    def resized(self) -> None:
+        self._free()
+        self.block = shared_memory.SharedMemory(create=True, size=max(1, self.size))
+        self.target = bytearray(self.size)
+        self.pipe.send_bytes(b"m" + f"{self.block.name} {self.size}".encode())
+        self.pipe.recv_bytes()
+
+    def _copy_in(self) -> None:
+        assert self.block is not None
+        self.block.buf[: self.size] = self.source
+
+    def _copy_out(self) -> bytearray:
+        assert self.block is not None
+        self.target[:] = self.block.buf[: self.size]
+        return self.target
+
+    def _ring(self, what: bytes) -> None:
+        self.pipe.send_bytes(what)
+        self.pipe.recv_bytes()
+
+    def echo(self) -> Any:
+        self._copy_in()
+        self._ring(b"e")
+        return self._copy_out()
+
+    def out(self) -> Any:
+        self._ring(b"o")
+        return self._copy_out()
+
+    def take(self) -> None:
+        self._copy_in()
+        self._ring(b"i")
+
+    def in_place(self) -> None:
+        self._ring(b"p")
+
+    def _free(self) -> None:
+        if self.block is not None:
+            self.block.close()
+            self.block.unlink()
+            self.block = None
+
+    def close(self) -> None:
+        super().close()
+        self._free()
+
+
+def serve_shared_memory(pipe: Any) -> None:
+    block: Any = None
+    size = 0
+    view = memoryview(b"")
+    memory = bytearray()
+    mine = b""
+    pipe.send_bytes(b"ready")
+    while True:
+        what = pipe.recv_bytes()
+        kind = what[:1]
+        if kind == b"m":
+            view.release()
+            if block is not None:
+                block.close()
+            name, length = what[1:].decode().split()
+            size = int(length)
+            block = shared_memory.SharedMemory(name)
+            view = block.buf[:size]
+            memory, mine = bytearray(size), WORKERS_BYTE * size
+        elif kind == b"e":
+            memory[:] = view
+            view[:] = memory
+        elif kind == b"i":
+            memory[:] = view
+        elif kind == b"o":
+            view[:] = mine
+        pipe.send_bytes(what)
+
+
+class Torch(Pipe):
+    """torch.multiprocessing: tensors through a pipe as handles of shared memory (its default, file descriptors)."""
+
+    def __init__(self) -> None:
+        import torch
+        import torch.multiprocessing as torch_multiprocessing
+
+        self._torch = torch
+        context = torch_multiprocessing.get_context("spawn")
+        self.to_worker, self.from_worker = context.SimpleQueue(), context.SimpleQueue()
+        self.process = context.Process(target=serve_torch, args=(self.to_worker, self.from_worker), daemon=True)
+        self.process.start()
+        self.worker_pid = self.process.pid or 0
+        self.from_worker.get()
+
+    def resized(self) -> None:
+        self.tensor = self._torch.frombuffer(bytearray(self.source or b"\0"), dtype=self._torch.uint8)[: self.size]
+        self.target = self._torch.empty_like(self.tensor)
+        self.shared = self.tensor.clone().share_memory_()
+
+    def _put(self, what: str, value: Any) -> Any:
+        self.to_worker.put((what, value))
+        return self.from_worker.get()
+
+    def text(self) -> None:
+        self._put("text", MESSAGE)
+
+    def echo(self) -> Any:
+        # Ordinary memory is copied into shared memory by put(); the tensor given stays as it is, so it is cloned.
+        self.target.copy_(self._put("echo", self.tensor.clone()))
+        return self.target.numpy()
+
+    def out(self) -> Any:
+        return self._put("out", self.size).numpy()
+
+    def take(self) -> None:
+        self._put("in", self.tensor.clone())
+
+    def in_place(self) -> None:
+        self._put("in_place", self.shared)
+
+
+def serve_torch(requests: Any, answers: Any) -> None:
+    import torch
+
+    mine = torch.empty(0)
+    answers.put("ready")
+    while True:
+        what, value = requests.get()
+        if what == "in":
+            answers.put(int(value[-1]) if len(value) else 0)
+        elif what == "out":
+            if mine.numel() != value:
+                mine = torch.full((value,), WORKERS_BYTE[0], dtype=torch.uint8)
+            answers.put(mine.clone())
+        else:
+            answers.put(value.clone() if what == "echo" else value)
+
+
+class Session(Pair):
+    """This project, with a Python host."""
+
+    def __init__(self, options: dict[str, str]) -> None:
+        from tech_renaissance import PythonSession
+
+        server = Path(__file__).resolve().parents[1] / "workers" / "session_server.py"
+        self.session = PythonSession(str(server), session_id="", quiet_mode=True, wake_up=options["wake_up"])
+        self.session.start()
+        self.session.wait_until_ready()
+        stats = self.session.stats()
+        self.worker_pid = stats["worker_pid"]
+        self.directory = self.session.session_dir()
+
+    def resized(self) -> None:
+        import numpy
+
+        self.tensor = numpy.frombuffer(self.source, numpy.float32)
+        self.target = numpy.empty_like(self.tensor)
+
+    def text(self) -> None:
+        if self.session.fetch_response(MESSAGE.decode()) != MESSAGE.decode():
+            raise RuntimeError("a wrong answer")
+
+    def echo(self) -> Any:
+        self.target[:] = self.session.calculate("echo", self.tensor)
+        return self.target.view("uint8")
+
+    def out(self) -> Any:
+        return self.session.fetch_tensor(f"out {len(self.tensor)}").view("uint8")
+
+    def take(self) -> None:
+        self.session.send_tensor(self.tensor, "a")
+        self.session.fetch_response("in a")
+
+    def close(self) -> None:
+        self.session.close()
+
+
+# `in` is the name of the operation, and a keyword.
+setattr(Pipe, "in", Pipe.take)
+setattr(SharedMemory, "in", SharedMemory.take)
+setattr(Torch, "in", Torch.take)
+setattr(Session, "in", Session.take)
+
+
+def check(pair: Pair, operation: str, result: Any) -> None:
+    """Raises RuntimeError when an echo, or what the worker sent, is not what it should be."""
+    if operation not in ("echo", "out") or not pair.size:
+        return
+    wanted = pair.source if operation == "echo" else WORKERS_BYTE * pair.size
+    if bytes(memoryview(result).cast("B")) != wanted:
+        raise RuntimeError("the bytes that came back are not those that should have")
+
+
+def measure(pair: Pair, operation: str, size: int, rounds: int, budget_ms: int) -> dict[str, Any]:
+    run = pair.prepare(operation, size)
+    clock = time.perf_counter_ns
+    budget = budget_ms * 1_000_000
+    start = clock()
+    for i in range(2 + rounds // 10):
+        if i >= 2 and clock() - start > budget // 10:
+            break
+        result = run()
+    check(pair, operation, result)
+    samples: list[int] = []
+    before = start = clock()
+    while len(samples) < rounds and (not samples or before - start < budget):
+        before = clock()
+        result = run()
+        samples.append(clock() - before)
+    return {"ns": samples}
+
+
+def obey(pair: Pair, words: list[str]) -> dict[str, Any]:
+    if words[0] == "measure":
+        return measure(pair, words[1], int(words[2]), int(words[3]), int(words[4]))
+    if words[0] == "info":
+        return {"host_pid": os.getpid(), "worker_pid": pair.worker_pid, "directory": pair.directory, "description": ""}
+    raise AbsentError("measured for C++ hosts alone")
+
+
+def main() -> None:
+    options = dict(word.split("=", 1) for word in sys.argv[2:])
+    kinds: dict[str, Callable[[], Pair]] = {
+        "pipe": Pipe,
+        "shared_memory": SharedMemory,
+        "torch": Torch,
+        "session": lambda: Session(options),
+    }
+    pair: Pair | None = None
+    for line in sys.stdin:
+        try:
+            if pair is None:
+                pair = kinds[sys.argv[1]]()
+            answer = obey(pair, line.split())
+        except AbsentError as reason:
+            answer = {"absent": str(reason)}
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), flush=True)
+    if pair is not None:
+        pair.close()
+
+
+if __name__ == "__main__":
+    main()

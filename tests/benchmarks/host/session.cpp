@@ -1,0 +1,138 @@
+// This project's rows: what a program that uses the library gets.
+#include <cstring>
+
+#include "tech_renaissance.h"
+#include "transport.h"
+
+namespace bench {
+namespace {
+
+tr::SessionOptions options_for(const Arguments& arguments, const std::string& script) {
+    tr::SessionOptions options;
+    options.script = arguments.workers + "/" + script;
+    options.python = arguments.python;
+    options.quiet = true;
+    options.wake_up = tr::wake_up_from_string(arguments.option("wake_up"));
+    const auto variable = arguments.option("environment");  // NAME:value
+    if (!variable.empty())
+        options.environment[variable.substr(0, variable.find(':'))] = variable.substr(variable.find(':') + 1);
+    return options;
+}
+
+class Session final : public Transport {
+  public:
+    explicit Session(const Arguments& arguments)
+        : arguments_(arguments), session_(options_for(arguments, "session_server.py")) {
+        session_.start();
+        session_.wait_until_ready();
+        const auto stats = session_.stats();
+        const auto wanted = arguments.option("wake_up");
+        const bool mailbox = wanted == "futex";
+        if (stats.carrier != (mailbox ? "mailbox" : "files") || stats.worker_wake_up != wanted)
+            throw Absent("asked for " + wanted + ", got " + stats.carrier + " with " + stats.worker_wake_up +
+                         (stats.fallback.empty() ? "" : ": " + stats.fallback));
+    }
+
+    void prepare(Operation operation, std::size_t bytes) override {
+        const bool fresh = source_.size() != bytes;
+        const bool in_place = operation == Operation::in_place;
+        Transport::prepare(in_place || operation >= Operation::echo_view ? Operation::echo : operation, bytes);
+        shape_ = tr::Shape({static_cast<std::int64_t>(bytes / sizeof(float))});
+        result_ = {};
+        if (fresh || !in_place) shared_ = {};
+        if (in_place && !shared_.defined()) {
+            shared_ = session_.empty(shape_, tr::DType::FP32, "shared");
+            std::memset(shared_.raw_data(), kWorkersByte, bytes);
+        }
+        if (operation == Operation::calculate_default && default_ == nullptr) {
+            auto options = options_for(arguments_, "");
+            options.script = "default";
+            default_ = std::make_unique<tr::PythonSession>(options);
+            default_->start();
+        }
+        if (operation == Operation::calculate || operation == Operation::calculate_default)
+            std::memset(source_.data(), kWorkersByte, bytes);  // positive numbers, so relu leaves them
+    }
+
+    void run(Operation operation) override {
+        const tr::TensorView view(static_cast<const void*>(source_.data()), shape_, tr::DType::FP32);
+        switch (operation) {
+            case Operation::text:
+                if (session_.fetch_response(kMessage) != kMessage) throw std::runtime_error("a wrong answer");
+                return;
+            case Operation::echo:
+                result_ = session_.calculate("echo", view);
+                std::memcpy(target_.data(), result_.raw_data(), target_.size());
+                result_ = {};
+                return;
+            case Operation::in:
+                session_.send_tensor(view, "a");
+                session_.fetch_response("in a");
+                return;
+            case Operation::out:
+                result_ = session_.fetch_tensor("out " + std::to_string(shape_.numel()));
+                return;
+            case Operation::in_place:
+                session_.send_tensor(shared_, "shared");
+                result_ = session_.fetch_tensor("in_place shared");
+                if (shape_.numel() > 0 && *result_.data<float>() != *shared_.data<float>())
+                    throw std::runtime_error("a wrong answer");
+                return;
+            case Operation::echo_view:
+                result_ = session_.calculate("echo", view);
+                return;
+            case Operation::calculate:
+                result_ = session_.calculate("relu", view);
+                return;
+            case Operation::calculate_default:
+                result_ = default_->calculate("relu", view);
+                return;
+        }
+    }
+
+    void check(Operation operation) const override {
+        if (operation == Operation::in_place || operation == Operation::text) return;
+        if (operation == Operation::calculate || operation == Operation::calculate_default) operation_check();
+        Transport::check(operation);
+    }
+
+    pid_t worker_pid() const override { return static_cast<pid_t>(session_.stats().worker_pid); }
+    std::string directory() const override { return session_.session_dir(); }
+    std::string description() const override {
+        const auto stats = session_.stats();
+        return stats.carrier + ", host " + stats.host_wake_up + ", worker " + stats.worker_wake_up + ", " +
+               stats.file_system + (stats.fallback.empty() ? "" : ", fallback: " + stats.fallback);
+    }
+
+  protected:
+    const unsigned char* received() const override {
+        return result_.defined() ? static_cast<const unsigned char*>(result_.raw_data()) : target_.data();
+    }
+
+  private:
+    void operation_check() const {
+        if (std::memcmp(received(), source_.data(), source_.size()) != 0) throw std::runtime_error("a wrong answer");
+    }
+
+    Arguments arguments_;
+    tr::PythonSession session_;
+    std::unique_ptr<tr::PythonSession> default_;
+    tr::Shape shape_;
+    tr::Tensor shared_;
+    tr::Tensor result_;
+};
+
+}  // namespace
+
+std::unique_ptr<Transport> open_transport(const Arguments& arguments) { return std::make_unique<Session>(arguments); }
+
+double start_once(const Arguments& arguments, const std::string& kind) {
+    if (kind != "bare" && kind != "torch") throw Absent("this version has no such start");
+    tr::PythonSession session(options_for(arguments, kind + "_server.py"));
+    const auto before = std::chrono::steady_clock::now();
+    session.start();
+    session.wait_until_ready();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - before).count();
+}
+
+}  // namespace bench

@@ -1,0 +1,57 @@
+"""Worker of the bare Unix socket; argument: its path. Messages are as in host/bare.cpp."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+
+WORKERS_BYTE = b"\x3f"
+
+
+def receive_into(connection: socket.socket, view: memoryview) -> None:
+    done = 0
+    while done < len(view):
+        part = connection.recv_into(view[done:])
+        if not part:
+            raise SystemExit
+        done += part
+
+
+def serve(path: str) -> None:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(path)
+    listener.listen(1)
+    print("ready", flush=True)
+    connection, _ = listener.accept()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
+    memory = bytearray(1 << 16)  # Kept, so that large messages land in warm memory.
+    mine = b""
+    while True:
+        # Header and short messages come in one go.
+        size = connection.recv_into(memory, 1 << 16)
+        if not size:
+            return
+        if size < 16:
+            raise SystemExit("a header in two parts")
+        what, length = struct.unpack_from("QQ", memory)
+        total = 16 + length
+        if len(memory) < total:
+            memory += bytes(total - len(memory))
+        view = memoryview(memory)[:total]
+        if size < total:
+            receive_into(connection, view[size:])
+        if what == ord("i"):
+            connection.sendall(view[-1:])
+        elif what == ord("o"):
+            (wanted,) = struct.unpack_from("Q", view, 16)
+            if len(mine) != wanted:
+                mine = WORKERS_BYTE * wanted
+            connection.sendall(mine)
+        else:
+            connection.sendall(view[16:])
+        view.release()
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])

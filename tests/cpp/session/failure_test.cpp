@@ -1,0 +1,330 @@
+// What goes wrong, and that each failure is the right exception, soon, with a message that helps.
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <chrono>
+#include <thread>
+
+#include "support.h"
+
+namespace tr::test {
+namespace {
+
+using FailureTest = SessionTest;
+
+TEST_F(FailureTest, AScriptThatDoesNotExist) {
+    PythonSession session(options("no_such_script"));
+    const auto error = expect_throw<InputError>([&] { session.start(); });
+    EXPECT_TRUE(contains(error.what(), "no_such_script.py' does not exist"));
+    EXPECT_FALSE(session.is_alive());
+}
+
+TEST_F(FailureTest, AScriptWithASyntaxError) {
+    PythonSession session(options("syntax_error"));
+    const auto error = expect_throw<RestartError>([&] { session.start(); });
+    EXPECT_TRUE(contains(error.what(), "SyntaxError"));
+    EXPECT_TRUE(contains(error.what(), "exited with code 1"));
+    EXPECT_TRUE(contains(error.what(), "before it was ready"));
+}
+
+TEST_F(FailureTest, AScriptThatEndsAtOnce) {
+    PythonSession session(options("exits_at_once"));
+    const auto error = expect_throw<RestartError>([&] { session.start(); });
+    EXPECT_TRUE(contains(error.what(), "this script has nothing to serve"));
+    EXPECT_FALSE(fs::exists(workspace_.path() + "/python_session/tr_session_test"));
+}
+
+TEST_F(FailureTest, AnInterpreterThatDoesNotExist) {
+    auto wrong = options();
+    wrong.python = "/no/such/python";
+    PythonSession session(wrong);
+    const auto error = expect_throw<RestartError>([&] { session.start(); });
+    EXPECT_TRUE(contains(error.what(), "'/no/such/python', chosen by SessionOptions::python"));
+}
+
+TEST_F(FailureTest, AnInterpreterThatCannotRun) {
+    auto wrong = options();
+    wrong.python = workspace_.path() + "/python";
+    std::ofstream(wrong.python) << "this is no program";
+    fs::permissions(wrong.python, fs::perms::owner_all);
+    PythonSession session(wrong);
+    const auto error = expect_throw<RestartError>([&] { session.start(); });
+    EXPECT_TRUE(contains(error.what(), "cannot start the worker"));
+}
+
+TEST_F(FailureTest, AWorkingDirectoryThatDoesNotExist) {
+    auto wrong = options();
+    wrong.working_directory = "/no/such/directory";
+    PythonSession session(wrong);
+    const auto error = expect_throw<RestartError>([&] { session.start(); });
+    EXPECT_TRUE(contains(error.what(), "/no/such/directory"));
+}
+
+TEST_F(FailureTest, AnIdInUseByThisProgram) {
+    PythonSession first(options());
+    first.start();
+    PythonSession second(options());
+    const auto error = expect_throw<RetryError>([&] { second.start(); });
+    EXPECT_EQ(error.code(), ErrorCode::conflict);
+    EXPECT_TRUE(contains(error.what(), "'test' is in use by another session of this program"));
+    EXPECT_EQ(first.fetch_response("echo undisturbed"), "undisturbed");
+}
+
+TEST_F(FailureTest, AnIdInUseByAnotherProgram) {
+    PythonSession first(options());
+    first.start();
+    const pid_t child = ::fork();
+    if (child == 0) {
+        // In a fork of this program `first` is not ours, and the lock is held by another process.
+        int result = 1;
+        try {
+            auto same = options();
+            PythonSession second(same);
+            second.start();
+        } catch (const RetryError& error) {
+            result = std::string(error.what()).find("in use by") != std::string::npos ? 0 : 2;
+        } catch (...) {
+            result = 3;
+        }
+        ::_exit(result);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+    EXPECT_EQ(first.fetch_response("echo undisturbed"), "undisturbed");
+}
+
+TEST_F(FailureTest, AForkOfTheHostThatEndsDisturbsNothing) {
+    PythonSession session(options());
+    session.start();
+    session.wait_until_ready();
+    const pid_t child = ::fork();
+    if (child == 0) {
+        { const PythonSession copy(std::move(session)); }  // destroyed here, as at exit
+        ::_exit(0);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    EXPECT_EQ(session.fetch_response("echo alive"), "alive");
+    EXPECT_TRUE(fs::exists(session.session_dir()));
+}
+
+TEST_F(FailureTest, BadIdsAreRefusedAtOnce) {
+    for (const char* id : {"../up", "a/b", ".hidden", "$(touch x)", "a b"}) {
+        auto bad = options();
+        bad.session_id = id;
+        EXPECT_THROW(PythonSession{bad}, InputError) << id;
+    }
+}
+
+TEST_F(FailureTest, NothingWorksBeforeStart) {
+    PythonSession session(options());
+    EXPECT_TRUE(contains(expect_throw<InputError>([&] { session.fetch_response("echo x"); }).what(), "call start() first"));
+    EXPECT_THROW(session.send_tensor(Tensor::ones(Shape(1)), "x"), InputError);
+    EXPECT_THROW(session.wait_until_ready(), InputError);
+    EXPECT_FALSE(session.is_alive());
+    session.terminate();
+    session.please_exit();
+    session.join();
+}
+
+TEST_F(FailureTest, AnExceptionInPythonComesWithItsTraceback) {
+    PythonSession session(options());
+    session.start();
+    const auto error = expect_throw<RemoteError>([&] { session.fetch_response("raise the \"reason\""); });
+    EXPECT_EQ(error.code(), ErrorCode::unknown);
+    EXPECT_EQ(error.python_type(), "ValueError");
+    EXPECT_TRUE(contains(error.what(), "the \"reason\""));
+    EXPECT_TRUE(contains(error.traceback(), "text_server.py"));
+    EXPECT_EQ(session.fetch_response("echo on"), "on");
+    EXPECT_EQ(session.stats().failures, 1U);
+}
+
+TEST_F(FailureTest, AnUnknownCommandIsNotFound) {
+    PythonSession session(options());
+    session.start();
+    const auto error = expect_throw<NotFoundError>([&] { session.fetch_response("no_such_command x"); });
+    EXPECT_TRUE(contains(error.what(), "no_such_command"));
+    session.send_request("no_such_command");
+    EXPECT_THROW(session.wait_until_ok(), NotFoundError);
+    EXPECT_EQ(session.fetch_response("echo on"), "on");
+}
+
+TEST_F(FailureTest, AServerThatCallsSysExitSaysSo) {
+    PythonSession session(options());
+    session.start();
+    EXPECT_THROW(session.fetch_response("sys_exit 3"), RemoteError);
+    session.join();
+    EXPECT_THROW(session.fetch_response("echo x"), RestartError);
+}
+
+struct Death {
+    const char* command;
+    const char* text;
+};
+
+class EachDeath : public SessionTest, public testing::WithParamInterface<Death> {};
+
+TEST_P(EachDeath, IsNoticedAtOnceAndExplained) {
+    auto waits_for_ever = options();
+    waits_for_ever.default_timeout_ms = 0;
+    PythonSession session(waits_for_ever);
+    session.start();
+    session.wait_until_ready();
+    const auto error = expect_throw<RestartError>([&] { session.fetch_response(GetParam().command); });
+    EXPECT_EQ(error.code(), ErrorCode::server_error);
+    EXPECT_TRUE(contains(error.what(), GetParam().text));
+    EXPECT_TRUE(contains(error.what(), "at work on request 1"));
+    EXPECT_FALSE(session.is_alive());
+    session.start();
+    EXPECT_EQ(session.fetch_response("echo again"), "again");
+}
+
+INSTANTIATE_TEST_SUITE_P(Deaths, EachDeath,
+                         testing::Values(Death{"exit 3", "exited with code 3"}, Death{"kill SIGKILL", "signal 9 (SIGKILL"},
+                                         Death{"kill SIGSEGV", "signal 11 (SIGSEGV"}, Death{"kill SIGABRT", "about to be killed"}),
+                         [](const auto& death) {
+                             std::string name = death.param.command;
+                             std::replace(name.begin(), name.end(), ' ', '_');
+                             return name;
+                         });
+
+TEST_F(FailureTest, AWorkerKilledWhileIdleFailsTheNextCall) {
+    PythonSession session(options());
+    session.start();
+    const auto pid = static_cast<pid_t>(std::stoi(session.fetch_response("pid")));
+    ::kill(pid, SIGKILL);
+    session.join();
+    const auto error = expect_throw<RestartError>([&] { session.fetch_response("echo x"); });
+    EXPECT_TRUE(contains(error.what(), "while it was idle"));
+}
+
+TEST_F(FailureTest, ATimeoutIsAnExceptionAndTheSessionGoesOn) {
+    PythonSession session(options());
+    session.start();
+    session.wait_until_ready();
+    const Gate gate(workspace_.path() + "/gate");
+    const auto error = expect_throw<TimeoutError>([&] { session.fetch_response(gate.command(), 50); });
+    EXPECT_EQ(error.code(), ErrorCode::timeout);
+    EXPECT_TRUE(contains(error.what(), "wait_for_fifo"));
+    EXPECT_TRUE(session.is_busy());
+    EXPECT_THROW(session.fetch_response("echo too early", 50), TimeoutError);
+    gate.release();
+    EXPECT_EQ(session.fetch_response("echo after"), "after");
+}
+
+TEST_F(FailureTest, AWaitThatTimedOutMayBeTakenUpAgain) {
+    PythonSession session(options());
+    session.start();
+    const Gate gate(workspace_.path() + "/gate");
+    session.send_request(gate.command());
+    EXPECT_THROW(session.wait_for_response(50), TimeoutError);
+    gate.release("late but right");
+    EXPECT_EQ(session.wait_for_response(), "late but right");
+}
+
+TEST_F(FailureTest, OneThreadMaySendAndAnotherRead) {
+    PythonSession session(options());
+    session.start();
+    session.send_request("echo across");
+    std::string answer;
+    std::thread reader([&] { answer = session.wait_for_response(); });
+    reader.join();
+    EXPECT_EQ(answer, "across");
+}
+
+TEST_F(FailureTest, AFailedSessionsDirectoryIsKeptOnRequest) {
+    auto keeping = options();
+    keeping.keep_on_failure = true;
+    {
+        PythonSession session(keeping);
+        session.start();
+        EXPECT_THROW(session.fetch_response("raise x"), RemoteError);
+    }
+    int kept = 0;
+    for (const auto& entry : fs::directory_iterator(workspace_.path() + "/python_session"))
+        if (entry.path().filename().string().rfind("kept_test_", 0) == 0) {
+            ++kept;
+            EXPECT_TRUE(fs::exists(entry.path() / "worker.log"));
+        }
+    EXPECT_EQ(kept, 1);
+    PythonSession next(keeping);
+    next.start();
+    EXPECT_EQ(next.fetch_response("echo x"), "x");
+}
+
+/// Starts a session in another process and tells its worker's pid and directory.
+class HostDeath : public SessionTest {
+  protected:
+    void start_host(bool busy) {
+        int ends[2];
+        ASSERT_EQ(::pipe(ends), 0);
+        host_ = ::fork();
+        if (host_ == 0) {
+            auto session = std::make_unique<PythonSession>(options());
+            session->start();
+            pid_t worker = std::stoi(session->fetch_response("pid"));
+            if (busy) session->send_request("wait_for_fifo " + workspace_.path() + "/gate");
+            while (busy && !session->is_busy()) {
+            }
+            if (::write(ends[1], &worker, sizeof worker) < 0) ::_exit(1);
+            for (;;) ::pause();
+        }
+        ASSERT_EQ(::read(ends[0], &worker_, sizeof worker_), static_cast<ssize_t>(sizeof worker_));
+        ::close(ends[0]);
+        ::close(ends[1]);
+    }
+    void kill_host(int number) const {
+        ::kill(host_, number);
+        int status = 0;
+        ::waitpid(host_, &status, 0);
+    }
+    pid_t host_ = 0;
+    pid_t worker_ = 0;
+};
+
+TEST_F(HostDeath, EndsAnIdleWorkerAndLeavesNothing) {
+    start_host(false);
+    ASSERT_TRUE(process_runs(worker_));
+    kill_host(SIGKILL);
+    EXPECT_TRUE(eventually([&] { return !process_runs(worker_); }));
+    EXPECT_TRUE(eventually([&] { return !fs::exists(workspace_.path() + "/python_session/tr_session_test"); }));
+}
+
+TEST_F(HostDeath, EndsABusyWorker) {
+    const Gate gate(workspace_.path() + "/gate");
+    start_host(true);
+    kill_host(SIGKILL);
+    EXPECT_TRUE(eventually([&] { return !process_runs(worker_); }));
+}
+
+TEST_F(HostDeath, ByCtrlCEndsBoth) {
+    start_host(false);
+    kill_host(SIGINT);
+    EXPECT_TRUE(eventually([&] { return !process_runs(worker_); }));
+}
+
+TEST_F(HostDeath, WhatADeadHostLeftIsSweptByTheNextStart) {
+    // A directory as a host killed before its worker ran leaves it: a lock that nobody holds.
+    const std::string stale = workspace_.path() + "/python_session/tr_session_stale";
+    fs::create_directories(stale);
+    for (const char* name : {"session.lock", "request.json", "a.tsr"}) std::ofstream(stale + "/" + name) << "x";
+    std::ofstream(stale + "/session.json") << R"({"session_id": "stale", "host_pid": 1, "host_start_time": "0", "epoch": 1})";
+    fs::permissions(workspace_.path() + "/python_session", fs::perms::owner_all);
+    fs::permissions(stale, fs::perms::owner_all);
+    PythonSession session(options());
+    session.start();
+    EXPECT_FALSE(fs::exists(stale));
+}
+
+TEST_F(FailureTest, AWorkspaceOfSomebodyElsesIsRefused) {
+    fs::create_directories(workspace_.path() + "/elsewhere");
+    fs::create_symlink(workspace_.path() + "/elsewhere", workspace_.path() + "/python_session");
+    PythonSession session(options());
+    const auto error = expect_throw<InputError>([&] { session.start(); });
+    EXPECT_EQ(error.code(), ErrorCode::permission_denied);
+    EXPECT_TRUE(contains(error.what(), "symbolic link"));
+}
+
+}  // namespace
+}  // namespace tr::test

@@ -1,0 +1,3 @@
+import sys
+
+sys.exit("this script has nothing to serve")

@@ -1,0 +1,50 @@
+"""What the tests of sessions ask of a worker, without numpy or torch."""
+
+import os
+import signal
+import sys
+
+from tech_renaissance import TechRenaissanceServer
+
+
+class TextServer(TechRenaissanceServer):
+    def main_logic(self, command: str, parameters: str) -> bool:
+        if command == "echo":
+            self.write_response(command, parameters)
+        elif command == "pid":
+            self.write_response(command, str(os.getpid()))
+        elif command == "environment":
+            self.write_response(command, os.environ.get(parameters, "(not set)"))
+        elif command == "working_directory":
+            self.write_response(command, os.getcwd())
+        elif command == "arguments":
+            self.write_response(command, repr(sys.argv[1:]))
+        elif command == "wait_for_fifo":
+            # Opening a FIFO blocks until the test opens its other end: a request as long as the test wants.
+            with open(parameters, encoding="utf-8") as fifo:
+                self.write_response(command, fifo.read())
+        elif command == "raise":
+            raise ValueError(parameters)
+        elif command == "answer_twice":
+            self.write_response(command, "first")
+            self.write_response(command, "second")
+        elif command == "print":
+            print("printed: " + parameters)
+            print("to stderr: " + parameters, file=sys.stderr)
+            os.write(1, b"raw bytes to descriptor 1\n")
+        elif command == "exit":
+            os._exit(int(parameters))
+        elif command == "sys_exit":
+            sys.exit(int(parameters))
+        elif command == "kill":
+            print("about to be killed")
+            os.kill(os.getpid(), getattr(signal, parameters))
+        elif command == "ignore_sigterm":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        else:
+            return False
+        return True
+
+
+if __name__ == "__main__":
+    TextServer().run(sys.argv[1])

@@ -1,0 +1,251 @@
+// Requests, answers and the life of a session, as its users see them.
+#include "support.h"
+
+namespace tr::test {
+namespace {
+
+TEST_F(SessionTest, DefaultServerSaysHello) {
+    PythonSession session(options("default"));
+    session.start();
+    EXPECT_TRUE(contains(session.fetch_response("hello"), "Hello"));
+}
+
+TEST_F(SessionTest, ARequestMayBeSentBeforeTheWorkerIsReady) {
+    PythonSession session(options());
+    session.start();
+    EXPECT_EQ(session.fetch_response("echo early"), "early");
+    EXPECT_TRUE(session.is_ready());
+}
+
+TEST_F(SessionTest, TextComesBackUnchanged) {
+    PythonSession session(options());
+    session.start();
+    for (const std::string text : {"plain", "with \"quotes\"", "back\\slashes \\n", "h\xc3\xa9llo \xe2\x9c\x93 \xf0\x9f\xa6\x8a",
+                                   "line\nbreaks\tand tabs", "{\"json\": [1, 2]}", "$(touch x) `id` ; |"})
+        EXPECT_EQ(session.fetch_response("echo " + text), text);
+    const std::string large(1 << 20, 'x');
+    EXPECT_EQ(session.fetch_response("echo " + large), large);
+}
+
+TEST_F(SessionTest, JsonRequestsAreSentAsSuch) {
+    PythonSession session(options());
+    session.start();
+    EXPECT_EQ(session.fetch_response(R"({"command": "echo", "parameters": "new", "extra": 1})"), "new");
+    EXPECT_EQ(session.fetch_response(R"({"cmd": "echo", "params": "older"})"), "older");
+}
+
+TEST_F(SessionTest, TextThatIsNotUtf8IsRefusedBeforeItIsSent) {
+    PythonSession session(options());
+    session.start();
+    EXPECT_THROW(session.fetch_response("echo \xff\xfe"), InputError);
+    EXPECT_EQ(session.fetch_response("echo fine"), "fine");
+}
+
+TEST_F(SessionTest, AnAnswerIsReadOnce) {
+    PythonSession session(options());
+    session.start();
+    EXPECT_FALSE(session.new_response());
+    EXPECT_THROW(session.read_response(), InputError);
+    session.send_request("echo once");
+    session.wait_until_ok();
+    EXPECT_TRUE(session.new_response());
+    EXPECT_FALSE(session.is_busy());
+    EXPECT_EQ(session.read_response(), "once");
+    EXPECT_FALSE(session.new_response());
+    EXPECT_THROW(session.wait_for_response(), InputError);
+}
+
+TEST_F(SessionTest, AnAnswerThatNobodyReadIsDroppedByTheNextRequest) {
+    PythonSession session(options());
+    session.start();
+    session.send_request("echo unread");
+    session.send_request("echo read");
+    EXPECT_EQ(session.wait_for_response(), "read");
+}
+
+TEST_F(SessionTest, ASecondAnswerToOneRequestShiftsNothing) {
+    PythonSession session(options());
+    session.start();
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_EQ(session.fetch_response("answer_twice"), "first");
+        EXPECT_EQ(session.fetch_response("echo " + std::to_string(i)), std::to_string(i));
+    }
+}
+
+TEST_F(SessionTest, PrintsLandInTheLogAndHarmNothing) {
+    PythonSession session(options());
+    session.start();
+    session.fetch_response("print some words");
+    const std::string log = read_text(session.session_dir() + "/worker.log");
+    EXPECT_TRUE(contains(log, "printed: some words"));
+    EXPECT_TRUE(contains(log, "to stderr: some words"));
+    EXPECT_TRUE(contains(log, "raw bytes to descriptor 1"));
+}
+
+TEST_F(SessionTest, FilesSettleBeforeTheAnswerIsSeen) {
+    auto with_files = options();
+    with_files.wake_up = WakeUp::inotify;
+    PythonSession session(with_files);
+    session.start();
+    for (int i = 0; i < 200; ++i) {
+        session.send_request("echo x");
+        session.wait_until_ok();
+        EXPECT_FALSE(fs::exists(session.session_dir() + "/request.json"));
+        EXPECT_EQ(read_text(session.session_dir() + "/status.txt"), "ok");
+        session.read_response();
+        EXPECT_FALSE(fs::exists(session.session_dir() + "/response.json"));
+    }
+}
+
+TEST_F(SessionTest, TheDirectoryIsPrivateAndGoesWithTheSession) {
+    std::string directory;
+    std::int64_t worker = 0;
+    {
+        const auto before = ::umask(0);
+        PythonSession session(options());
+        session.start();
+        session.fetch_response("echo x");
+        ::umask(before);
+        directory = session.session_dir();
+        worker = session.stats().worker_pid;
+        EXPECT_EQ(directory, workspace_.path() + "/python_session/tr_session_test");
+        for (const auto& entry : fs::recursive_directory_iterator(workspace_.path()))
+            EXPECT_EQ(fs::status(entry).permissions() & (fs::perms::group_all | fs::perms::others_all), fs::perms::none)
+                << entry.path();
+    }
+    EXPECT_FALSE(fs::exists(directory));
+    EXPECT_FALSE(process_runs(worker));
+}
+
+TEST_F(SessionTest, TheWorkerGetsOneArgumentItsEnvironmentAndItsDirectory) {
+    auto special = options();
+    special.environment = {{"GREETING", "good day"}};
+    special.working_directory = workspace_.path();
+    PythonSession session(special);
+    session.start();
+    EXPECT_EQ(session.fetch_response("arguments"), "['test']");
+    EXPECT_EQ(session.fetch_response("environment GREETING"), "good day");
+    EXPECT_EQ(session.fetch_response("working_directory"), workspace_.path());
+}
+
+TEST_F(SessionTest, AModuleMayBeTheServer) {
+    auto by_module = options();
+    by_module.script = "default";
+    by_module.module = "text_server";
+    by_module.environment = {{"PYTHONPATH", fs::path(server("text_server")).parent_path().string()}};
+    PythonSession session(by_module);
+    session.start();
+    EXPECT_EQ(session.fetch_response("echo module"), "module");
+}
+
+TEST_F(SessionTest, AnEmptyIdBecomesAUniqueOne) {
+    auto unnamed = options();
+    unnamed.session_id.clear();
+    PythonSession first(unnamed);
+    PythonSession second(unnamed);
+    EXPECT_NE(first.session_id(), second.session_id());
+    first.start();
+    second.start();
+    EXPECT_NE(first.fetch_response("pid"), second.fetch_response("pid"));
+}
+
+TEST_F(SessionTest, ExitsWhenAskedAndStartsAgain) {
+    PythonSession session(options());
+    session.start();
+    const std::string first = session.fetch_response("pid");
+    session.please_exit();
+    EXPECT_FALSE(session.is_alive());
+    EXPECT_THROW(session.fetch_response("echo x"), RestartError);
+    session.start();
+    EXPECT_NE(session.fetch_response("pid"), first);
+    EXPECT_EQ(session.stats().epoch, 2U);
+    EXPECT_THROW(session.start(), InputError);
+}
+
+TEST_F(SessionTest, ABusyWorkerThatIgnoresTheRequestToExitIsTerminated) {
+    PythonSession session(options());
+    session.start();
+    session.fetch_response("ignore_sigterm");
+    const Gate gate(workspace_.path() + "/gate");
+    session.send_request(gate.command());
+    EXPECT_THROW(session.please_exit(50, false), TimeoutError);
+    EXPECT_TRUE(session.is_alive());
+    session.please_exit(50, true);
+    EXPECT_FALSE(session.is_alive());
+}
+
+TEST_F(SessionTest, JoinWaitsForTheWorkersOwnEnd) {
+    PythonSession session(options());
+    session.start();
+    session.send_request("exit 0");
+    session.join();
+    EXPECT_FALSE(session.is_alive());
+}
+
+TEST_F(SessionTest, SessionsMove) {
+    PythonSession session(options());
+    session.start();
+    PythonSession moved(std::move(session));
+    EXPECT_EQ(moved.fetch_response("echo moved"), "moved");
+}
+
+TEST_F(SessionTest, LogLinesGoToTheCallback) {
+    auto logged = options();
+    std::string lines;
+    logged.log = [&lines](LogLevel, const std::string& line) { lines += line + "\n"; };
+    PythonSession session(logged);
+    session.start();
+    session.wait_until_ready();
+    EXPECT_TRUE(contains(lines, session.session_dir()));
+    EXPECT_TRUE(contains(lines, "/usr/bin/python3 (SessionOptions::python)"));
+    EXPECT_TRUE(contains(lines, "worker ready"));
+}
+
+TEST_F(SessionTest, StatsTellWhatIsInUse) {
+    PythonSession session(options());
+    session.start();
+    session.fetch_response("echo x");
+    const auto stats = session.stats();
+    EXPECT_EQ(stats.requests, 1U);
+    EXPECT_EQ(stats.responses, 1U);
+    EXPECT_EQ(stats.failures, 0U);
+    EXPECT_FALSE(stats.carrier.empty());
+    EXPECT_FALSE(stats.host_wake_up.empty());
+    EXPECT_FALSE(stats.worker_wake_up.empty());
+    EXPECT_GT(stats.last_round_trip_us, 0);
+    EXPECT_GT(stats.worker_pid, 0);
+}
+
+TEST_F(SessionTest, AnOlderWorkerIsUnderstood) {
+    auto older = options("older_server");
+    older.environment = {{"OLDER_WORKSPACE", workspace_.path()}};
+    PythonSession session(older);
+    session.start();
+    EXPECT_EQ(session.fetch_response("greet you"), "greet got you");
+    for (int i = 0; i < 20; ++i)
+        EXPECT_EQ(session.fetch_response("count " + std::to_string(i)), "count got " + std::to_string(i));
+    const Tensor tensor = Tensor::arange(12).reshape(Shape(3, 4));
+    session.send_tensor(tensor, "x");
+    EXPECT_TRUE(session.fetch_tensor("copy x").equal(tensor));
+}
+
+class EachTier : public SessionTest, public testing::WithParamInterface<WakeUp> {};
+
+TEST_P(EachTier, AnswersAndSaysWhichItIs) {
+    auto forced = options("numpy_server");
+    forced.wake_up = GetParam();
+    PythonSession session(forced);
+    session.start();
+    const Tensor tensor = Tensor::arange(100'000);
+    for (int i = 0; i < 5; ++i) EXPECT_TRUE(session.calculate("echo", tensor).equal(tensor));
+    const auto stats = session.stats();
+    EXPECT_EQ(stats.worker_wake_up, to_string(GetParam()));
+    // Watchdog is Python's; the host waits by inotify then.
+    EXPECT_EQ(stats.host_wake_up, GetParam() == WakeUp::watchdog ? "inotify" : to_string(GetParam()));
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiers, EachTier, testing::Values(WakeUp::inotify, WakeUp::watchdog, WakeUp::polling),
+                         [](const auto& param) { return to_string(param.param); });
+
+}  // namespace
+}  // namespace tr::test

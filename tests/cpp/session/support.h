@@ -1,0 +1,113 @@
+#pragma once
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <string>
+
+#include "tech_renaissance.h"
+
+namespace tr::test {
+
+namespace fs = std::filesystem;
+
+inline std::string server(const std::string& name) {
+    return std::string(TR_REPO_DIR) + "/tests/cpp/session/servers/" + name + ".py";
+}
+
+/// A directory of its own for each test, removed with it. On tmpfs, as sessions are by default.
+class Workspace {
+  public:
+    Workspace() {
+        std::string name = fs::exists("/dev/shm") ? "/dev/shm/tr_test_XXXXXX" : "/tmp/tr_test_XXXXXX";
+        path_ = ::mkdtemp(name.data());
+    }
+    ~Workspace() { fs::remove_all(path_); }
+    Workspace(const Workspace&) = delete;
+    Workspace& operator=(const Workspace&) = delete;
+    const std::string& path() const { return path_; }
+
+  private:
+    std::string path_;
+};
+
+inline std::string read_text(const std::string& path) {
+    std::ifstream file(path);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// What a test waits for without a handshake to wait on: looks again until it holds or ten seconds have passed.
+inline bool eventually(const std::function<bool()>& holds) {
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (!holds()) {
+        if (std::chrono::steady_clock::now() > limit) return false;
+        ::usleep(1000);
+    }
+    return true;
+}
+
+inline bool process_runs(std::int64_t pid) { return fs::exists("/proc/" + std::to_string(pid) + "/exe"); }
+
+/// Calls and gives the exception, for assertions on its text.
+template <class Exception>
+Exception expect_throw(const std::function<void()>& call) {
+    try {
+        call();
+    } catch (const Exception& error) {
+        return error;
+    } catch (const std::exception& error) {
+        ADD_FAILURE() << "another exception: " << error.what();
+        return Exception("");
+    }
+    ADD_FAILURE() << "no exception";
+    return Exception("");
+}
+
+inline testing::AssertionResult contains(const std::string& text, const std::string& part) {
+    if (text.find(part) != std::string::npos) return testing::AssertionSuccess();
+    return testing::AssertionFailure() << "'" << part << "' is not in: " << text;
+}
+
+/// A FIFO that the worker's command `wait_for_fifo` blocks on until release().
+class Gate {
+  public:
+    explicit Gate(const std::string& path) : path_(path) {
+        if (::mkfifo(path.c_str(), 0600) != 0) throw std::runtime_error("mkfifo " + path);
+    }
+    /// Waits for the worker to have come to the gate, and fails when it never does.
+    void release(const std::string& text = "released") const {
+        int fd = -1;
+        ASSERT_TRUE(eventually([&] { return (fd = ::open(path_.c_str(), O_WRONLY | O_NONBLOCK)) >= 0; }));
+        EXPECT_EQ(::write(fd, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+        ::close(fd);
+    }
+    std::string command() const { return "wait_for_fifo " + path_; }
+
+  private:
+    std::string path_;
+};
+
+class SessionTest : public testing::Test {
+  protected:
+    SessionOptions options(const std::string& script = "text_server") {
+        SessionOptions result;
+        result.script = script == "default" ? script : server(script);
+        result.session_id = "test";
+        result.workspace = workspace_.path();
+        result.python = script == "numpy_server" ? TR_TEST_PYTHON : "/usr/bin/python3";
+        result.quiet = true;
+        result.default_timeout_ms = 20'000;
+        return result;
+    }
+    Workspace workspace_;
+};
+
+}  // namespace tr::test

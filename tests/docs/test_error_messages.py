@@ -1,0 +1,113 @@
+"""The messages in docs/errors.md are those that a caller gets."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from snippets import REPOSITORY, matches, unfolded
+
+from tech_renaissance import PythonSession, SessionOptions, TRException, errors, read_tsr, write_tsr
+
+PAGE = (REPOSITORY / "docs" / "errors.md").read_text(encoding="utf-8")
+EXAMPLES = REPOSITORY / "cpp" / "examples"
+
+
+def section(title: str) -> tuple[str, str, str]:
+    """Class, code and message that the section of this title shows."""
+    found = re.search(rf"^### {title}: `(\w+)`, (E\d+)\n.*?^```\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    assert found, title
+    return found[1], found[2], found[3]
+
+
+def options(workspace: Path, script: Path, python: str = sys.executable) -> SessionOptions:
+    """A quiet session of the name "demo"."""
+    return SessionOptions(script=script, session_id="demo", workspace=workspace, python=python, quiet=True)
+
+
+def ask(folder: Path, request: str, timeout_ms: int = 30_000) -> None:
+    """Sends one request to the server of the example error_recovery."""
+    with PythonSession(options(folder, EXAMPLES / "fragile_server.py")) as session:
+        session.fetch_response(request, timeout_ms=timeout_ms)
+
+
+def python_code_raises(folder: Path) -> None:
+    ask(folder, "divide 1 0")
+
+
+def unknown_command(folder: Path) -> None:
+    ask(folder, "multiply 1 0")
+
+
+def worker_dies(folder: Path) -> None:
+    ask(folder, "crash")
+
+
+def time_passes(folder: Path) -> None:
+    ask(folder, "stall", timeout_ms=200)
+
+
+def wrong_count(folder: Path) -> None:
+    with PythonSession(options(folder, EXAMPLES / "statistics_server.py")) as session:
+        session.calculate("statistics", 1.0, 2.0)
+
+
+def script_ends_at_once(folder: Path) -> None:
+    script = folder / "server.py"
+    script.write_text("from tech_renaissance import Serve\n", encoding="utf-8")
+    PythonSession(options(folder, script)).start()
+
+
+def no_interpreter(folder: Path) -> None:
+    PythonSession(options(folder, EXAMPLES / "fragile_server.py", python="/opt/python/bin/python3")).start()
+
+
+def no_script(folder: Path) -> None:
+    PythonSession(options(folder, folder / "server.py")).start()
+
+
+def id_in_use(folder: Path) -> None:
+    with PythonSession(options(folder, EXAMPLES / "fragile_server.py")):
+        PythonSession(options(folder, EXAMPLES / "fragile_server.py")).start()
+
+
+def malformed_file(folder: Path) -> None:
+    write_tsr(1.5, folder / "x.tsr")
+    with (folder / "x.tsr").open("ab") as file:
+        file.write(b"more")
+    read_tsr(folder / "x.tsr", "numpy")
+
+
+CASES = {
+    "The Python code raises": python_code_raises,
+    "An unknown command": unknown_command,
+    "A wrong number of tensors": wrong_count,
+    "The worker dies": worker_dies,
+    "The script ends at once": script_ends_at_once,
+    "No interpreter": no_interpreter,
+    "The script does not exist": no_script,
+    "The time limit passes": time_passes,
+    "The session id is in use": id_in_use,
+    "A tensor file is malformed": malformed_file,
+}
+
+
+@pytest.mark.parametrize("title", CASES)
+def test_message(title: str, tmp_path: Path) -> None:
+    """Class, code and text are as the page shows them."""
+    provoke: Callable[[Path], None] = CASES[title]
+    kind, code, shown = section(title)
+    with pytest.raises(TRException) as caught:
+        provoke(tmp_path)
+    assert type(caught.value).__name__ == kind
+    assert caught.value.code == code
+    assert matches(unfolded(shown), unfolded(str(caught.value))), str(caught.value)
+
+
+def test_every_code_is_listed() -> None:
+    """The table of codes is complete."""
+    codes = {value for name, value in vars(errors).items() if name.isupper() and isinstance(value, str)}
+    assert codes == set(re.findall(r"^\| (E\d+) \|", PAGE, re.MULTILINE))

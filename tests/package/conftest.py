@@ -1,0 +1,40 @@
+"""What is built once for the tests of the package: a wheel in a fresh environment and two installed trees."""
+
+from __future__ import annotations
+
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+from package_builds import BUILD, DEV_BUILD, REPOSITORY, WheelEnvironment, built_and_installed, run
+
+
+@pytest.fixture(scope="session")
+def shared_prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shared library installed under a prefix of its own, with a blank in its name; from the dev build if any."""
+    prefix = tmp_path_factory.mktemp("shared") / "a prefix"
+    if (DEV_BUILD / "CMakeCache.txt").exists():
+        run("cmake", "--install", DEV_BUILD, "--prefix", prefix)
+        return prefix
+    return built_and_installed(prefix, BUILD / "shared")
+
+
+@pytest.fixture(scope="session")
+def static_prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The static library installed under a prefix of its own."""
+    return built_and_installed(tmp_path_factory.mktemp("static") / "prefix", BUILD / "static", BUILD_SHARED_LIBS="OFF")
+
+
+@pytest.fixture(scope="session")
+def wheel_environment(tmp_path_factory: pytest.TempPathFactory) -> WheelEnvironment:
+    """The wheel, built from this tree, installed into a fresh environment without PyTorch or NumPy."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
+    build_dir = f"build-dir={BUILD / 'wheel'}"
+    run(*pip, "wheel", "-q", "--no-build-isolation", "--no-deps", "-C", build_dir, "-w", folder, REPOSITORY)
+    (wheel,) = folder.glob("*.whl")
+    venv.create(folder / "venv")
+    python = folder / "venv" / "bin" / "python"
+    run(*pip, "--python", python, "install", "-q", "--no-index", wheel)
+    return WheelEnvironment(python=python, wheel=wheel)

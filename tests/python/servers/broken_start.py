@@ -1,0 +1,11 @@
+"""A server whose on_start fails."""
+
+from tech_renaissance import TechRenaissanceServer
+
+
+class Server(TechRenaissanceServer):
+    def on_start(self):
+        raise OSError("the model file is missing")
+
+
+Server().run()

@@ -1,0 +1,164 @@
+"""Messages, tags and status lines: pure functions."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tech_renaissance import protocol
+from tech_renaissance.errors import InputError
+from tech_renaissance.protocol import Failure, Request, Response
+
+GOOD_TAGS = ["a", "input_a", "result_0", "0", "_x", "A.b-c", "x" * 128]
+BAD_TAGS = ["", ".", "..", ".a", "-a", "a/b", "../a", "a b", "a\n", "ä", "x" * 129, "$(id)", "a\0b", "a,b"]
+
+
+@pytest.mark.parametrize("tag", GOOD_TAGS)
+def test_a_good_tag_is_accepted(tag: str) -> None:
+    assert protocol.is_tag(tag)
+    assert protocol.check_tag(tag) == tag
+
+
+@pytest.mark.parametrize("tag", BAD_TAGS)
+def test_a_bad_tag_is_refused_by_name(tag: str) -> None:
+    assert not protocol.is_tag(tag)
+    with pytest.raises(InputError, match="cannot be a tensor tag: expected 1 to 128 letters"):
+        protocol.check_tag(tag)
+
+
+@pytest.mark.parametrize("text", ["a b c", "a,b,c", " a, b ,\tc\n", "a  b,,c"])
+def test_tags_are_separated_by_spaces_or_commas(text: str) -> None:
+    assert protocol.split_tags(text) == ["a", "b", "c"]
+
+
+def test_a_request_is_read_in_the_new_spelling() -> None:
+    request = protocol.parse_request(
+        b'{"id": 7, "command": "matmul", "parameters": "a b", "deadline_ms": 5, "timestamp": 1, "unknown": {}}'
+    )
+    assert (request.id, request.command, request.parameters, request.deadline_ms) == (7, "matmul", "a b", 5)
+    assert not request.legacy
+
+
+def test_a_request_is_read_in_the_older_spelling() -> None:
+    request = protocol.parse_request(b'{"cmd": "matmul", "params": "a b"}')
+    assert (request.id, request.command, request.parameters, request.legacy) == (None, "matmul", "a b", True)
+
+
+def test_the_new_spelling_wins_where_both_are_given() -> None:
+    request = protocol.parse_request(b'{"command": "new", "parameters": "x", "cmd": "old", "params": "y"}')
+    assert (request.command, request.parameters, request.legacy) == ("new", "x", False)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "not JSON"),
+        (b"{", "not JSON"),
+        (b"\xff", "not UTF-8"),
+        (b"[]", "expected a JSON object, found a list"),
+        (b"{}", "expected a text in 'command'"),
+        (b'{"command": ""}', "expected a text in 'command'"),
+        (b'{"command": 3}', "expected a text in 'command', found a number"),
+        (b'{"command": "x", "parameters": ["a"]}', "expected a text in 'parameters', found a list"),
+        (b'{"command": "x", "id": -1}', "expected a whole number from 0"),
+        (b'{"command": "x", "id": true}', "expected a whole number from 0"),
+        (b'{"command": "x", "id": 1e3}', "expected a whole number from 0"),
+        (b'{"command": "x", "id": 18446744073709551616}', "expected a whole number from 0"),
+        (b"[" * 100_000, "nested more than 64 deep"),
+        (b'{"a":' * 100_000, "nested more than 64 deep"),
+        (b'{"command": "x", "id": ' + b"1" * 100_000 + b"}", "request"),
+    ],
+)
+def test_a_malformed_request_is_refused(data: bytes, said: str) -> None:
+    with pytest.raises(InputError, match=said) as caught:
+        protocol.parse_request(data)
+    assert caught.value.code == "E1001"
+
+
+def test_a_refused_request_still_tells_its_id() -> None:
+    with pytest.raises(InputError) as caught:
+        protocol.parse_request(b'{"id": 9, "command": "x", "parameters": 1}')
+    assert caught.value.request.id == 9  # type: ignore[attr-defined]
+
+
+def test_brackets_in_text_are_not_nesting() -> None:
+    text = '[{"' * 100 + "\\"
+    assert protocol.parse_request(json.dumps({"command": text}).encode()).command == text
+
+
+def test_a_message_over_the_limit_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "MAX_MESSAGE_BYTES", 10)
+    with pytest.raises(InputError, match="over the limit of 10") as caught:
+        protocol.parse_request(b'{"command": "x"}')
+    assert caught.value.code == "E1005"
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@given(command=st.text(min_size=1), parameters=st.text(), number=st.none() | st.integers(0, 2**64 - 1))
+def test_a_request_survives_the_wire(legacy: bool, command: str, parameters: str, number: int | None) -> None:
+    sent = Request(command, parameters, number, legacy=legacy)
+    read = protocol.parse_request(protocol.encode_request(sent))
+    for name in ("command", "parameters", "id", "legacy"):
+        assert getattr(read, name) == getattr(sent, name)
+
+
+@given(command=st.text(min_size=1), result=st.text(), message=st.text(), tensors=st.lists(st.sampled_from(GOOD_TAGS)))
+def test_a_response_survives_the_wire(command: str, result: str, message: str, tensors: list[str]) -> None:
+    failure = Failure("E9999", message, "ValueError", "Traceback")
+    read = protocol.parse_response(
+        protocol.encode_response(Response(command, result, 4, tensors=tensors, message=message, failure=failure))
+    )
+    assert (read.command, read.result, read.message, read.tensors, read.id) == (command, result, message, tensors, 4)
+    assert read.failure is not None
+    assert (read.failure.code, read.failure.message) == ("E9999", message)
+
+
+def test_a_legacy_response_names_its_tensors_by_commas() -> None:
+    data = protocol.encode_response(Response("x", "ok", tensors=["result_0", "result_1"], legacy=True))
+    message = json.loads(data)
+    assert (message["cmd"], message["params"]) == ("x", "result_0,result_1")
+    assert "command" not in message
+    assert protocol.parse_response(data).tensors == ["result_0", "result_1"]
+
+
+def test_a_legacy_response_carries_its_text_and_its_error() -> None:
+    failure = Failure("E1004", "no such thing")
+    message = json.loads(protocol.encode_response(Response("x", "error", failure=failure, legacy=True)))
+    assert message["params"] == "error"
+    assert message["error"]["code"] == "E1004"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"command": "x", "tensors": "a"}',
+        b'{"command": "x", "tensors": ["../a"]}',
+        b'{"command": "x", "tensors": [1]}',
+        b'{"command": "x", "error": "no"}',
+        b'{"command": "x", "result": 1}',
+    ],
+)
+def test_a_malformed_response_is_refused(data: bytes) -> None:
+    with pytest.raises(InputError, match=r"response|tensor tag"):
+        protocol.parse_response(data)
+
+
+def test_what_utf8_cannot_say_becomes_a_question_mark() -> None:
+    assert json.loads(protocol.encode_response(Response("x", "a\udc80b")))["result"] == "a?b"
+
+
+def test_a_status_is_one_printable_line() -> None:
+    assert protocol.error_status("\n first\x1b[31m\nsecond") == "error: first [31m"
+    assert len(protocol.error_status("x" * 10_000)) < 600
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    for parse in (protocol.parse_request, protocol.parse_response):
+        try:
+            parse(data)
+        except InputError:
+            continue

@@ -1,0 +1,397 @@
+"""One worker process and its answers: right ones, failures, and what must not be able to disturb them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import SERVERS, make_workspace
+from host import Host
+
+from tech_renaissance import _tsr_header
+
+
+@pytest.fixture(scope="module")
+def probe() -> Iterator[Host]:
+    """One probe server for the tests that leave it alive, which each of them proves."""
+    with Host(make_workspace(), SERVERS / "probe.py") as host:
+        yield host
+
+
+def error(response: dict[str, object]) -> dict[str, str]:
+    """The error object of a failed response."""
+    assert response.get("result", response.get("params")) in ("error", "invalid")
+    assert not response.get("tensors")
+    assert response["error"]["message"] == response["message"]  # type: ignore[index]
+    return response["error"]  # type: ignore[return-value]
+
+
+def test_hello_tells_who_answers(start: Callable[..., Host]) -> None:
+    host = start("probe")
+    hello = host.hello()
+    assert (hello["protocol"], hello["epoch"], hello["pid"]) == (1, 3, host.process.pid)
+    assert hello["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert (hello["server"], hello["carrier"], hello["wake_up"], hello["fallback"]) == (
+        "ProbeServer",
+        "files",
+        "inotify",
+        "",
+    )
+    assert hello["packages"] == {}
+    assert hello["commands"] == ["echo", "raise_value_error", "tensors", "progress"]
+    assert host.status == "ready"
+
+
+def test_a_response_repeats_id_and_command(probe: Host) -> None:
+    response = probe.ask("echo", "some text")
+    assert response["id"] == probe._next
+    assert (response["command"], response["result"], response["message"], response["tensors"]) == (
+        "echo",
+        "some text",
+        "",
+        [],
+    )
+    assert isinstance(response["timestamp"], int)
+
+
+@pytest.mark.parametrize(
+    "text", ['say "hi"', "back\\slash \\n", "line\nbreak\ttab\0", "ünï ☃ 𝄞", "{}", "]", "x" * 500_000]
+)
+def test_any_text_comes_back_unchanged(probe: Host, text: str) -> None:
+    assert probe.ask("echo", text)["result"] == text
+
+
+def test_whoever_sees_the_response_sees_the_request_gone_and_the_status_settled(probe: Host) -> None:
+    for command, status in (("echo", "ok"), ("raise_value_error", 'error: not ""')):
+        probe.send(command)
+        probe.wait_for("response.json")
+        assert probe.read("request.json") is None
+        assert probe.status == status
+        probe.receive()
+
+
+def test_the_status_is_busy_during_a_request(probe: Host) -> None:
+    assert probe.ask("status")["result"] == "busy"
+
+
+def test_a_server_may_tell_how_it_is_coming_on(probe: Host) -> None:
+    assert probe.ask("progress")["result"] == "at 50 %"
+    assert probe.status == "ok"
+
+
+def test_a_request_in_the_older_spelling_is_answered_in_it(probe: Host) -> None:
+    response = probe.ask("echo", "text", old=True)
+    assert (response["cmd"], response["params"]) == ("echo", "text")
+    assert not {"command", "result", "id"} & response.keys()
+    assert probe.ask("tensors", old=True)["params"] == "result_0,result_1,result_2"
+    failed = probe.ask("raise_value_error", "x", old=True)
+    assert failed["params"] == "error"
+    assert failed["error"]["code"] == "E9999"  # type: ignore[index]
+
+
+def test_a_request_in_both_spellings_is_answered_in_the_newer(probe: Host) -> None:
+    probe.send("echo", "text", cmd="echo", params="text")
+    assert probe.receive()["result"] == "text"
+
+
+def test_true_without_a_response_is_answered_with_ok(probe: Host) -> None:
+    assert probe.ask("silent_true")["result"] == "ok"
+
+
+def test_staged_tensors_are_numbered_on_and_announced(probe: Host) -> None:
+    response = probe.ask("tensors")
+    assert (response["result"], response["tensors"]) == ("three", ["result_0", "result_1", "result_2"])
+    dtypes = []
+    for tag in response["tensors"]:  # type: ignore[attr-defined]
+        data = probe.read(f"{tag}.tsr")
+        assert data is not None
+        dtypes.append(_tsr_header.decode_header(data, len(data), tag).dtype.name)
+    assert dtypes == ["int64", "float64", "bool"]
+
+
+def test_an_exception_is_answered_with_type_message_and_traceback(probe: Host) -> None:
+    failure = error(probe.ask("raise_value_error", "x"))
+    assert (failure["code"], failure["type"], failure["message"]) == ("E9999", "ValueError", 'not "x"')
+    assert failure["traceback"].startswith("Traceback (most recent call last)")
+    assert "in do_raise_value_error" in failure["traceback"]
+    assert "_runtime.py" not in failure["traceback"]
+    assert 'ValueError: not "x"' in probe.log()
+
+
+def test_an_exception_of_ours_keeps_its_code(probe: Host) -> None:
+    failure = error(probe.ask("raise_not_found"))
+    assert (failure["code"], failure["type"]) == ("E1004", "NotFoundError")
+
+
+@pytest.mark.parametrize(("command", "kind"), [("recursion", "RecursionError"), ("memory", "MemoryError")])
+def test_running_out_of_something_is_survived(probe: Host, command: str, kind: str) -> None:
+    assert error(probe.ask(command))["type"] in (kind, "OverflowError")
+    assert probe.ask("echo", "alive")["result"] == "alive"
+
+
+def test_a_long_message_is_cut_in_the_middle(probe: Host) -> None:
+    failure = error(probe.ask("long_traceback"))
+    assert len(failure["message"]) < 20_000
+    assert len(failure["traceback"]) <= 64 << 10
+    assert "characters left out" in failure["message"]
+
+
+def test_an_unknown_command_is_not_found_and_the_likely_one_named(probe: Host) -> None:
+    failure = error(probe.ask("ehco"))
+    assert failure["code"] == "E1004"
+    assert failure["message"] == (
+        "unknown command 'ehco': did you mean 'echo'? this server offers echo, raise_value_error, tensors, progress"
+    )
+
+
+def test_a_missing_return_value_is_explained(probe: Host) -> None:
+    failure = error(probe.ask("returns_none"))
+    assert failure["code"] == "E9999"
+    assert "returned a NoneType for 'returns_none' and wrote no response: it must return True" in failure["message"]
+
+
+def test_no_return_value_is_needed_after_an_answer(probe: Host) -> None:
+    assert probe.ask("answers_and_returns_none")["result"] == "fine"
+
+
+@pytest.mark.parametrize("command", ["answer_twice", "answer_twice_false", "answer_then_raise"])
+def test_only_the_first_answer_counts_and_shifts_nothing(probe: Host, command: str) -> None:
+    assert probe.ask(command)["result"] == "first"
+    assert probe.ask("echo", "next")["result"] == "next"
+    assert probe.read("response.json") is None
+
+
+def test_what_was_dropped_is_in_the_log(probe: Host) -> None:
+    probe.ask("answer_twice")
+    probe.ask("answer_then_raise")
+    probe.ask("echo")
+    assert "a second answer to 'answer_twice' was dropped" in probe.log()
+    assert "ValueError after the answer to 'answer_then_raise': too late" in probe.log()
+
+
+@pytest.mark.parametrize("parameters", ["", "a", "a b c"])
+@pytest.mark.parametrize("command", ["get", "get_carelessly"])
+def test_a_wrong_number_of_tensors_is_answered_once(probe: Host, command: str, parameters: str) -> None:
+    response = probe.ask(command, parameters)
+    failure = error(response)
+    assert (response["result"], failure["code"]) == ("invalid", "E1001")
+    assert f"expected 2 tensors, found {len(parameters.split())}" in failure["message"]
+    assert probe.ask("echo", "next")["result"] == "next"
+
+
+def test_a_tag_that_leads_outside_is_refused(probe: Host) -> None:
+    failure = error(probe.ask("get", "../../a b"))
+    assert (failure["code"], failure["type"]) == ("E1001", "InputError")
+    assert "'../../a' cannot be a tensor tag" in failure["message"]
+
+
+def test_what_is_no_tensor_cannot_be_sent(probe: Host) -> None:
+    failure = error(probe.ask("not_a_tensor"))
+    assert failure["code"] == "E1001"
+    assert "a str cannot be sent as a tensor" in failure["message"]
+
+
+def test_tensors_of_a_failed_request_are_dropped(probe: Host) -> None:
+    assert error(probe.ask("tensor_then_raise"))["type"] == "ValueError"
+    assert probe.read("result_0.tsr") is None
+
+
+def test_printing_harms_nothing_and_lands_in_the_log(start: Callable[..., Host]) -> None:
+    host = start("probe")
+    assert host.ask("print")["result"] == "ok"
+    assert host.log() == '{"id": 1, "result": "forged"}\nto standard error\nraw bytes �\n'
+
+
+def test_a_closed_standard_output_harms_nothing(start: Callable[..., Host]) -> None:
+    host = start("probe")
+    assert host.ask("close_stdout")["result"] == "ok"
+    assert host.ask("tensors")["result"] == "three"
+    assert error(host.ask("raise_value_error"))["type"] == "ValueError"
+
+
+def test_closed_standard_descriptors_are_never_session_files(start: Callable[..., Host]) -> None:
+    closing = "import os, sys; os.closerange(0, 3); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    host = start(script=["-c", closing, str(SERVERS / "probe.py")])
+    assert host.ask("print")["result"] == "ok"
+    targets = [os.readlink(f"/proc/{host.process.pid}/fd/{descriptor}") for descriptor in range(3)]
+    assert targets == ["/dev/null"] * 3
+
+
+def test_the_working_directory_does_not_matter(probe: Host) -> None:
+    assert probe.ask("chdir")["result"] == "ok"
+    assert probe.ask("tensors")["result"] == "three"
+
+
+def test_a_server_knows_its_session(probe: Host) -> None:
+    assert probe.ask("where")["result"] == f"test {probe.directory}"
+
+
+def test_lone_surrogates_do_not_break_the_answer(probe: Host) -> None:
+    assert probe.ask("surrogate")["result"] == "a?b"
+
+
+def test_an_answer_over_the_limit_is_an_error(probe: Host) -> None:
+    failure = error(probe.ask("big_answer", str((64 << 20) + 1)))
+    assert failure["code"] == "E1005"
+    assert probe.ask("echo", "alive")["result"] == "alive"
+
+
+MALFORMED = [b"", b"{", b"[]", b"null", b"{}", b"\xff\xfe", b"[" * 10_000, b'{"command": 1}', b'{"cmd": []}']
+
+
+@pytest.mark.parametrize("data", MALFORMED, ids=lambda data: repr(data[:16]))
+def test_a_malformed_request_is_answered_and_removed(probe: Host, data: bytes) -> None:
+    probe.write("request.json", data)
+    assert error(probe.receive())["code"] == "E1001"
+    assert probe.read("request.json") is None
+    assert probe.ask("echo", "next")["result"] == "next"
+
+
+def test_a_malformed_request_is_answered_with_its_id(probe: Host) -> None:
+    probe.write("request.json", b'{"id": 12345, "command": "echo", "parameters": 3}')
+    assert probe.receive()["id"] == 12345
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "directory", "full directory", "socket"])
+def test_a_request_that_is_no_file_is_answered_or_ends_the_worker(start: Callable[..., Host], kind: str) -> None:
+    host = start("probe")
+    host.hello()
+    path = host.directory / "odd"
+    if kind == "link":
+        path.symlink_to("/etc/passwd")
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "socket":
+        os.mknod(path, 0o140600)
+    else:
+        path.mkdir()
+        if kind == "full directory":
+            (path / "file").touch()
+    path.rename(host.directory / "request.json")
+    if kind == "full directory":
+        assert host.exit_code() == 1
+        assert "is a directory that cannot be removed" in host.log()
+        return
+    failure = error(host.receive())
+    assert failure["code"] == "E1001"
+    assert "regular file" in failure["message"]
+    assert host.ask("echo", "next")["result"] == "next"
+
+
+def test_every_file_is_this_users_alone_whatever_the_mask(start: Callable[..., Host]) -> None:
+    wide = "import os,sys; os.umask(int(sys.argv[1], 8)); os.execv(sys.executable, [sys.executable, *sys.argv[2:]])"
+    for mask in ("000", "277"):
+        host = start(script=["-c", wide, mask, str(SERVERS / "probe.py")])
+        assert host.ask("tensors")["result"] == "three"
+        for name in ("hello.json", "status.txt", "result_0.tsr"):
+            assert (host.directory / name).stat().st_mode & 0o777 == 0o600, name
+
+
+def test_nothing_is_left_lying_about(probe: Host) -> None:
+    for command in ("tensors", "raise_value_error", "tensor_then_raise", "nonsense"):
+        probe.ask(command)
+    assert [name for name in os.listdir(probe.directory) if name.startswith(".")] == []
+
+
+def test_descriptors_stay_flat(probe: Host) -> None:
+    place = f"/proc/{probe.process.pid}/fd"
+    probe.ask("tensors")
+    before = os.listdir(place)
+    for _ in range(50):
+        probe.ask("tensors")
+    assert os.listdir(place) == before
+
+
+def test_a_request_from_before_the_worker_was_ready_is_served(start: Callable[..., Host]) -> None:
+    host = start("probe", request=b'{"id": 1, "command": "echo", "parameters": "early"}')
+    assert host.receive()["result"] == "early"
+
+
+def test_requests_right_after_their_answers_all_arrive(start: Callable[..., Host]) -> None:
+    host = start("probe")
+    for index in range(1000):
+        assert host.ask("echo", str(index))["result"] == str(index)
+
+
+def test_on_start_is_called_once_before_ready(probe: Host) -> None:
+    assert probe.ask("starts")["result"] == "1"
+
+
+def test_a_failing_on_start_ends_the_worker_with_its_reason(start: Callable[..., Host]) -> None:
+    host = start("broken_start")
+    assert host.exit_code() == 1
+    assert host.status == "error: OSError: the model file is missing"
+    assert "OSError: the model file is missing" in host.log()
+    assert host.read("hello.json") is None
+
+
+def test_a_server_of_the_older_kind_works(start: Callable[..., Host]) -> None:
+    pytest.importorskip("numpy")
+    host = start("legacy_style", legacy=True, environment={"FRAMEWORK": "numpy"})
+    response = host.ask("matmul", "a", old=True)
+    assert (response["cmd"], response["params"]) == ("matmul", "invalid")
+    assert host.ask("nonsense", old=True)["error"]["code"] == "E1004"  # type: ignore[index]
+
+
+def test_an_older_host_that_writes_in_place_is_served(start: Callable[..., Host]) -> None:
+    host = start("probe", legacy=True)
+    host.hello()
+    (host.directory / "request.json").write_bytes(b'{"cmd": "echo", "params": "in place"}')
+    assert host.receive(2)["params"] == "in place"
+
+
+def test_an_older_hosts_session_is_found_by_its_id_alone(start: Callable[..., Host]) -> None:
+    host = start("probe", legacy=True)
+    assert host.ask("where", old=True)["params"] == f"{host.id} {host.directory}"
+
+
+def test_a_worker_without_a_session_says_where_it_looked(workspace: Path) -> None:
+    code = "from tech_renaissance import *; TechRenaissanceServer().run('x')"
+    with Host(workspace, ["-c", code], legacy=True) as host:
+        assert host.exit_code() == 1
+        assert "there is no directory of a session 'x': looked for " in host.log()
+        assert str(workspace) in host.log()
+
+
+@pytest.mark.parametrize("session_id", ["../x", "a/b", "$(id)", ""])
+def test_a_bad_session_id_is_refused(workspace: Path, session_id: str) -> None:
+    code = f"from tech_renaissance import *; TechRenaissanceServer().run({session_id!r})"
+    with Host(workspace, ["-c", code], legacy=True) as host:
+        assert host.exit_code() == 1
+        assert "cannot be a session id" in host.log()
+
+
+def test_a_session_directory_that_is_a_link_is_refused(workspace: Path) -> None:
+    with Host(workspace, SERVERS / "probe.py") as good:
+        good.hello()
+        (workspace / "link").symlink_to(good.directory)
+        settings = {"TR_SESSION_DIR": str(workspace / "link")}
+        with Host(workspace, SERVERS / "probe.py", session_id="other", environment=settings) as host:
+            assert host.exit_code() == 1
+            assert "is no directory" in host.log()
+
+
+def test_importing_the_package_needs_little(start: Callable[..., Host]) -> None:
+    code = "import sys, json, tech_renaissance; print(json.dumps(sorted(sys.modules)))"
+    with_package = set(_modules(code))
+    bare = set(_modules("import sys, json; print(json.dumps(sorted(sys.modules)))"))
+    assert with_package - bare == {"__future__", "tech_renaissance", "tech_renaissance._version"}
+
+
+def test_a_worker_at_work_has_imported_little(probe: Host) -> None:
+    loaded = str(probe.ask("modules")["result"]).split()
+    heavy = {"torch", "numpy", "typing", "dataclasses", "inspect", "logging", "asyncio", "subprocess", "tempfile"}
+    assert not (heavy | {"pathlib"}) & set(loaded)
+
+
+def _modules(code: str) -> list[str]:
+    import subprocess
+
+    from host import PACKAGE_DIR
+
+    settings = {"PYTHONPATH": str(PACKAGE_DIR), "PATH": os.environ["PATH"]}
+    return json.loads(subprocess.check_output([sys.executable, "-S", "-c", code], env=settings))  # type: ignore[no-any-return]

@@ -1,0 +1,65 @@
+"""Interpreters with nothing installed, from the oldest that is supported to a recent one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from host import Host
+
+VERSIONS = ["3.9.18", "3.13.0"]
+
+
+@pytest.fixture(params=VERSIONS)
+def bare(request: pytest.FixtureRequest) -> list[str]:
+    """An interpreter without site packages."""
+    python = Path.home() / ".pyenv" / "versions" / request.param / "bin" / "python3"
+    if not python.exists():
+        pytest.skip(f"no Python {request.param} on this machine")
+    return [str(python), "-S", "-s", "-X", "faulthandler"]
+
+
+def test_a_bare_interpreter_serves_hello(start: Callable[..., Host], bare: list[str]) -> None:
+    host = start(python=bare)
+    hello = host.hello()
+    assert hello["packages"] == {}
+    assert host.ask("hello")["result"] == f"Hello, C++! This is Python {hello['python']}."
+    assert host.ask("hi")["result"] == f"Hi, C++! This is Python {hello['python']}."
+    assert "torch.linalg.*" in str(host.ask("help")["result"])
+    assert host.log() == ""
+
+
+def test_a_bare_interpreter_is_ready_quickly(start: Callable[..., Host], bare: list[str]) -> None:
+    """An upper bound that a loaded machine keeps; the benchmark measures it."""
+    start(python=bare).hello()
+    times = []
+    for _ in range(3):
+        host = start(python=bare)
+        host.hello()
+        times.append(time.monotonic() - host.started)
+    assert min(times) < 0.3
+
+
+@pytest.mark.parametrize("command", ["torch.matmul", "numpy.matmul", "matmul", "conv_k3_s1_p0"])
+def test_what_is_not_installed_is_named_with_the_remedy(
+    start: Callable[..., Host], bare: list[str], command: str
+) -> None:
+    host = start(python=bare)
+    failure = host.ask(command, "a,b")["error"]
+    library = "numpy" if command.startswith("numpy") else "torch"
+    assert f"{bare[0]} -m pip install {library}" in failure["message"]  # type: ignore[index]
+    assert host.ask("hello")["result"].startswith("Hello")  # type: ignore[attr-defined]
+
+
+def test_everything_but_tensors_works(start: Callable[..., Host], bare: list[str]) -> None:
+    host = start("probe", python=bare)
+    assert host.ask("tensors")["tensors"] == ["result_0", "result_1", "result_2"]
+    assert host.ask("raise_value_error", "x")["error"]["message"] == 'not "x"'  # type: ignore[index]
+    assert host.ask("nonsense")["error"]["code"] == "E1004"  # type: ignore[index]
+    failure = host.ask("get", "a b")["error"]
+    assert failure["code"] == "E1001"  # type: ignore[index]
+    assert "pip install torch" in failure["message"]  # type: ignore[index]
+    assert host.ask("__exit__")["result"] == "ok"
+    assert host.exit_code() == 0
