@@ -37,9 +37,9 @@ test: build-dev ## Run every test: C++, Python, both together, packages, lint
 	if [ -n "$$failed" ]; then echo "test: failed:$$failed"; exit 1; fi; echo "test: everything passed"
 
 bench: setup ## Run the benchmarks
-	$(call cmake_build,release,,)
-	@cmake -DTR_BUILD_BENCHMARKS=ON build/release >/dev/null && cmake --build build/release -j $(JOBS)
-	@for program in build/release/benchmarks/*; do TR_PYTHON=$(PYTHON) $$program || exit 1; done
+	@test -f build/release/CMakeCache.txt && cmake -DTR_BUILD_BENCHMARKS=ON build/release >/dev/null || true
+	$(call cmake_build,release,-DTR_BUILD_BENCHMARKS=ON)
+	@for program in build/release/benchmarks/tr_*; do TR_PYTHON=$(PYTHON) $$program || exit 1; done
 
 asan tsan: setup ## Run the C++ tests under a sanitizer
 	$(call cmake_build,$@)

@@ -52,6 +52,18 @@ class Carrier:
         """
         raise NotImplementedError
 
+    def publish_part(self, response: protocol.Response) -> None:
+        """Sends a part of the answer, other parts of which follow. Errors as in `publish`."""
+        raise NotImplementedError
+
+    def wait_for_room(self, id: int | None) -> bool:  # noqa: A002 - of the request, its name on the wire
+        """Waits until the host has taken the part sent last.
+
+        Returns:
+            False when there is no use in another: the host has cancelled the request of this id, or is gone.
+        """
+        raise NotImplementedError
+
     def status(self, text: str) -> None:
         """Tells what the worker is doing, to whoever looks."""
         raise NotImplementedError
@@ -72,13 +84,14 @@ class FilesCarrier(Carrier):
         self._request = f"{directory}/request.json"
         self._response = f"{directory}/response.json"
         self._status = f"{directory}/status.txt"
+        self._cancel = f"{directory}/cancel.json"
         self._writer = writer
         self._stop = stop
         self._host = host
         self._identity = _identity(directory)
         self._doorbell: Doorbell
         self._doorbell, self.fallback = open_doorbell(
-            wake_up, directory, ("request.json", _PROBE), self._ring_for_probe, loose=loose
+            wake_up, directory, ("request.json", "room", _PROBE), self._ring_for_probe, loose=loose
         )
         self.wake_up = self._doorbell.tier
         self._poll = select.poll()
@@ -133,13 +146,7 @@ class FilesCarrier(Carrier):
 
         The request goes first, so that the host may send the next once it has the response.
         """
-        if len(data) > protocol.MAX_MESSAGE_BYTES:
-            raise InputError(
-                f"the response is {len(data)} bytes long, over the limit of {protocol.MAX_MESSAGE_BYTES}: "
-                "send data of this size as a tensor",
-                "E1005",
-            )
-        prepared = self._writer.prepare(data)
+        prepared = self._prepare(data)
         try:
             self.remove_request()
             if status is not None:
@@ -148,6 +155,45 @@ class FilesCarrier(Carrier):
         except BaseException:
             remove(prepared)
             raise
+
+    def _prepare(self, data: bytes) -> str:
+        if len(data) > protocol.MAX_MESSAGE_BYTES:
+            raise InputError(
+                f"the response is {len(data)} bytes long, over the limit of {protocol.MAX_MESSAGE_BYTES}: "
+                "send data of this size as a tensor",
+                "E1005",
+            )
+        return self._writer.prepare(data)
+
+    def publish_part(self, response: protocol.Response) -> None:
+        """See Carrier. The request stays until the answer is whole."""
+        os.rename(self._prepare(protocol.encode_response(response)), self._response)
+
+    def wait_for_room(self, id: int | None) -> bool:  # noqa: A002 - see Carrier
+        """See Carrier."""
+        doorbell = self._doorbell
+        doorbell.expect()
+        while True:
+            doorbell.clear()
+            if self.cancelled(id) or self._stop.requested:
+                return False
+            if not self.response_pending():
+                return True
+            self._poll.poll(doorbell.timeout_ms())
+            if self._host.gone() or not self.still_there():
+                return False
+
+    def response_pending(self) -> bool:
+        """The host has not taken the response in the directory."""
+        return os.path.lexists(self._response)
+
+    def cancelled(self, id: int | None) -> bool:  # noqa: A002 - see Carrier
+        """The host has said that it wants no more of the request of this id."""
+        try:
+            data = read_small(self._cancel, protocol.MAX_MESSAGE_BYTES)
+            return data is not None and protocol.parse_object(data, "cancel.json").get("id") == id
+        except (InputError, OSError):
+            return False
 
     def remove_request(self) -> None:
         """Removes the request file, whatever it is."""

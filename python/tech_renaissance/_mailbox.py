@@ -102,7 +102,9 @@ class MailboxFile:
             os.close(descriptor)
         found = struct.unpack_from("<IIQ", mapping)
         if found != (_MAGIC, _VERSION, epoch):
-            raise MailboxError(f"{self.path}: expected magic, version and epoch {(_MAGIC, _VERSION, epoch)}, found {found}")
+            raise MailboxError(
+                f"{self.path}: expected magic, version and epoch {(_MAGIC, _VERSION, epoch)}, found {found}"
+            )
         self.memory = memoryview(mapping)
         self.host_leases = LeaseTable(self.memory, _LEASES)
         self.own_leases = LeaseTable(self.memory, _LEASES + LEASES * _LEASE_BYTES)

@@ -41,12 +41,14 @@ class MailboxCarrier(Carrier):
         self._stop = stop
         self._host = host
         self._by_file = False
+        self._first_look = True
         self._keeper = _StatusKeeper(files.status)
 
     def receive(self) -> protocol.Request | None:
         """See Carrier."""
         messages = self._messages
-        request = self._from_file()  # sent while this worker was starting
+        request = self._from_file() if self._first_look else None  # sent while this worker was starting
+        self._first_look = False
         while request is None:
             if self._stop.requested:
                 return None
@@ -83,6 +85,24 @@ class MailboxCarrier(Carrier):
         if not self._messages.send(data):
             self._files.publish_file(data)
             self._messages.send(b"")
+
+    def publish_part(self, response: protocol.Response) -> None:
+        """See Carrier."""
+        data = protocol.encode_response(response)
+        if not self._messages.send(data):
+            self._files.publish_part(response)
+            self._messages.send(b"")
+
+    def wait_for_room(self, id: int | None) -> bool:  # noqa: A002 - see Carrier
+        """See Carrier."""
+        while True:
+            if self._files.cancelled(id) or self._stop.requested:
+                return False
+            if self._messages.received_by_peer() and not self._files.response_pending():
+                return True
+            self._messages.wait(_RECHECK_MS)
+            if self._host.gone() or not self._files.still_there():
+                return False
 
     def status(self, text: str) -> None:
         """See Carrier."""

@@ -10,7 +10,7 @@ from ._carrier import Carrier, FilesCarrier
 from ._failure import failure_from
 from ._files import AtomicWriter
 from ._session_dir import find_session, read_host_record, sweep
-from ._stop import Cancelled, HostWatch, StopSignals
+from ._stop import Cancelled, Guard, HostWatch, StopSignals
 from ._storage import FileStorage
 from ._turn import Turn, log
 from ._version import __version__
@@ -37,6 +37,7 @@ class Runtime:
         self._host = HostWatch(
             self._record.host_pid or _number(os.environ.get("TR_HOST_PID")), self._record.host_start_time
         )
+        self._guard = Guard(self._stop, self._host, self._sweep)
         self._exit: SystemExit | None = None
 
     def serve(self) -> None:
@@ -53,7 +54,7 @@ class Runtime:
         try:
             if self._host.gone():
                 return
-            self._host.guard(self._sweep)
+            self._guard.start()
             self._call_on_start()
             carrier = self._open_carrier()
             self._say_hello(carrier)
@@ -68,7 +69,7 @@ class Runtime:
             status = protocol.error_status(f"{type(error).__name__}: {error}")
             raise
         finally:
-            self._host.leave()
+            self._guard.leave()
             if carrier is not None:
                 carrier.close()
             self._write_status(status)

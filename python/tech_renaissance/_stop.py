@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _GRACE_SECONDS = 0.5
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 1.0
 
 
 class Cancelled(BaseException):
@@ -28,28 +30,29 @@ class StopSignals:
     """Turns SIGINT and SIGTERM into a clean end of the serving loop. Signals come to the main thread alone.
 
     Attributes:
-        descriptor: readable after a signal; -1 when this is not the main thread.
+        descriptor: readable after a signal, for the serving thread; -1 when this is not the main thread.
+        noticed: readable as soon as a signal comes, for the guard, which passes it on; -1 likewise.
         requested: a signal came.
     """
 
     def __init__(self) -> None:
-        self.descriptor = -1
+        self.descriptor = self.noticed = -1
         self.requested = False
-        self._bell = -1
+        self._bell = self._relay = -1
         self._armed = False
         self._previous: list[tuple[int, Any]] = []
         self._previous_wakeup = -1
 
     def install(self) -> None:
         """Takes the signals over, when this is the main thread."""
-        self.descriptor, self._bell = os.pipe()
-        os.set_blocking(self.descriptor, False)
-        os.set_blocking(self._bell, False)
+        self.noticed, self._bell = _pipe()
+        self.descriptor, self._relay = _pipe()
         try:
             self._previous = [(number, signal.signal(number, self._handle)) for number in _SIGNALS]
             self._previous_wakeup = signal.set_wakeup_fd(self._bell, warn_on_full_buffer=False)
         except ValueError:  # Not the main thread.
             self._close()
+            self.close_noticed()
 
     def restore(self) -> None:
         """Gives the signals back."""
@@ -59,12 +62,27 @@ class StopSignals:
                 signal.signal(number, signal.SIG_DFL if handler is None else handler)
             self._close()
 
+    def relay(self) -> bool:
+        """Called by the guard: tells the serving thread of what came. Whether that was one of these signals."""
+        numbers = _read(self.noticed)
+        if 0 in numbers:
+            return False  # From wake_guard.
+        _ring(self._relay)
+        return any(number in numbers for number in _SIGNALS)
+
+    def wake_guard(self) -> None:
+        """Ends the guard's wait."""
+        _ring(self._bell, b"\0")
+
+    def close_noticed(self) -> None:
+        """Releases the guard's end."""
+        if self.noticed >= 0:
+            os.close(self.noticed)
+            self.noticed = -1
+
     def clear(self) -> None:
         """Makes the descriptor wait again."""
-        try:
-            os.read(self.descriptor, 64)
-        except OSError:
-            return
+        _read(self.descriptor)
 
     def arm(self) -> None:
         """From here to `disarm` a signal raises Cancelled; so does one that came before."""
@@ -85,9 +103,9 @@ class StopSignals:
             raise Cancelled
 
     def _close(self) -> None:
-        os.close(self.descriptor)
-        os.close(self._bell)
-        self.descriptor = self._bell = -1
+        for descriptor in (self.descriptor, self._bell, self._relay):
+            os.close(descriptor)
+        self.descriptor = self._bell = self._relay = -1
 
 
 class HostWatch:
@@ -106,8 +124,6 @@ class HostWatch:
         self._start_time = start_time
         self.descriptor = -1
         self._dead = False
-        self._left = _thread.allocate_lock()
-        self._left.acquire()
         if self.pid:
             try:
                 self.descriptor = os.pidfd_open(self.pid)
@@ -138,34 +154,82 @@ class HostWatch:
         found = start_time(self.pid)
         return not self._start_time or not found or found == self._start_time
 
-    def guard(self, sweep: Callable[[], None]) -> None:
-        """Has a thread see to it that this process does not outlive its host, whatever user code is doing.
 
-        The calling thread gets SIGTERM. When it has not left by half a second later, `sweep` is called and the process
-        killed, together with its group when it leads one.
-        """
-        if self.descriptor >= 0:
-            _thread.start_new_thread(self._wait_for_end, (sweep, _thread.get_ident()))
+class Guard:
+    """A thread that sees to it that signals and the host's death are heeded, whatever user code is doing.
+
+    A signal that comes just before a blocking call goes unseen until that call returns, so it is sent again until the
+    serving thread has left. After the host's death there is half a second for that; then `sweep` is called and the
+    process killed, together with its group when it leads one.
+
+    Not through the module threading, which takes the thread that first imports it for the main one.
+    """
+
+    def __init__(self, stop: StopSignals, host: HostWatch, sweep: Callable[[], None]) -> None:
+        self._stop = stop
+        self._host = host
+        self._sweep = sweep
+        self._serving = 0
+        self._mutex = _thread.allocate_lock()
+        self._gone = False
+        self._left = _thread.allocate_lock()
+        self._left.acquire()
+
+    def start(self) -> None:
+        """Guards the calling thread."""
+        self._serving = _thread.get_ident()
+        _thread.start_new_thread(self._run, ())
 
     def leave(self) -> None:
-        """The worker is on its way out by itself."""
+        """The serving thread is on its way out: from here nothing is sent to it."""
+        with self._mutex:
+            self._gone = True
         if self._left.locked():
             self._left.release()
+        if self._serving:
+            self._stop.wake_guard()
+        else:
+            self._stop.close_noticed()
 
-    def _wait_for_end(self, sweep: Callable[[], None], serving: int) -> None:
-        # Not through the module threading, which takes the thread that first imports it for the main one.
-        _ended(self.descriptor, None)
-        if self._left.acquire(False):
-            return
-        signal.pthread_kill(serving, signal.SIGTERM)
+    def _run(self) -> None:
+        poll = select.poll()
+        for descriptor in (self._stop.noticed, self._host.descriptor):
+            if descriptor >= 0:
+                poll.register(descriptor, select.POLLIN)
+        try:
+            while not self._gone:
+                ready = [descriptor for descriptor, _ in poll.poll()]
+                if self._host.descriptor in ready or (self._stop.relay() and not self._insist()):
+                    self._end()
+                    return
+        finally:
+            self._stop.close_noticed()
+
+    def _insist(self) -> bool:
+        """Sends the signal until the serving thread has left; False when the host died meanwhile."""
+        pause = _FIRST_PAUSE
+        while not self._left.acquire(True, pause):
+            if self._host.gone():
+                return False
+            self._send()
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        return True
+
+    def _end(self) -> None:
+        self._send()
         if self._left.acquire(True, _GRACE_SECONDS):
             return
         try:
-            sweep()
+            self._sweep()
         finally:
             if os.getpgid(0) == os.getpid():
                 os.killpg(0, signal.SIGKILL)
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def _send(self) -> None:
+        with self._mutex:  # Once the thread has left, the signal would be answered by whoever had it before.
+            if not self._gone:
+                signal.pthread_kill(self._serving, signal.SIGTERM)
 
 
 def start_time(pid: int) -> str:
@@ -175,6 +239,27 @@ def start_time(pid: int) -> str:
             return file.read().rpartition(b")")[2].split()[19].decode()
     except (OSError, IndexError):
         return ""
+
+
+def _pipe() -> tuple[int, int]:
+    ends = os.pipe()
+    for end in ends:
+        os.set_blocking(end, False)
+    return ends
+
+
+def _ring(descriptor: int, what: bytes = b"!") -> None:
+    try:
+        os.write(descriptor, what)
+    except OSError:
+        return  # It rings already, or there is none.
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 64)
+    except OSError:
+        return b""
 
 
 def _ended(descriptor: int, timeout_ms: int | None) -> bool:

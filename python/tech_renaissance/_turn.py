@@ -7,7 +7,7 @@ import sys
 
 from . import protocol
 from ._failure import failure_from
-from .errors import InputError, RetryError
+from .errors import CANCELLED, InputError, RetryError
 from .protocol import Failure, Request, Response
 
 TYPE_CHECKING = False
@@ -31,13 +31,40 @@ class Turn:
         self._storage = storage
         self._stop = stop
         self._tensors: list[str] = []
+        self._parts = 0
 
     def stage(self, tensor: object) -> str:
         """Puts a tensor where the host will find it, to be announced by the answer; its tag."""
+        if self._parts and not self._tensors:
+            self._wait_for_room()  # or the tensors of the part before would be replaced before the host has them
         tag = f"result_{len(self._tensors)}"
         self._storage.store(tag, tensor)
         self._tensors.append(tag)
         return tag
+
+    def send_part(self) -> None:
+        """Sends the tensors staged so far as a part of the answer."""
+        if self.request.legacy or self.request.id is None:
+            raise InputError("the host of this session cannot take an answer in parts: it speaks the older protocol")
+        if not self._tensors and self._parts:
+            self._wait_for_room()
+        response = Response(self.request.command, protocol.OK, self.request.id, tensors=self._tensors)
+        response.more = True
+        armed = self._stop.disarm()
+        try:
+            self._carrier.publish_part(response)
+        except OSError as error:
+            raise _no_room(error) from None
+        finally:
+            if armed:
+                self._stop.arm()
+        self._tensors = []
+        self._parts += 1
+
+    def _wait_for_room(self) -> None:
+        """Waits until the host has taken the part before. Raises RetryError (E4002) when it wants no more."""
+        if not self._carrier.wait_for_room(self.request.id):
+            raise RetryError(f"{self.request.command!r} was cancelled by the host", CANCELLED)
 
     def answer(self, result: str, command: str | None = None) -> None:
         """The answer of a request that succeeded, with the tensors staged so far."""
@@ -70,6 +97,8 @@ class Turn:
         # A signal must not end this halfway; it takes effect afterwards.
         armed = self._stop.disarm()
         try:
+            if self._parts:
+                self._carrier.wait_for_room(self.request.id)  # or the host would never see the part before
             self._carrier.publish(response, status)
             self.answered = True
         except (InputError, OSError) as error:

@@ -77,9 +77,9 @@ class Failure:
 
 
 class Response:
-    """The answer to one request; `tensors` are the tags of its tensors, in order."""
+    """The answer to one request, or with `more` a part of it; `tensors` are the tags of its tensors, in order."""
 
-    __slots__ = ("command", "failure", "id", "legacy", "message", "result", "tensors")
+    __slots__ = ("command", "failure", "id", "legacy", "message", "more", "result", "tensors")
 
     def __init__(
         self,
@@ -99,6 +99,7 @@ class Response:
         self.message = message
         self.failure = failure
         self.legacy = legacy
+        self.more = False
 
 
 def is_tag(name: str) -> bool:
@@ -217,6 +218,8 @@ def encode_response(response: Response) -> bytes:
         message["result"] = response.result
         message["message"] = response.message
         message["tensors"] = list(response.tensors)
+        if response.more:
+            message["more"] = True
     if failure is not None:
         message["error"] = {
             "code": failure.code,
@@ -247,6 +250,7 @@ def parse_response(data: bytes | bytearray | memoryview) -> Response:
         failure=_failure(message),
         legacy=legacy,
     )
+    response.more = message.get("more") is True
     if legacy:
         words = [word.strip() for word in response.result.split(",")]
         if response.failure is None and all(is_tag(word) for word in words):

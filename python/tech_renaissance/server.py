@@ -158,6 +158,26 @@ class TechRenaissanceServer:
         for tensor in tensors:
             turn.stage(tensor)
 
+    def stream_tensors(self, *tensors: object) -> None:
+        """Sends tensors at once, as a part of the answer; the host reads them while this goes on.
+
+        The last part is the answer itself, as ever. Waits while the host has not taken the part before.
+
+        Args:
+            tensors: as for `send_tensors`.
+
+        Raises:
+            RetryError: the host has cancelled the request (E4002); clean up and let it pass.
+            InputError: as in `send_tensors`; or the host is an older one.
+        """
+        turn = self._turn
+        if turn is None or turn.answered:
+            log("stream_tensors outside a request, or after its answer: dropped")
+            return
+        for tensor in tensors:
+            turn.stage(tensor)
+        turn.send_part()
+
     def write_response(self, command: str, result: object = protocol.OK) -> None:
         """Answers the request, with the tensors sent so far. A request has one answer: another one is dropped.
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,18 +15,29 @@ from host import Host
 SERVERS = Path(__file__).parent / "servers"
 
 
-def make_workspace() -> Path:
+@contextmanager
+def temporary_workspace() -> Iterator[Path]:
     """A folder on tmpfs where there is one, as hosts choose it."""
     place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    return Path(tempfile.mkdtemp(prefix="tr-test-", dir=place))
+    path = Path(tempfile.mkdtemp(prefix="tr-test-", dir=place))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def running(server: str | None = None, **options: object) -> Iterator[Host]:
+    """One session, for the fixtures that tests share."""
+    if server is not None:
+        options["script"] = SERVERS / f"{server}.py"
+    with temporary_workspace() as path, Host(path, **options) as host:  # type: ignore[arg-type]
+        yield host
 
 
 @pytest.fixture
 def workspace() -> Iterator[Path]:
     """An empty workspace."""
-    path = make_workspace()
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
+    with temporary_workspace() as path:
+        yield path
 
 
 @pytest.fixture
@@ -42,13 +54,3 @@ def start(workspace: Path) -> Iterator[Callable[..., Host]]:
     yield start_one
     for host in hosts:
         host.close()
-
-
-@pytest.fixture(scope="module")
-def default_torch() -> Iterator[Host]:
-    """A default server, shared by a module's tests as importing torch takes seconds."""
-    pytest.importorskip("torch")
-    path = make_workspace()
-    with Host(path) as host:
-        yield host
-    shutil.rmtree(path, ignore_errors=True)

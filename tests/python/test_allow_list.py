@@ -19,11 +19,11 @@ pytest.importorskip("numpy")
 # Parts of names (between underscores) of what loads, saves, opens, compiles, executes or changes the whole process.
 SUSPICIOUS = set(
     """
-    apply buf bufsize call compile ctypes deserialize deterministic disk dlpack dump enable eval exec execute export
-    file filename fork frombuffer fromfile fromfunction fromiter frompyfunc fromregex fromstring genfromtxt get getstate
-    hook hub import init ir jit join load loads loadtxt map memmap module open package parse path pickle
+    apply autocast buf bufsize call compile ctypes deserialize deterministic disk dlpack dump enable eval exec execute
+    export file filename fork frombuffer fromfile fromfunction fromiter frompyfunc fromregex fromstring genfromtxt get
+    getstate hook hub import init ir jit join load loads loadtxt map memmap module open package parse path pickle
     piecewise pipe printoptions process read register rng run save saves savetxt savez script seed serialize set seterr
-    shell state storage subprocess system test thread threads tofile trace url vectorize vmap vulkan wait warn write zip autocast
+    shell state storage subprocess system test thread threads tofile trace url vectorize vmap vulkan wait warn write zip
     """.split()  # noqa: SIM905 - one word a line would be 100 lines
 )
 # Reached, suspicious by name, and looked at: what they are.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from conftest import make_workspace
+from conftest import running
 from host import Host
 
 import tech_renaissance as tr
@@ -48,7 +48,7 @@ class Session:
 @pytest.fixture(scope="module")
 def session() -> Iterator[Session]:
     """A default server with PyTorch, shared as its start takes seconds; its limit is 1 GiB."""
-    with Host(make_workspace(), environment={"TR_MAX_TENSOR_BYTES": str(1 << 30)}) as host:
+    with running(environment={"TR_MAX_TENSOR_BYTES": str(1 << 30)}) as host:
         yield Session(host)
 
 
@@ -59,7 +59,7 @@ def without_torch() -> Iterator[Session]:
         "import sys; sys.modules['torch'] = None\n"
         "from tech_renaissance.default_server import DefaultServer; DefaultServer().run(sys.argv[1])"
     )
-    with Host(make_workspace(), ["-c", hide]) as host:
+    with running(script=["-c", hide]) as host:
         yield Session(host)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import SERVERS, make_workspace
+from conftest import SERVERS, running
 from host import Host
 
 from tech_renaissance import _tsr_header
@@ -18,7 +18,7 @@ from tech_renaissance import _tsr_header
 @pytest.fixture(scope="module")
 def probe() -> Iterator[Host]:
     """One probe server for the tests that leave it alive, which each of them proves."""
-    with Host(make_workspace(), SERVERS / "probe.py") as host:
+    with running("probe") as host:
         yield host
 
 

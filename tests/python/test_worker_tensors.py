@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from conftest import SERVERS, make_workspace
+from conftest import running
 from host import Host
 
 import tech_renaissance as tr
@@ -19,7 +19,7 @@ torch = pytest.importorskip("torch")
 @pytest.fixture(scope="module", params=["torch", "numpy"])
 def server(request: pytest.FixtureRequest) -> Iterator[Host]:
     """A server whose tensors are of one library."""
-    with Host(make_workspace(), SERVERS / "tensors.py", environment={"FRAMEWORK": request.param}) as host:
+    with running("tensors", environment={"FRAMEWORK": request.param}) as host:
         host.framework = request.param  # type: ignore[attr-defined]
         yield host
 
@@ -27,14 +27,14 @@ def server(request: pytest.FixtureRequest) -> Iterator[Host]:
 @pytest.fixture(scope="module")
 def torch_server() -> Iterator[Host]:
     """A server that says nothing of a library."""
-    with Host(make_workspace(), SERVERS / "tensors.py") as host:
+    with running("tensors") as host:
         yield host
 
 
 @pytest.fixture(scope="module")
 def numpy_server() -> Iterator[Host]:
     """A server with NumPy alone, which is quicker."""
-    with Host(make_workspace(), SERVERS / "tensors.py", environment={"FRAMEWORK": "numpy"}) as host:
+    with running("tensors", environment={"FRAMEWORK": "numpy"}) as host:
         yield host
 
 

@@ -24,8 +24,8 @@ class Carrier {
     virtual bool response_pending() const = 0;
     /// The response that lies ready, once; nothing when there is none.
     virtual std::optional<std::string> take() = 0;
-    /// Tells a worker that streams that there is room for its next response.
-    virtual void make_room() = 0;
+    /// Has a worker that streams look whether there is room for its next response, or the stream was cancelled.
+    virtual void ring_worker() = 0;
 
     /// To be called before looking for news, so that news which comes after the look ends the wait.
     virtual void prepare() = 0;

@@ -28,6 +28,7 @@ void write_session_file(const std::string& path, std::string_view head, std::str
 FilesCarrier::FilesCarrier(const std::string& directory, std::unique_ptr<Doorbell> doorbell)
     : request_(directory + "/" + protocol::kRequestFile),
       response_(directory + "/" + protocol::kResponseFile),
+      room_(directory + "/" + protocol::kRoomFile),
       doorbell_(std::move(doorbell)) {}
 
 bool FilesCarrier::request_pending() const { return platform::file_exists(request_); }
@@ -45,5 +46,7 @@ std::optional<std::string> FilesCarrier::take() {
         throw InputError(std::string("the worker's response cannot be read: ") + error.what());
     }
 }
+
+void FilesCarrier::ring_worker() { write_session_file(room_, {}); }
 
 }  // namespace tr::carrier

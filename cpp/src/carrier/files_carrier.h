@@ -22,8 +22,8 @@ class FilesCarrier final : public Carrier {
     void publish(const std::string& request) override;
     bool response_pending() const override;
     std::optional<std::string> take() override;
-    void make_room() override {}  // the response that has gone tells it
-    void prepare() override {}    // the doorbell remembers
+    void ring_worker() override;
+    void prepare() override {}  // the doorbell remembers
     void wait(platform::Deadline deadline) override { doorbell_->wait(deadline); }
     void wake() override { doorbell_->wake(); }
     void expect() override { doorbell_->expect(); }
@@ -31,6 +31,7 @@ class FilesCarrier final : public Carrier {
   private:
     std::string request_;
     std::string response_;
+    std::string room_;
     std::unique_ptr<Doorbell> doorbell_;
 };
 

@@ -21,7 +21,7 @@ class MailboxCarrier final : public Carrier {
     void publish(const std::string& request) override;
     bool response_pending() const override { return mailbox_->pending() || files_->response_pending(); }
     std::optional<std::string> take() override;
-    void make_room() override { mailbox_->ring_peer(); }
+    void ring_worker() override { mailbox_->ring_peer(); }
     void prepare() override { bell_ = mailbox_->bell(); }
     void wait(platform::Deadline deadline) override { mailbox_->wait(bell_, deadline); }
     void wake() override { mailbox_->ring_self(); }

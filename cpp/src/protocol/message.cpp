@@ -139,6 +139,8 @@ Request make_request(const std::string& message, std::uint64_t id, bool both_spe
     return request;
 }
 
+std::string encode_cancel(std::uint64_t id) { return json{{"id", id}}.dump(); }
+
 Response parse_response(const std::string& text) {
     const json object = parse_object(text, "response");
     Response response;
@@ -155,6 +157,7 @@ Response parse_response(const std::string& text) {
     response.command = text_member(object, "command", "response");
     response.text = text_member(object, "result", "response");
     response.tensors = tag_list(object);
+    response.more = object.value("more", json()) == true;
     if (!response.failure && response.text == "error" && object.contains("message")) {
         // A server that says "error" in words alone still failed.
         const std::string message = text_member(object, "message", "response");

@@ -24,6 +24,9 @@ struct Request {
 /// @throws InputError when it is neither, names no command, or is not UTF-8
 Request make_request(const std::string& message, std::uint64_t id, bool both_spellings, std::int64_t deadline_ms);
 
+/// Tells the worker to end the stream that answers this request at its next part.
+std::string encode_cancel(std::uint64_t id);
+
 struct RemoteFailure {
     std::string code;  ///< "E1004"
     std::string type;
@@ -37,6 +40,7 @@ struct Response {
     std::string text;
     std::vector<std::string> tensors;
     std::optional<RemoteFailure> failure;
+    bool more = false;            ///< a part of a stream; others and a last one without it follow
     bool older_spelling = false;  ///< then `tensors` is what the text may name, to be checked against the files
 };
 

@@ -3,8 +3,10 @@
 #include <system_error>
 #include <utility>
 
+#include "carrier/files_carrier.h"
 #include "protocol/names.h"
 #include "session/session_impl.h"
+#include "session/tensor_stream_state.h"
 #include "session/turn_lock.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
@@ -46,7 +48,19 @@ void PythonSession::Impl::settle_previous(Deadline deadline) {
     inbox_[owner] = std::move(answer);
 }
 
+/// The whole answer: of a stream, the tensors of all its parts.
 PythonSession::Impl::Answer PythonSession::Impl::receive(Deadline deadline) {
+    std::vector<Tensor> tensors;
+    for (;;) {
+        Answer part = receive_part(deadline);
+        tensors.insert(tensors.end(), part.tensors.begin(), part.tensors.end());
+        if (part.more) continue;
+        part.tensors = std::move(tensors);
+        return part;
+    }
+}
+
+PythonSession::Impl::Answer PythonSession::Impl::receive_part(Deadline deadline) {
     std::optional<Answer> answer;
     wait_until(deadline, "for the answer to '" + in_flight_->command + "'", [this, &answer] {
         answer = take_answer();
@@ -66,7 +80,10 @@ std::optional<PythonSession::Impl::Answer> PythonSession::Impl::take_answer() {
     ++stats_.responses;
     stats_.last_round_trip_us =
         std::chrono::duration<double, std::micro>(Deadline::Clock::now() - in_flight_->sent).count();
-    in_flight_.reset();
+    if (answer.more)
+        carrier_->ring_worker();  // its tensors are held from here on, so the next ones may be written
+    else
+        in_flight_.reset();
     return answer;
 }
 
@@ -74,6 +91,7 @@ PythonSession::Impl::Answer PythonSession::Impl::read_answer(protocol::Response 
     Answer answer;
     answer.command = in_flight_->command;
     answer.text = std::move(response.text);
+    answer.more = response.more;
     try {
         if (response.failure) protocol::throw_failure(*response.failure, answer.command);
         for (const auto& tag : response.tensors) {
@@ -185,18 +203,22 @@ std::vector<Tensor> PythonSession::Impl::fetch_tensors(const std::string& messag
     return tensors_of(exchange({}, message, timeout_ms));
 }
 
+/// "command a,b rest" from "command rest" for two tensors.
+static std::string with_tags(const std::string& command, std::size_t count) {
+    const auto blank = command.find(' ');
+    std::string message = command.substr(0, blank);
+    for (std::size_t i = 0; i < count; ++i) message += std::string(i == 0 ? " " : ",") + static_cast<char>('a' + i);
+    if (blank != std::string::npos) message += command.substr(blank);
+    return message;
+}
+
 std::vector<Tensor> PythonSession::Impl::calculate(const std::string& command, const std::vector<TensorView>& tensors,
                                                    std::int64_t timeout_ms) {
     constexpr std::size_t kMostTensors = 26;
     if (tensors.size() > kMostTensors)
         throw InputError("calculate() takes at most 26 tensors, the tags a to z; got " +
                          std::to_string(tensors.size()) + ": use send_tensor() and fetch_tensor() for more");
-    const auto blank = command.find(' ');
-    std::string message = command.substr(0, blank);
-    for (std::size_t i = 0; i < tensors.size(); ++i)
-        message += std::string(i == 0 ? " " : ",") + static_cast<char>('a' + i);
-    if (blank != std::string::npos) message += command.substr(blank);
-    return tensors_of(exchange(tensors, message, timeout_ms));
+    return tensors_of(exchange(tensors, with_tags(command, tensors.size()), timeout_ms));
 }
 
 /// One whole turn: the tensors under the tags a, b, c, ..., the request, its answer.
@@ -204,18 +226,43 @@ PythonSession::Impl::Answer PythonSession::Impl::exchange(const std::vector<Tens
                                                           const std::string& message, std::int64_t timeout_ms) {
     const Deadline deadline = deadline_of(timeout_ms);
     const TurnLock turn(*this, deadline);
+    begin_exchange(tensors, message, deadline);
+    try {
+        return checked(receive(deadline));
+    } catch (...) {
+        abandon();
+        throw;
+    }
+}
+
+void PythonSession::Impl::begin_exchange(const std::vector<TensorView>& tensors, const std::string& message,
+                                         Deadline deadline) {
     throw_if_never_started();
     settle_previous(deadline);  // the worker may still read tensors under these tags
     for (std::size_t i = 0; i < tensors.size(); ++i) send_tensor(tensors[i], std::string(1, static_cast<char>('a' + i)));
     send(message, deadline);
-    try {
-        return checked(receive(deadline));
-    } catch (...) {
-        // Nobody else may take the answer, should it still come.
-        const std::lock_guard<std::mutex> lock(state_mutex_);
-        if (in_flight_) in_flight_->abandoned = true;
-        throw;
-    }
+}
+
+/// Nobody may take the answer to the request in flight, should it still come.
+void PythonSession::Impl::abandon() {
+    const std::lock_guard<std::mutex> lock(state_mutex_);
+    if (in_flight_) in_flight_->abandoned = true;
+}
+
+/// Has the worker end the stream in flight at its next part.
+void PythonSession::Impl::cancel_in_flight() {
+    const std::lock_guard<std::mutex> lock(state_mutex_);
+    if (!in_flight_) return;
+    carrier::write_session_file(directory_->file(protocol::kCancelFile), protocol::encode_cancel(in_flight_->id));
+    carrier_->ring_worker();
+}
+
+TensorStream PythonSession::Impl::stream(const std::string& command, const std::vector<TensorView>& tensors,
+                                         std::int64_t timeout_ms) {
+    const Deadline deadline = deadline_of(timeout_ms);
+    auto state = std::make_unique<TensorStream::State>(*this, deadline, timeout_ms);
+    begin_exchange(tensors, with_tags(command, tensors.size()), deadline);
+    return TensorStream(std::move(state));
 }
 
 std::future<Tensor> PythonSession::Impl::calculate_async(const std::string& command, std::vector<Tensor> tensors,

@@ -56,6 +56,10 @@ std::vector<Tensor> PythonSession::calculate_n(const std::string& command, const
                                                std::int64_t timeout_ms) {
     return impl_->calculate(command, tensors, timeout_ms);
 }
+TensorStream PythonSession::stream(const std::string& command, const std::vector<TensorView>& tensors,
+                                   std::int64_t timeout_ms) {
+    return impl_->stream(command, tensors, timeout_ms);
+}
 std::future<Tensor> PythonSession::calculate_async(const std::string& command, const std::vector<Tensor>& tensors,
                                                    std::int64_t timeout_ms) {
     return impl_->calculate_async(command, tensors, timeout_ms);

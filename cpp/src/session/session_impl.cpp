@@ -163,7 +163,8 @@ void PythonSession::Impl::prepare_directory() {
         stats_.file_system = file_system;
     }
     // What is left of exchanges with an earlier worker.
-    for (const char* name : {protocol::kRequestFile, protocol::kResponseFile, protocol::kHelloFile, protocol::kStatusFile})
+    for (const char* name : {protocol::kRequestFile, protocol::kResponseFile, protocol::kHelloFile,
+                             protocol::kStatusFile, protocol::kCancelFile})
         platform::remove_file(directory_->file(name));
 }
 

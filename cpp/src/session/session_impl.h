@@ -50,6 +50,7 @@ class PythonSession::Impl {
     std::vector<Tensor> fetch_tensors(const std::string& message, std::int64_t timeout_ms);
     std::vector<Tensor> calculate(const std::string& command, const std::vector<TensorView>& tensors,
                                   std::int64_t timeout_ms);
+    TensorStream stream(const std::string& command, const std::vector<TensorView>& tensors, std::int64_t timeout_ms);
     std::future<Tensor> calculate_async(const std::string& command, std::vector<Tensor> tensors,
                                         std::int64_t timeout_ms);
     void please_exit(std::int64_t timeout_ms, bool ensure);
@@ -68,6 +69,7 @@ class PythonSession::Impl {
         std::string text;
         std::vector<Tensor> tensors;
         std::exception_ptr error;
+        bool more = false;  ///< a part of a stream
     };
     struct InFlight {
         std::uint64_t id;
@@ -77,6 +79,7 @@ class PythonSession::Impl {
         bool abandoned = false;  ///< whoever sent it gave up on it; its answer is dropped
     };
     class TurnLock;
+    friend class TensorStream;
 
     Deadline deadline_of(std::int64_t timeout_ms) const;
     bool ready();
@@ -96,11 +99,15 @@ class PythonSession::Impl {
     void send(const std::string& message, Deadline deadline);
     void settle_previous(Deadline deadline);
     Answer receive(Deadline deadline);
+    Answer receive_part(Deadline deadline);
+    void begin_exchange(const std::vector<TensorView>& tensors, const std::string& message, Deadline deadline);
     Answer exchange(const std::vector<TensorView>& tensors, const std::string& message, std::int64_t timeout_ms);
     std::optional<Answer> take_answer();
     Answer read_answer(protocol::Response response);
     Answer own_answer(Deadline deadline);
     void note_failure();
+    void abandon();
+    void cancel_in_flight();
     /// @returns the answer, or throws what it carries
     Answer checked(Answer answer);
     static std::vector<Tensor> tensors_of(Answer answer);

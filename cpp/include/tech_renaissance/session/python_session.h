@@ -11,6 +11,7 @@
 #include "tech_renaissance/data/tensor.h"
 #include "tech_renaissance/export.h"
 #include "tech_renaissance/session/session_options.h"
+#include "tech_renaissance/session/tensor_stream.h"
 
 namespace tr {
 
@@ -125,7 +126,12 @@ class TR_API PythonSession {
     /// The same for commands with several results.
     std::vector<Tensor> calculate_n(const std::string& command, const std::vector<TensorView>& tensors,
                                     std::int64_t timeout_ms = kDefaultTimeout);
-    /// The same on another thread. The tensors are shared, not copied, so leave their contents alone until the
+    /// The tensors that the worker sends one by one in answer to one request, as they come:
+    /// `for (const tr::Tensor& frame : session.stream("frames", {start})) ...`.
+    /// @param timeout_ms for each of them
+    TensorStream stream(const std::string& command, const std::vector<TensorView>& tensors = {},
+                        std::int64_t timeout_ms = kDefaultTimeout);
+    /// The same as calculate() on another thread. The tensors are shared, not copied, so leave their contents alone until the
     /// future is ready. A session that goes while one is open ends it with an exception.
     std::future<Tensor> calculate_async(const std::string& command, const std::vector<Tensor>& tensors,
                                         std::int64_t timeout_ms = kDefaultTimeout);
@@ -153,6 +159,7 @@ class TR_API PythonSession {
         timeout_ms = static_cast<std::int64_t>(value);
     }
 
+    friend class TensorStream;
     class Impl;
     std::unique_ptr<Impl> impl_;
 };

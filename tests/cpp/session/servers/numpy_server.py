@@ -31,6 +31,18 @@ class NumpyServer(TechRenaissanceServer):
             self.kept.append(self.get_tensors(parameters, 1))
         elif command == "sum_of_kept":
             self.send_tensors(np.array([kept.sum() for kept in self.kept], dtype=np.float64))
+        elif command == "count":
+            # As many tensors as asked for, each of 1000 times its number; then fails, or sends a last one.
+            how_many, _, ending = parameters.partition(" ")
+            for number in range(int(how_many)):
+                self.stream_tensors(np.full(1000, number, dtype=np.float32))
+                self.streamed = number + 1
+            if ending == "fail":
+                raise RuntimeError("no more")
+            if ending == "last":
+                self.send_tensors(np.full(1000, -1, dtype=np.float32))
+        elif command == "streamed":
+            self.write_response(command, str(self.streamed))
         elif command == "overwrite_input":
             array = self.get_tensors(parameters, 1)
             array[...] = -1

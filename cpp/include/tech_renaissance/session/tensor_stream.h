@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <memory>
+#include <optional>
+
+#include "tech_renaissance/data/tensor.h"
+#include "tech_renaissance/export.h"
+
+namespace tr {
+
+/// The tensors of one request that is answered in parts, in the order sent; from PythonSession::stream().
+///
+/// The worker is at most one part ahead of what was read. The stream holds the session's turn: other threads' calls
+/// wait until it has ended or is destroyed, and the thread that reads it must not make others meanwhile. Destroying it
+/// early cancels it. It must not outlive its session; used by one thread at a time.
+class TR_API TensorStream {
+  public:
+    ~TensorStream();
+    TensorStream(TensorStream&&) noexcept;
+    TensorStream& operator=(TensorStream&&) noexcept;
+    TensorStream(const TensorStream&) = delete;
+    TensorStream& operator=(const TensorStream&) = delete;
+
+    /// Waits for the next tensor; nothing when the stream has ended.
+    /// @throws what the answer carries when the server failed, TimeoutError, RestartError
+    std::optional<Tensor> next();
+    /// The server is stopped at its next part. What was on its way is dropped.
+    void cancel();
+
+    /// For range-based loops, once.
+    class iterator {
+      public:
+        using iterator_category = std::input_iterator_tag;
+        using value_type = Tensor;
+        using difference_type = std::ptrdiff_t;
+        using pointer = const Tensor*;
+        using reference = const Tensor&;
+
+        iterator() = default;
+        explicit iterator(TensorStream* stream) : stream_(stream) { ++*this; }
+        const Tensor& operator*() const { return *current_; }
+        const Tensor* operator->() const { return &*current_; }
+        iterator& operator++() {
+            current_.reset();  // before the next is waited for, so that its memory can be used for it
+            current_ = stream_->next();
+            if (!current_) stream_ = nullptr;
+            return *this;
+        }
+        void operator++(int) { ++*this; }
+        friend bool operator==(const iterator& a, const iterator& b) { return a.stream_ == b.stream_; }
+        friend bool operator!=(const iterator& a, const iterator& b) { return !(a == b); }
+
+      private:
+        TensorStream* stream_ = nullptr;
+        std::optional<Tensor> current_;
+    };
+    iterator begin() { return iterator(this); }
+    iterator end() { return {}; }
+
+  private:
+    friend class PythonSession;
+    struct State;
+    explicit TensorStream(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace tr

@@ -1,0 +1,70 @@
+#include "tech_renaissance/session/tensor_stream.h"
+
+#include <utility>
+
+#include "session/tensor_stream_state.h"
+#include "tech_renaissance/utils/tr_exception.h"
+
+namespace tr {
+namespace {
+
+/// How long the server may take to notice a cancellation before the session goes on without it.
+constexpr std::int64_t kCancelMs = 1'000;
+
+}  // namespace
+
+TensorStream::TensorStream(std::unique_ptr<State> state) : state_(std::move(state)) {}
+TensorStream::~TensorStream() { cancel(); }
+TensorStream::TensorStream(TensorStream&&) noexcept = default;
+
+TensorStream& TensorStream::operator=(TensorStream&& other) noexcept {
+    if (this != &other) {
+        cancel();
+        state_ = std::move(other.state_);
+    }
+    return *this;
+}
+
+std::optional<Tensor> TensorStream::next() {
+    while (state_) {
+        if (!state_->ready.empty()) {
+            Tensor tensor = std::move(state_->ready.front());
+            state_->ready.pop_front();
+            return tensor;
+        }
+        if (state_->ended) {
+            state_.reset();
+            break;
+        }
+        auto& session = state_->session;
+        try {
+            auto part = session.checked(session.receive_part(session.deadline_of(state_->timeout_ms)));
+            state_->ready.assign(part.tensors.begin(), part.tensors.end());
+            state_->ended = !part.more;
+        } catch (const TimeoutError&) {
+            throw;  // it may be waited for again, or cancelled
+        } catch (...) {
+            session.abandon();
+            state_.reset();
+            throw;
+        }
+    }
+    return std::nullopt;
+}
+
+void TensorStream::cancel() {
+    if (!state_) return;
+    auto& session = state_->session;
+    try {
+        if (session.in_flight_) {
+            session.cancel_in_flight();
+            session.abandon();
+            session.receive(platform::Deadline::after(kCancelMs));
+        }
+    } catch (const TRException&) {
+        // It is at work on something long, or dead: the next request waits for it, or says so.
+    }
+    state_.reset();
+}
+
+}  // namespace tr

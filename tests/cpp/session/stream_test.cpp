@@ -1,0 +1,82 @@
+// Several tensors in answer to one request, on each carrier.
+#include "support.h"
+
+namespace tr::test {
+namespace {
+
+class StreamTest : public SessionTest, public testing::WithParamInterface<WakeUp> {
+  protected:
+    StreamTest() {
+        auto forced = options("numpy_server");
+        forced.wake_up = GetParam();
+        session_ = std::make_unique<PythonSession>(forced);
+        session_->start();
+        session_->wait_until_ready();
+    }
+    std::unique_ptr<PythonSession> session_;
+};
+
+TEST_P(StreamTest, ComesInOrderAndEnds) {
+    float expected = 0;
+    for (const Tensor& tensor : session_->stream("count 20")) {
+        EXPECT_TRUE(tensor.equal(Tensor::full(Shape(1000), expected))) << expected;
+        ++expected;
+    }
+    EXPECT_EQ(expected, 20);
+    EXPECT_TRUE(session_->calculate("twice", Tensor::ones(Shape(1))).equal(Tensor::full(Shape(1), 2.0F)));
+}
+
+TEST_P(StreamTest, TensorsOfTheAnswerItselfComeLast) {
+    auto stream = session_->stream("count 2 last");
+    EXPECT_EQ(stream.next()->data<float>()[0], 0);
+    EXPECT_EQ(stream.next()->data<float>()[0], 1);
+    EXPECT_EQ(stream.next()->data<float>()[0], -1);
+    EXPECT_FALSE(stream.next().has_value());
+    EXPECT_FALSE(stream.next().has_value());
+}
+
+TEST_P(StreamTest, KeptTensorsNeverChange) {
+    std::vector<Tensor> kept;
+    for (const Tensor& tensor : session_->stream("count 30")) kept.push_back(tensor);
+    for (std::size_t i = 0; i < kept.size(); ++i)
+        EXPECT_TRUE(kept[i].equal(Tensor::full(Shape(1000), static_cast<float>(i)))) << i;
+    EXPECT_EQ(kept.size(), 30U);
+}
+
+TEST_P(StreamTest, AFailureComesAfterWhatWasSent) {
+    auto stream = session_->stream("count 2 fail");
+    EXPECT_TRUE(stream.next().has_value());
+    EXPECT_TRUE(stream.next().has_value());
+    const auto error = expect_throw<RemoteError>([&] { stream.next(); });
+    EXPECT_TRUE(contains(error.what(), "no more"));
+    EXPECT_FALSE(stream.next().has_value());
+    EXPECT_EQ(session_->fetch_response("streamed"), "2");
+}
+
+TEST_P(StreamTest, TheServerIsNoMoreThanOnePartAhead) {
+    {
+        auto stream = session_->stream("count 1000000");
+        for (int i = 0; i < 3; ++i) EXPECT_TRUE(stream.next().has_value());
+    }
+    // Destroying the stream cancelled it: the server stopped soon after what was read.
+    EXPECT_LE(std::stoi(session_->fetch_response("streamed")), 6);
+}
+
+TEST_P(StreamTest, AnOrdinaryCallTakesAllParts) {
+    EXPECT_EQ(session_->calculate_n("count 5 last", {}).size(), 6U);
+}
+
+TEST_P(StreamTest, OtherThreadsWaitForItsEnd) {
+    auto stream = session_->stream("count 3");
+    auto other = session_->calculate_async("twice", {Tensor::ones(Shape(1))});
+    int parts = 0;
+    for ([[maybe_unused]] const Tensor& tensor : stream) ++parts;
+    EXPECT_EQ(parts, 3);
+    EXPECT_TRUE(other.get().equal(Tensor::full(Shape(1), 2.0F)));
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiers, StreamTest, testing::Values(WakeUp::futex, WakeUp::inotify, WakeUp::polling),
+                         [](const auto& param) { return to_string(param.param); });
+
+}  // namespace
+}  // namespace tr::test
