@@ -13,12 +13,13 @@ help: ## This list
 setup: ## Debian packages and .venv, where they are missing
 	@.ci/setup
 
-# cmake_build(preset, arguments to the first configuration, targets): configures once, then builds what has changed.
+# cmake_build(preset, arguments to its configuration): configures when the presets are new, builds what has changed.
 define cmake_build
-	@test -f build/$(1)/CMakeCache.txt || cmake --preset $(1) $(2) >build/configure-$(1).log || \
-	    { cat build/configure-$(1).log; rm -f build/$(1)/CMakeCache.txt; exit 1; }
+	@test build/configure-$(1).log -nt CMakePresets.json && test -f build/$(1)/CMakeCache.txt || \
+	    cmake --preset $(1) $(2) >build/configure-$(1).log || \
+	    { cat build/configure-$(1).log; rm build/configure-$(1).log; exit 1; }
 	@echo "build: $(1)"
-	@cmake --build build/$(1) -j $(JOBS) $(3) -- $(if $(wildcard build/$(1)/build.ninja),--quiet,--no-print-directory -s)
+	@cmake --build build/$(1) -j $(JOBS) -- $(if $(wildcard build/$(1)/build.ninja),--quiet,--no-print-directory -s)
 endef
 
 build-dev: setup

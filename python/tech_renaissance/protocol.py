@@ -33,6 +33,9 @@ _MAX_ID = 2**64 - 1
 _is_tag = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}").fullmatch
 _separators = re.compile(r"[\s,]+")
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_quote = json.encoder.encode_basestring
+# What json.loads calls in the end; the layers above it cost more than it does.
+_scan = json.JSONDecoder().scan_once
 
 
 class Request:
@@ -179,13 +182,18 @@ def unreadable(error: InputError) -> Request:
 
 
 def _fill_request(request: Request, message: dict[str, object]) -> None:
+    # First, so that whatever else is wrong can be answered under it.
     request.id = _whole_number(message, "id", "request", _MAX_ID)
-    request.legacy = "command" not in message and "cmd" in message
-    request.command = _text(message, "cmd" if request.legacy else "command", "request")
-    if not request.command:
-        raise InputError(f"request: expected a text in 'command', found keys {sorted(message)[:20]!r}")
-    # A host that knows only the older names may still add "command", so each name is looked for by itself.
-    request.parameters = _text(message, "parameters" if "parameters" in message else "params", "request")
+    command, parameters = message.get("command"), message.get("parameters")
+    if type(command) is str and type(parameters) is str and command:
+        request.command, request.parameters = command, parameters
+    else:
+        request.legacy = "command" not in message and "cmd" in message
+        request.command = _text(message, "cmd" if request.legacy else "command", "request")
+        if not request.command:
+            raise InputError(f"request: expected a text in 'command', found keys {sorted(message)[:20]!r}")
+        # A host that knows only the older names may still add "command", so each name is looked for by itself.
+        request.parameters = _text(message, "parameters" if "parameters" in message else "params", "request")
     request.deadline_ms = _whole_number(message, "deadline_ms", "request", _MAX_ID)
 
 
@@ -204,10 +212,12 @@ def encode_request(request: Request) -> bytes:
 
 def encode_response(response: Response) -> bytes:
     """The bytes of a response, in the spelling that its `legacy` says."""
+    failure = response.failure
+    if failure is None and response.id is not None and not (response.legacy or response.more or response.message):
+        return _encode_success(response)
     message: dict[str, object] = {}
     if response.id is not None:
         message["id"] = response.id
-    failure = response.failure
     if response.legacy:
         message["cmd"] = response.command
         message["params"] = ",".join(response.tensors) if response.tensors and failure is None else response.result
@@ -229,6 +239,16 @@ def encode_response(response: Response) -> bytes:
         }
     message["timestamp"] = now_ms()
     return encode_object(message)
+
+
+def _encode_success(response: Response) -> bytes:
+    """What nearly every response is, in a fifth of the time that the general way takes."""
+    # Tags are quoted as they are: no letter of theirs needs an escape.
+    tensors = '"' + '","'.join(response.tensors) + '"' if response.tensors else ""
+    return (
+        f'{{"id":{response.id},"command":{_quote(response.command)},"result":{_quote(response.result)},"message":"",'
+        f'"tensors":[{tensors}],"timestamp":{now_ms()}}}'
+    ).encode("utf-8", "replace")
 
 
 def parse_response(data: bytes | bytearray | memoryview) -> Response:
@@ -301,7 +321,12 @@ def parse_object(data: bytes | bytearray | memoryview, what: str) -> dict[str, o
     if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _depth(data) > MAX_DEPTH:
         raise InputError(f"{what}: nested more than {MAX_DEPTH} deep")
     try:
-        message = json.loads(data.decode("utf-8"))
+        text = data.decode("utf-8")
+        message, end = _scan(text, 0) if data.startswith(b"{") else (None, -1)
+        if end != len(text):  # blanks around it, or no object, or no JSON
+            message = json.loads(text)
+    except StopIteration as error:
+        raise InputError(f"{what} is not JSON: expected a value at character {error.value}") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{what} is not UTF-8: {error}") from None
     except (ValueError, RecursionError) as error:
@@ -346,7 +371,7 @@ def _whole_number(message: dict[str, object], key: str, what: str, limit: int) -
     value = message.get(key)
     if value is None:
         return None
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= limit:
+    if type(value) is not int or not 0 <= value <= limit:
         raise InputError(f"{what}: expected a whole number from 0 to {limit} in {key!r}, found {str(value)[:40]}")
     return value
 

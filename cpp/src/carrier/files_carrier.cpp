@@ -31,11 +31,17 @@ FilesCarrier::FilesCarrier(const std::string& directory, std::unique_ptr<Doorbel
       room_(directory + "/" + protocol::kRoomFile),
       doorbell_(std::move(doorbell)) {}
 
-bool FilesCarrier::request_pending() const { return platform::file_exists(request_); }
+bool FilesCarrier::request_pending() const {
+    return platform::file_exists(request_);
+}
 
-void FilesCarrier::publish(const std::string& request) { write_session_file(request_, request); }
+void FilesCarrier::publish(const std::string& request) {
+    write_session_file(request_, request);
+}
 
-bool FilesCarrier::response_pending() const { return platform::file_exists(response_); }
+bool FilesCarrier::response_pending() const {
+    return platform::file_exists(response_);
+}
 
 std::optional<std::string> FilesCarrier::take() {
     try {
@@ -47,6 +53,8 @@ std::optional<std::string> FilesCarrier::take() {
     }
 }
 
-void FilesCarrier::ring_worker() { write_session_file(room_, {}); }
+void FilesCarrier::ring_worker() {
+    write_session_file(room_, {});
+}
 
 }  // namespace tr::carrier

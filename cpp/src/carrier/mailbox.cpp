@@ -51,7 +51,9 @@ Mailbox Mailbox::open(const std::string& path, std::uint64_t epoch) {
     return mailbox;
 }
 
-Mailbox::Header& Mailbox::header() const { return *static_cast<Header*>(file_.memory.get()); }
+Mailbox::Header& Mailbox::header() const {
+    return *static_cast<Header*>(file_.memory.get());
+}
 
 Mailbox::Line& Mailbox::line(Side side) const {
     auto* lines = static_cast<char*>(file_.memory.get()) + kLinesOffset;
@@ -78,7 +80,9 @@ bool Mailbox::send(std::string_view message) {
     return true;
 }
 
-bool Mailbox::pending() const { return own().sequence.load(std::memory_order_acquire) != received_; }
+bool Mailbox::pending() const {
+    return own().sequence.load(std::memory_order_acquire) != received_;
+}
 
 std::optional<std::string> Mailbox::receive() {
     const std::uint32_t sequence = own().sequence.load(std::memory_order_acquire);
@@ -93,7 +97,9 @@ std::optional<std::string> Mailbox::receive() {
     return message;
 }
 
-bool Mailbox::received_by_peer() const { return peer().received.load(std::memory_order_acquire) == sent_; }
+bool Mailbox::received_by_peer() const {
+    return peer().received.load(std::memory_order_acquire) == sent_;
+}
 
 void Mailbox::wait(std::uint32_t seen, platform::Deadline deadline) const {
     platform::futex_wait(own().bell, seen, deadline);

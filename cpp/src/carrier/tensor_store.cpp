@@ -51,9 +51,13 @@ std::string TensorStore::path_of(const std::string& tag) const {
     return directory_ + "/" + tag + protocol::kTensorSuffix;
 }
 
-std::string TensorStore::hidden_path() { return directory_ + "/.host-" + std::to_string(hidden_count_++); }
+std::string TensorStore::hidden_path() {
+    return directory_ + "/.host-" + std::to_string(hidden_count_++);
+}
 
-bool TensorStore::has(const std::string& tag) const { return platform::file_exists(path_of(tag)); }
+bool TensorStore::has(const std::string& tag) const {
+    return platform::file_exists(path_of(tag));
+}
 
 // ---------------------------------------------------------------------------------------------------------- sending
 
@@ -65,9 +69,8 @@ void TensorStore::store(const TensorView& tensor, const std::string& tag, bool i
     try {
         if (shared_) {
             auto buffer = buffer_over(tensor.data());
-            const bool born_there =
-                buffer && buffer->file.identity.size == bytes &&
-                tensor.data() == static_cast<char*>(buffer->file.memory.get()) + header.size();
+            const bool born_there = buffer && buffer->file.identity.size == bytes &&
+                                    tensor.data() == static_cast<char*>(buffer->file.memory.get()) + header.size();
             if (!born_there) buffer = take_buffer(bytes, path, in_flight);
             if (buffer) {
                 auto* memory = static_cast<char*>(buffer->file.memory.get());

@@ -60,7 +60,7 @@ UniqueFd open_regular(const std::string& path, std::uint64_t& size) {
         if (errno == ELOOP) fail(EINVAL, "refusing to follow the symbolic link", path);
         fail(errno, "opening", path);
     }
-    struct stat info {};
+    struct stat info{};
     if (::fstat(file.get(), &info) != 0) fail(errno, "examining", path);
     if (!S_ISREG(info.st_mode)) fail(EINVAL, "refusing what is not a regular file:", path);
     size = static_cast<std::uint64_t>(info.st_size);
@@ -73,7 +73,7 @@ FileIdentity identity_of(const struct stat& info) {
 }
 
 SharedFile share(int file, const std::string& path) {
-    struct stat info {};
+    struct stat info{};
     if (::fstat(file, &info) != 0) fail(errno, "examining", path);
     if (!S_ISREG(info.st_mode)) fail(EINVAL, "refusing what is not a regular file:", path);
     SharedFile shared;
@@ -110,7 +110,7 @@ UniqueFd open_lock(const std::string& path) {
 }
 
 struct flock whole_file() {
-    struct flock lock {};
+    struct flock lock{};
     lock.l_type = F_WRLCK;
     lock.l_whence = SEEK_SET;
     return lock;
@@ -160,7 +160,7 @@ bool remove_file(const std::string& path) {
 }
 
 bool file_exists(const std::string& path) {
-    struct stat info {};
+    struct stat info{};
     return ::lstat(path.c_str(), &info) == 0;
 }
 
@@ -195,7 +195,7 @@ std::optional<MappedFile> map_private(const std::string& path) {
 }
 
 std::optional<FileIdentity> identify(const std::string& path) {
-    struct stat info {};
+    struct stat info{};
     if (::lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
     return identity_of(info);
 }
@@ -241,12 +241,13 @@ bool make_private_directory(const std::string& path) {
 }
 
 std::string why_not_private(const std::string& path) {
-    struct stat info {};
+    struct stat info{};
     if (::lstat(path.c_str(), &info) != 0) return std::strerror(errno);
     if (S_ISLNK(info.st_mode)) return "it is a symbolic link";
     if (!S_ISDIR(info.st_mode)) return "it is not a directory";
     if (info.st_uid != ::geteuid())
-        return "it belongs to user " + std::to_string(info.st_uid) + ", and this is user " + std::to_string(::geteuid());
+        return "it belongs to user " + std::to_string(info.st_uid) + ", and this is user " +
+               std::to_string(::geteuid());
     if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) return "others may write to it";
     return {};
 }

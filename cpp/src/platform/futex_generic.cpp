@@ -2,7 +2,9 @@
 
 namespace tr::platform {
 
-bool futex_available() { return false; }
+bool futex_available() {
+    return false;
+}
 void futex_wait(const std::atomic<std::uint32_t>&, std::uint32_t, Deadline) {}
 void futex_wake(const std::atomic<std::uint32_t>&) {}
 

@@ -19,7 +19,9 @@ long futex(const std::atomic<std::uint32_t>& word, int operation, std::uint32_t 
 
 }  // namespace
 
-bool futex_available() { return true; }
+bool futex_available() {
+    return true;
+}
 
 void futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t seen, Deadline deadline) {
     if (deadline.is_never()) {
@@ -35,6 +37,8 @@ void futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t seen, Dead
     futex(word, FUTEX_WAIT_BITSET, seen, &limit);
 }
 
-void futex_wake(const std::atomic<std::uint32_t>& word) { futex(word, FUTEX_WAKE, INT_MAX, nullptr); }
+void futex_wake(const std::atomic<std::uint32_t>& word) {
+    futex(word, FUTEX_WAKE, INT_MAX, nullptr);
+}
 
 }  // namespace tr::platform

@@ -27,12 +27,12 @@ std::string process_start_time(std::int64_t pid) {
 }
 
 std::string shared_memory_directory() {
-    struct stat info {};
+    struct stat info{};
     return ::stat("/dev/shm", &info) == 0 && S_ISDIR(info.st_mode) ? "/dev/shm" : "";
 }
 
 std::string file_system_name(const std::string& path) {
-    struct statfs info {};
+    struct statfs info{};
     if (::statfs(path.c_str(), &info) != 0) return "unknown";
     constexpr std::array<std::pair<unsigned long, const char*>, 9> kNames{{
         {TMPFS_MAGIC, "tmpfs"},

@@ -14,13 +14,17 @@ extern char** environ;
 
 namespace tr::platform {
 
-std::int64_t process_id() { return ::getpid(); }
+std::int64_t process_id() {
+    return ::getpid();
+}
 
 bool process_exists(std::int64_t pid) {
     return pid > 0 && (::kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM);
 }
 
-std::string user_id() { return std::to_string(::geteuid()); }
+std::string user_id() {
+    return std::to_string(::geteuid());
+}
 
 std::string temporary_directory() {
     const std::string chosen = environment_variable("TMPDIR");
@@ -28,7 +32,7 @@ std::string temporary_directory() {
 }
 
 std::uint64_t free_bytes(const std::string& path) {
-    struct statvfs info {};
+    struct statvfs info{};
     if (::statvfs(path.c_str(), &info) != 0) return 0;
     return static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
 }
@@ -46,7 +50,7 @@ std::vector<std::string> environment() {
 
 std::string find_executable(const std::string& name) {
     const auto runs = [](const std::string& path) {
-        struct stat info {};
+        struct stat info{};
         return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) && ::access(path.c_str(), X_OK) == 0;
     };
     if (name.find('/') != std::string::npos) return runs(name) ? std::filesystem::absolute(name).string() : "";
@@ -61,7 +65,9 @@ std::string find_executable(const std::string& name) {
     return {};
 }
 
-std::string interpreter_of_environment(const std::string& prefix) { return prefix + "/bin/python"; }
+std::string interpreter_of_environment(const std::string& prefix) {
+    return prefix + "/bin/python";
+}
 
 std::string library_directory() {
     Dl_info info{};
@@ -71,6 +77,8 @@ std::string library_directory() {
     return error ? std::string() : path.parent_path().string();
 }
 
-char path_list_separator() { return ':'; }
+char path_list_separator() {
+    return ':';
+}
 
 }  // namespace tr::platform

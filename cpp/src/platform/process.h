@@ -19,9 +19,9 @@ struct SpawnOptions {
 };
 
 struct ExitStatus {
-    bool known = true;  ///< false when somebody else reaped the process
-    int code = 0;       ///< exit code, where it ended by itself
-    int signal = 0;     ///< signal number, where one ended it
+    bool known = true;        ///< false when somebody else reaped the process
+    int code = 0;             ///< exit code, where it ended by itself
+    int signal = 0;           ///< signal number, where one ended it
     bool over_limit = false;  ///< the signal is the system's for a process over its CPU or file limit
 
     /// "exited with code 3", "was killed by signal 9 (SIGKILL; ...)".

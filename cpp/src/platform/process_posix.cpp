@@ -63,7 +63,9 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
     return result;
 }
 
-[[noreturn]] void fail(const std::string& step) { throw std::system_error(errno, std::generic_category(), step); }
+[[noreturn]] void fail(const std::string& step) {
+    throw std::system_error(errno, std::generic_category(), step);
+}
 
 class PosixProcess final : public Process {
   public:

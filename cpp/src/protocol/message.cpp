@@ -92,6 +92,29 @@ std::optional<RemoteFailure> failure_member(const json& object) {
     return failure;
 }
 
+/// Adds the other spelling where it is wanted, and makes room for what is added to every request.
+/// @returns the command; empty when there is none
+std::string complete_request(json& object, bool both_spellings) {
+    const bool older = !object.contains("command") && object.contains("cmd");
+    std::string command = text_member(object, older ? "cmd" : "command", "request");
+    if (both_spellings) {
+        const std::string parameters = text_member(object, older ? "params" : "parameters", "request");
+        object[older ? "command" : "cmd"] = command;
+        object[older ? "parameters" : "params"] = parameters;
+    }
+    for (const char* name : {"id", "timestamp", "deadline_ms"}) object.erase(name);
+    return command;
+}
+
+/// What nearly every request is, without the detour over a tree of values.
+std::string plain_request(const std::string& command, const std::string& parameters, bool both_spellings) {
+    const std::string quoted_command = json(command).dump();
+    const std::string quoted_parameters = json(parameters).dump();
+    std::string text = "{\"command\":" + quoted_command + ",\"parameters\":" + quoted_parameters;
+    if (both_spellings) text += ",\"cmd\":" + quoted_command + ",\"params\":" + quoted_parameters;
+    return text + "}";
+}
+
 }  // namespace
 
 std::int64_t now_ms() {
@@ -100,37 +123,32 @@ std::int64_t now_ms() {
 }
 
 Request make_request(const std::string& message, std::uint64_t id, bool both_spellings, std::int64_t deadline_ms) {
-    json object;
     const std::string text = trim(message);
-    if (!text.empty() && text.front() == '{') {
-        object = json::parse(text, nullptr, /*allow_exceptions=*/false);
-        if (!object.is_object()) object = json();
-    }
-    if (object.is_null()) {
-        const auto blank = text.find_first_of(" \t\r\n");
-        object = {{"command", text.substr(0, blank)},
-                  {"parameters", blank == std::string::npos ? "" : trim(text.substr(blank))}};
-    }
-    const bool older = !object.contains("command") && object.contains("cmd");
+    json object;
+    if (!text.empty() && text.front() == '{') object = json::parse(text, nullptr, /*allow_exceptions=*/false);
     Request request;
-    request.command = text_member(object, older ? "cmd" : "command", "request");
-    if (request.command.empty())
-        throw InputError("a request needs a command: expected 'command parameters' or {\"command\": ..., "
-                         "\"parameters\": ...}, found '" +
-                         text.substr(0, 200) + "'");
-    if (both_spellings) {
-        const std::string parameters = text_member(object, older ? "params" : "parameters", "request");
-        object[older ? "command" : "cmd"] = request.command;
-        object[older ? "parameters" : "params"] = parameters;
-    }
-    object["id"] = id;
-    object["timestamp"] = now_ms();
-    if (deadline_ms > 0) object["deadline_ms"] = deadline_ms;
     try {
-        request.text = object.dump();
+        if (object.is_object()) {
+            request.command = complete_request(object, both_spellings);
+        } else {
+            const auto blank = text.find_first_of(" \t\r\n");
+            request.command = text.substr(0, blank);
+            const std::string parameters = blank == std::string::npos ? "" : trim(text.substr(blank));
+            request.text = plain_request(request.command, parameters, both_spellings);
+        }
+        if (request.command.empty())
+            throw InputError(
+                "a request needs a command: expected 'command parameters' or {\"command\": ..., "
+                "\"parameters\": ...}, found '" +
+                text.substr(0, 200) + "'");
+        if (object.is_object()) request.text = object.dump();
     } catch (const json::exception& error) {
         throw InputError("request '" + request.command + "' cannot be written as JSON: " + error.what());
     }
+    request.text.pop_back();  // the brace, for what every request has
+    request.text += ",\"id\":" + std::to_string(id) + ",\"timestamp\":" + std::to_string(now_ms());
+    if (deadline_ms > 0) request.text += ",\"deadline_ms\":" + std::to_string(deadline_ms);
+    request.text += '}';
     if (request.text.size() > kMaxMessageBytes)
         throw InputError("request '" + request.command + "' of " + std::to_string(request.text.size()) +
                              " bytes is over the limit of " + std::to_string(kMaxMessageBytes) +
@@ -139,7 +157,9 @@ Request make_request(const std::string& message, std::uint64_t id, bool both_spe
     return request;
 }
 
-std::string encode_cancel(std::uint64_t id) { return json{{"id", id}}.dump(); }
+std::string encode_cancel(std::uint64_t id) {
+    return json{{"id", id}}.dump();
+}
 
 Response parse_response(const std::string& text) {
     const json object = parse_object(text, "response");
@@ -212,14 +232,10 @@ Hello parse_hello(const std::string& text) {
 }
 
 std::string encode_session(const SessionRecord& record) {
-    return json{{"protocol", kProtocolVersion},
-                {"session_id", record.session_id},
-                {"host_pid", record.host_pid},
-                {"host_start_time", record.host_start_time},
-                {"epoch", record.epoch},
-                {"carriers", record.carriers},
-                {"wake_up", record.wake_up},
-                {"limits", json::object()},
+    return json{{"protocol", kProtocolVersion}, {"session_id", record.session_id},
+                {"host_pid", record.host_pid},  {"host_start_time", record.host_start_time},
+                {"epoch", record.epoch},        {"carriers", record.carriers},
+                {"wake_up", record.wake_up},    {"limits", json::object()},
                 {"timestamp", now_ms()}}
         .dump(2);
 }

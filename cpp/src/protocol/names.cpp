@@ -19,8 +19,9 @@ bool is_tag(const std::string& name) {
 
 void require_tag(const std::string& name, const char* what) {
     if (!is_tag(name))
-        throw InputError("'" + name + "' cannot be " + what +
-                         ": expected 1 to 128 letters, digits, '_', '-' or '.', the first of them a letter, digit or '_'");
+        throw InputError(
+            "'" + name + "' cannot be " + what +
+            ": expected 1 to 128 letters, digits, '_', '-' or '.', the first of them a letter, digit or '_'");
 }
 
 }  // namespace tr::protocol

@@ -17,16 +17,17 @@ using platform::Deadline;
 void PythonSession::Impl::send(const std::string& message, Deadline deadline) {
     throw_if_never_started();
     const bool understood = ready() && !older_worker_;
-    const auto request =
-        protocol::make_request(message, next_id_, !understood, deadline.is_never() ? 0 : deadline.remaining_ms(INT64_MAX));
+    const auto request = protocol::make_request(message, next_id_, !understood,
+                                                deadline.is_never() ? 0 : deadline.remaining_ms(INT64_MAX));
     if (!process_->alive()) {
         note_failure();
         throw_death();
     }
     settle_previous(deadline);
     // A worker removes the request before it answers; an older one may be a moment late, and would remove the new one.
-    wait_until(deadline, "for the worker to take the request before this one",
-               [this] { return !carrier_->request_pending(); });
+    if (carrier_->request_pending())
+        wait_until(deadline, "for the worker to take the request before this one",
+                   [this] { return !carrier_->request_pending(); });
     carrier_->publish(request.text);
     const std::lock_guard<std::mutex> lock(state_mutex_);
     in_flight_ = InFlight{next_id_++, request.command, std::this_thread::get_id(), Deadline::Clock::now()};
@@ -62,7 +63,7 @@ PythonSession::Impl::Answer PythonSession::Impl::receive(Deadline deadline) {
 
 PythonSession::Impl::Answer PythonSession::Impl::receive_part(Deadline deadline) {
     std::optional<Answer> answer;
-    wait_until(deadline, "for the answer to '" + in_flight_->command + "'", [this, &answer] {
+    wait_until(deadline, "for an answer", [this, &answer] {
         answer = take_answer();
         return answer.has_value();
     });
@@ -157,8 +158,7 @@ bool PythonSession::Impl::new_response() {
 
 std::string PythonSession::Impl::read_response() {
     if (!new_response())
-        throw InputError("no answer lies ready in session '" + session_id_ +
-                         "'; wait for it with wait_for_response()");
+        throw InputError("no answer lies ready in session '" + session_id_ + "'; wait for it with wait_for_response()");
     return wait_for_response(kDefaultTimeout);
 }
 
@@ -239,7 +239,8 @@ void PythonSession::Impl::begin_exchange(const std::vector<TensorView>& tensors,
                                          Deadline deadline) {
     throw_if_never_started();
     settle_previous(deadline);  // the worker may still read tensors under these tags
-    for (std::size_t i = 0; i < tensors.size(); ++i) send_tensor(tensors[i], std::string(1, static_cast<char>('a' + i)));
+    for (std::size_t i = 0; i < tensors.size(); ++i)
+        send_tensor(tensors[i], std::string(1, static_cast<char>('a' + i)));
     send(message, deadline);
 }
 

@@ -7,7 +7,9 @@ namespace {
 std::atomic<void (*)()> interrupt_check{nullptr};
 }
 
-void set_interrupt_check(void (*check)()) { interrupt_check.store(check); }
+void set_interrupt_check(void (*check)()) {
+    interrupt_check.store(check);
+}
 
 void check_interrupt() {
     if (auto* check = interrupt_check.load()) check();

@@ -24,24 +24,48 @@ PythonSession::~PythonSession() = default;
 PythonSession::PythonSession(PythonSession&&) noexcept = default;
 PythonSession& PythonSession::operator=(PythonSession&&) noexcept = default;
 
-void PythonSession::start() { impl_->start(); }
-bool PythonSession::is_alive() const { return impl_->is_alive(); }
-bool PythonSession::is_ready() const { return impl_->is_ready(); }
-bool PythonSession::is_busy() const { return impl_->is_busy(); }
-void PythonSession::wait_until_ready(std::int64_t timeout_ms) { impl_->wait_until_ready(timeout_ms); }
-void PythonSession::wait_until_ok(std::int64_t timeout_ms) { impl_->wait_until_ok(timeout_ms); }
-void PythonSession::send_request(const std::string& message) { impl_->send_request(message); }
-bool PythonSession::new_response() { return impl_->new_response(); }
-std::string PythonSession::read_response() { return impl_->read_response(); }
-std::string PythonSession::wait_for_response(std::int64_t timeout_ms) { return impl_->wait_for_response(timeout_ms); }
+void PythonSession::start() {
+    impl_->start();
+}
+bool PythonSession::is_alive() const {
+    return impl_->is_alive();
+}
+bool PythonSession::is_ready() const {
+    return impl_->is_ready();
+}
+bool PythonSession::is_busy() const {
+    return impl_->is_busy();
+}
+void PythonSession::wait_until_ready(std::int64_t timeout_ms) {
+    impl_->wait_until_ready(timeout_ms);
+}
+void PythonSession::wait_until_ok(std::int64_t timeout_ms) {
+    impl_->wait_until_ok(timeout_ms);
+}
+void PythonSession::send_request(const std::string& message) {
+    impl_->send_request(message);
+}
+bool PythonSession::new_response() {
+    return impl_->new_response();
+}
+std::string PythonSession::read_response() {
+    return impl_->read_response();
+}
+std::string PythonSession::wait_for_response(std::int64_t timeout_ms) {
+    return impl_->wait_for_response(timeout_ms);
+}
 std::string PythonSession::fetch_response(const std::string& message, std::int64_t timeout_ms) {
     return impl_->fetch_response(message, timeout_ms);
 }
-void PythonSession::send_tensor(const TensorView& tensor, const std::string& tag) { impl_->send_tensor(tensor, tag); }
+void PythonSession::send_tensor(const TensorView& tensor, const std::string& tag) {
+    impl_->send_tensor(tensor, tag);
+}
 Tensor PythonSession::empty(const Shape& shape, DType dtype, const std::string& tag) {
     return impl_->empty(shape, dtype, tag);
 }
-Tensor PythonSession::wait_for_tensor(std::int64_t timeout_ms) { return impl_->wait_for_tensors(timeout_ms).front(); }
+Tensor PythonSession::wait_for_tensor(std::int64_t timeout_ms) {
+    return impl_->wait_for_tensors(timeout_ms).front();
+}
 std::vector<Tensor> PythonSession::wait_for_tensors(std::int64_t timeout_ms) {
     return impl_->wait_for_tensors(timeout_ms);
 }
@@ -64,12 +88,26 @@ std::future<Tensor> PythonSession::calculate_async(const std::string& command, c
                                                    std::int64_t timeout_ms) {
     return impl_->calculate_async(command, tensors, timeout_ms);
 }
-void PythonSession::please_exit(std::int64_t timeout_ms, bool ensure) { impl_->please_exit(timeout_ms, ensure); }
-void PythonSession::terminate() { impl_->terminate(); }
-void PythonSession::join() { impl_->join(); }
-std::string PythonSession::session_dir() const { return impl_->session_dir(); }
-const std::string& PythonSession::session_id() const { return impl_->session_id(); }
-void PythonSession::set_quiet_mode(bool quiet) { impl_->set_quiet_mode(quiet); }
-SessionStats PythonSession::stats() const { return impl_->stats(); }
+void PythonSession::please_exit(std::int64_t timeout_ms, bool ensure) {
+    impl_->please_exit(timeout_ms, ensure);
+}
+void PythonSession::terminate() {
+    impl_->terminate();
+}
+void PythonSession::join() {
+    impl_->join();
+}
+std::string PythonSession::session_dir() const {
+    return impl_->session_dir();
+}
+const std::string& PythonSession::session_id() const {
+    return impl_->session_id();
+}
+void PythonSession::set_quiet_mode(bool quiet) {
+    impl_->set_quiet_mode(quiet);
+}
+SessionStats PythonSession::stats() const {
+    return impl_->stats();
+}
 
 }  // namespace tr

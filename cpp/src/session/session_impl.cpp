@@ -156,7 +156,8 @@ void PythonSession::Impl::prepare_directory() {
     if (!directory_) {
         auto directory = std::make_unique<SessionDirectory>(options_.workspace, session_id_);
         const std::string file_system = platform::file_system_name(directory->path());
-        log_(LogLevel::info, "directory '" + directory->path() + "' on " + file_system + " (" + directory->reason() + ")");
+        log_(LogLevel::info,
+             "directory '" + directory->path() + "' on " + file_system + " (" + directory->reason() + ")");
         const std::lock_guard<std::mutex> lock(state_mutex_);
         tensors_ = std::make_unique<carrier::TensorStore>(directory->path());
         directory_ = std::move(directory);
@@ -177,8 +178,9 @@ std::vector<std::string> PythonSession::Impl::open_carriers(WakeUp wake_up) {
             mailbox = std::make_shared<carrier::Mailbox>(
                 carrier::Mailbox::create(directory_->file(protocol::kMailboxFile), stats_.epoch));
         else if (wake_up == WakeUp::futex)
-            throw InputError("wake-up tier 'futex' was asked for and there is none on this operating system; use "
-                             "WakeUp::automatic");
+            throw InputError(
+                "wake-up tier 'futex' was asked for and there is none on this operating system; use "
+                "WakeUp::automatic");
         else
             fallback = "there is no futex on this operating system";
     } else {
@@ -265,7 +267,9 @@ bool PythonSession::Impl::is_alive() const {
     return process_ && process_->alive();
 }
 
-bool PythonSession::Impl::is_ready() { return is_alive() && ready() && !is_busy(); }
+bool PythonSession::Impl::is_ready() {
+    return is_alive() && ready() && !is_busy();
+}
 
 bool PythonSession::Impl::is_busy() const {
     const std::lock_guard<std::mutex> lock(state_mutex_);
@@ -343,7 +347,8 @@ void PythonSession::Impl::throw_death() const {
     if (!hello_ && !older_worker_)
         message += " before it was ready";
     else if (in_flight_)
-        message += " while it was at work on request " + std::to_string(in_flight_->id) + " '" + in_flight_->command + "'";
+        message +=
+            " while it was at work on request " + std::to_string(in_flight_->id) + " '" + in_flight_->command + "'";
     else
         message += " while it was idle";
     constexpr std::size_t kLogBytes = 4096;
@@ -352,9 +357,10 @@ void PythonSession::Impl::throw_death() const {
     throw RestartError(message, status->over_limit ? ErrorCode::quota_exhausted : ErrorCode::server_error);
 }
 
-void PythonSession::Impl::throw_timeout(const std::string& purpose) const {
+void PythonSession::Impl::throw_timeout(const char* purpose) const {
     const std::lock_guard<std::mutex> lock(state_mutex_);
-    std::string message = "the time limit passed while waiting " + purpose + " in session '" + session_id_ + "': ";
+    std::string message =
+        std::string("the time limit passed while waiting ") + purpose + " in session '" + session_id_ + "': ";
     if (!hello_ && !older_worker_)
         message += "the worker (pid " + std::to_string(process_->pid()) + ") is not ready yet";
     else if (in_flight_)
@@ -366,7 +372,7 @@ void PythonSession::Impl::throw_timeout(const std::string& purpose) const {
     throw TimeoutError(message + "; give it longer, or see '" + directory_->file(protocol::kLogFile) + "'");
 }
 
-void PythonSession::Impl::wait_until(Deadline deadline, const std::string& purpose, const std::function<bool()>& done) {
+void PythonSession::Impl::wait_until(Deadline deadline, const char* purpose, const std::function<bool()>& done) {
     throw_if_never_started();
     current_carrier()->expect();
     for (;;) {

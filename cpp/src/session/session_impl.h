@@ -91,9 +91,9 @@ class PythonSession::Impl {
     void wait_for_first_sign();
     void throw_if_never_started() const;
     /// Blocks until `done()`, or throws: RestartError, TimeoutError, or what the interrupt check throws.
-    void wait_until(Deadline deadline, const std::string& purpose, const std::function<bool()>& done);
+    void wait_until(Deadline deadline, const char* purpose, const std::function<bool()>& done);
     [[noreturn]] void throw_death() const;
-    [[noreturn]] void throw_timeout(const std::string& purpose) const;
+    [[noreturn]] void throw_timeout(const char* purpose) const;
 
     // With the turn held:
     void send(const std::string& message, Deadline deadline);

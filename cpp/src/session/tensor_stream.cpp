@@ -14,7 +14,9 @@ constexpr std::int64_t kCancelMs = 1'000;
 }  // namespace
 
 TensorStream::TensorStream(std::unique_ptr<State> state) : state_(std::move(state)) {}
-TensorStream::~TensorStream() { cancel(); }
+TensorStream::~TensorStream() {
+    cancel();
+}
 TensorStream::TensorStream(TensorStream&&) noexcept = default;
 
 TensorStream& TensorStream::operator=(TensorStream&& other) noexcept {

@@ -11,8 +11,9 @@ class PythonSession::Impl::TurnLock {
     /// @throws TimeoutError when another thread holds it for longer
     TurnLock(Impl& session, Deadline deadline) : turn_(session.turn_) {
         if (!turn_.acquire(deadline))
-            throw TimeoutError("session '" + session.session_id_ +
-                               "' is taken by another thread's request, and the time limit passed while waiting for it");
+            throw TimeoutError(
+                "session '" + session.session_id_ +
+                "' is taken by another thread's request, and the time limit passed while waiting for it");
     }
     ~TurnLock() { turn_.release(); }
     TurnLock(const TurnLock&) = delete;

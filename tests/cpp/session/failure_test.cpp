@@ -100,7 +100,9 @@ TEST_F(FailureTest, AForkOfTheHostThatEndsDisturbsNothing) {
     session.wait_until_ready();
     const pid_t child = ::fork();
     if (child == 0) {
-        { const PythonSession copy(std::move(session)); }  // destroyed here, as at exit
+        {
+            const PythonSession copy(std::move(session));
+        }  // destroyed here, as at exit
         ::_exit(0);
     }
     int status = 0;
@@ -119,7 +121,8 @@ TEST_F(FailureTest, BadIdsAreRefusedAtOnce) {
 
 TEST_F(FailureTest, NothingWorksBeforeStart) {
     PythonSession session(options());
-    EXPECT_TRUE(contains(expect_throw<InputError>([&] { session.fetch_response("echo x"); }).what(), "call start() first"));
+    EXPECT_TRUE(
+        contains(expect_throw<InputError>([&] { session.fetch_response("echo x"); }).what(), "call start() first"));
     EXPECT_THROW(session.send_tensor(Tensor::ones(Shape(1)), "x"), InputError);
     EXPECT_THROW(session.wait_until_ready(), InputError);
     EXPECT_FALSE(session.is_alive());
@@ -181,8 +184,10 @@ TEST_P(EachDeath, IsNoticedAtOnceAndExplained) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Deaths, EachDeath,
-                         testing::Values(Death{"exit 3", "exited with code 3"}, Death{"kill SIGKILL", "signal 9 (SIGKILL"},
-                                         Death{"kill SIGSEGV", "signal 11 (SIGSEGV"}, Death{"kill SIGABRT", "about to be killed"}),
+                         testing::Values(Death{"exit 3", "exited with code 3"},
+                                         Death{"kill SIGKILL", "signal 9 (SIGKILL"},
+                                         Death{"kill SIGSEGV", "signal 11 (SIGSEGV"},
+                                         Death{"kill SIGABRT", "about to be killed"}),
                          [](const auto& death) {
                              std::string name = death.param.command;
                              std::replace(name.begin(), name.end(), ' ', '_');
@@ -309,7 +314,8 @@ TEST_F(HostDeath, WhatADeadHostLeftIsSweptByTheNextStart) {
     const std::string stale = workspace_.path() + "/python_session/tr_session_stale";
     fs::create_directories(stale);
     for (const char* name : {"session.lock", "request.json", "a.tsr"}) std::ofstream(stale + "/" + name) << "x";
-    std::ofstream(stale + "/session.json") << R"({"session_id": "stale", "host_pid": 1, "host_start_time": "0", "epoch": 1})";
+    std::ofstream(stale + "/session.json")
+        << R"({"session_id": "stale", "host_pid": 1, "host_start_time": "0", "epoch": 1})";
     fs::permissions(workspace_.path() + "/python_session", fs::perms::owner_all);
     fs::permissions(stale, fs::perms::owner_all);
     PythonSession session(options());

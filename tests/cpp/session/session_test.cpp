@@ -20,8 +20,9 @@ TEST_F(SessionTest, ARequestMayBeSentBeforeTheWorkerIsReady) {
 TEST_F(SessionTest, TextComesBackUnchanged) {
     PythonSession session(options());
     session.start();
-    for (const std::string text : {"plain", "with \"quotes\"", "back\\slashes \\n", "h\xc3\xa9llo \xe2\x9c\x93 \xf0\x9f\xa6\x8a",
-                                   "line\nbreaks\tand tabs", "{\"json\": [1, 2]}", "$(touch x) `id` ; |"})
+    for (const std::string text :
+         {"plain", "with \"quotes\"", "back\\slashes \\n", "h\xc3\xa9llo \xe2\x9c\x93 \xf0\x9f\xa6\x8a",
+          "line\nbreaks\tand tabs", "{\"json\": [1, 2]}", "$(touch x) `id` ; |"})
         EXPECT_EQ(session.fetch_response("echo " + text), text);
     const std::string large(1 << 20, 'x');
     EXPECT_EQ(session.fetch_response("echo " + large), large);

@@ -54,7 +54,9 @@ inline bool eventually(const std::function<bool()>& holds) {
     return true;
 }
 
-inline bool process_runs(std::int64_t pid) { return fs::exists("/proc/" + std::to_string(pid) + "/exe"); }
+inline bool process_runs(std::int64_t pid) {
+    return fs::exists("/proc/" + std::to_string(pid) + "/exe");
+}
 
 /// Calls and gives the exception, for assertions on its text.
 template <class Exception>

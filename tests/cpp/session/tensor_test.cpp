@@ -74,7 +74,9 @@ TEST_F(TensorSessionTest, ResultsThatAreKeptNeverChange) {
         for (int i = 0; i < 20; ++i)
             kept.push_back(session_.calculate("twice", Tensor::full(Shape(numel), static_cast<float>(i))));
         for (int i = 0; i < 20; ++i)
-            EXPECT_TRUE(kept[static_cast<std::size_t>(i)].equal(Tensor::full(Shape(numel), 2.0F * static_cast<float>(i)))) << i;
+            EXPECT_TRUE(
+                kept[static_cast<std::size_t>(i)].equal(Tensor::full(Shape(numel), 2.0F * static_cast<float>(i))))
+                << i;
     }
 }
 
@@ -94,7 +96,8 @@ TEST_F(TensorSessionTest, InputsThatTheWorkerKeepsNeverChange) {
     for (const std::int64_t numel : {10, 100'000}) {
         const double first = static_cast<double>(numel);
         for (int i = 0; i < 10; ++i)
-            session_.send_tensor(Tensor::full(Shape(numel), static_cast<float>(i)), "x"), session_.fetch_response("keep x");
+            session_.send_tensor(Tensor::full(Shape(numel), static_cast<float>(i)), "x"),
+                session_.fetch_response("keep x");
         const Tensor sums = session_.fetch_tensor("sum_of_kept");
         for (int i = 0; i < 10; ++i) {
             const auto index = sums.numel() - 10 + i;
@@ -121,7 +124,8 @@ TEST_F(TensorSessionTest, AsynchronousCallsGiveFutures) {
     for (int i = 0; i < 8; ++i)
         futures.push_back(session_.calculate_async("twice", {Tensor::full(Shape(1000), static_cast<float>(i))}));
     for (int i = 0; i < 8; ++i)
-        EXPECT_TRUE(futures[static_cast<std::size_t>(i)].get().equal(Tensor::full(Shape(1000), 2.0F * static_cast<float>(i))));
+        EXPECT_TRUE(
+            futures[static_cast<std::size_t>(i)].get().equal(Tensor::full(Shape(1000), 2.0F * static_cast<float>(i))));
 }
 
 TEST_F(TensorSessionTest, ThreadsGetTheirOwnAnswers) {
@@ -131,7 +135,8 @@ TEST_F(TensorSessionTest, ThreadsGetTheirOwnAnswers) {
         threads.emplace_back([this, t, &wrong] {
             for (int i = 0; i < 50; ++i) {
                 const Tensor input = Tensor::full(Shape(100 + 40'000 * (i % 2)), static_cast<float>(t * 1000 + i));
-                if (!session_.calculate("twice", input).equal(Tensor::full(input.shape(), 2.0F * static_cast<float>(t * 1000 + i))))
+                if (!session_.calculate("twice", input)
+                         .equal(Tensor::full(input.shape(), 2.0F * static_cast<float>(t * 1000 + i))))
                     ++wrong;
             }
         });

@@ -99,9 +99,9 @@ class TR_API PythonSession {
 
     /// Puts a tensor where the worker finds it under `tag`. The memory is free for use when the call returns.
     void send_tensor(const TensorView& tensor, const std::string& tag);
-    /// A tensor, not initialised, whose memory the worker shares: sending it under `tag` moves no bytes. The worker sees
-    /// what is written to it later, and may write to it, so leave it alone while a request with it is in flight. It
-    /// stays valid after the session. Where memory cannot be shared it is an ordinary tensor, and sending copies it.
+    /// A tensor, not initialised, whose memory the worker shares: sending it under `tag` moves no bytes. The worker
+    /// sees what is written to it later, and may write to it, so leave it alone while a request with it is in flight.
+    /// It stays valid after the session. Where memory cannot be shared it is an ordinary tensor, and sending copies it.
     Tensor empty(const Shape& shape, DType dtype, const std::string& tag);
     /// Waits for the answer to this thread's request and gives its one tensor, its first where there are several.
     Tensor wait_for_tensor(std::int64_t timeout_ms = kDefaultTimeout);
@@ -131,8 +131,8 @@ class TR_API PythonSession {
     /// @param timeout_ms for each of them
     TensorStream stream(const std::string& command, const std::vector<TensorView>& tensors = {},
                         std::int64_t timeout_ms = kDefaultTimeout);
-    /// The same as calculate() on another thread. The tensors are shared, not copied, so leave their contents alone until the
-    /// future is ready. A session that goes while one is open ends it with an exception.
+    /// The same as calculate() on another thread. The tensors are shared, not copied, so leave their contents alone
+    /// until the future is ready. A session that goes while one is open ends it with an exception.
     std::future<Tensor> calculate_async(const std::string& command, const std::vector<Tensor>& tensors,
                                         std::int64_t timeout_ms = kDefaultTimeout);
 
