@@ -21,17 +21,17 @@ if TYPE_CHECKING:
         TSRError,
     )
     from .server import TechRenaissanceServer
-    from .session import PythonSession, SessionOptions
+    from .session import PythonSession as PythonSession
+    from .session import SessionOptions as SessionOptions
     from .tsr import TsrInfo, export_tsr, import_tsr, read_tsr, tsr_info, write_tsr
 
+# PythonSession and SessionOptions are left out: they need the compiled module, which a worker may not have.
 __all__ = [
     "InputError",
     "NotFoundError",
-    "PythonSession",
     "RemoteError",
     "RestartError",
     "RetryError",
-    "SessionOptions",
     "TRException",
     "TSRError",
     "TechRenaissanceServer",

@@ -8,6 +8,7 @@ else can be walked to.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 import types
@@ -67,6 +68,7 @@ _NUMPY_ALLOWED = frozenset(
 DENIED_KEYWORDS = frozenset({"device", "extobj", "out", "pin_memory"})
 
 
+@functools.lru_cache(maxsize=1024)
 def resolve(name: str) -> tuple[str, str, Callable[..., Any]]:
     """Namespace, function name and function for a name in full.
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _SPARE = 1 << 20
+# Up to here a copy is quicker than a lease, and than giving a file a second name.
+_SMALL = 16 << 10
 # Tensors may be dropped on any thread, also by the garbage collector in the middle of the same work.
 _leases_lock = _thread.RLock()
 
@@ -117,6 +119,9 @@ class SharedStorage(FileStorage):
             return super().load(tag, framework)
         if inode in self._host_buffers:
             buffer.path = path  # by which it can be found again, should it be sent back by reference
+        if buffer.size <= _SMALL:
+            # A copy costs less than a lease.
+            return import_tensor(buffer.header(path), bytearray(buffer.memory), framework, path)
         # Taken before the look at the header, so that nothing changes between the two.
         memory = buffer.hand_out()
         return import_tensor(buffer.header(path), memory, framework, path)
@@ -155,7 +160,7 @@ class SharedStorage(FileStorage):
         header = encode_header(exported.dtype, exported.shape)
         size = len(header) + len(exported.data)
         try:
-            if exported.address and self._by_reference(exported, header, size, path):
+            if size > _SMALL and exported.address and self._by_reference(exported, header, size, path):
                 return
             buffer = self._writable(size, path)
             if buffer is None:
@@ -164,8 +169,9 @@ class SharedStorage(FileStorage):
             buffer.memory[: len(header)] = header
             if exported.data:
                 buffer.memory[len(header) :] = exported.data
-            self._put_under(buffer, path)
-            self._trim()
+            if buffer.path != path:
+                self._put_under(buffer, path)
+                self._trim()
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise

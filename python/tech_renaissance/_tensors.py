@@ -161,14 +161,16 @@ def _export_torch(torch: Any, tensor: Any) -> Exported:
         )
     if tensor.is_meta:
         raise InputError("a torch tensor on the 'meta' device cannot be sent: it has no data")
-    dtype = BY_NAME.get(str(tensor.dtype).partition(".")[2])
-    if dtype is None:
-        known = ", ".join(BY_NAME)
-        raise InputError(f"dtype {tensor.dtype} cannot be sent as a tensor: convert it to one of {known}")
-    tensor = tensor.detach()
-    if tensor.device.type != "cpu":
+    dtype = _torch_dtypes.get(tensor.dtype) or _known_torch_dtype(tensor.dtype)
+    # Asked before it is done: on a small tensor, doing nothing takes as long as the rest.
+    if tensor.requires_grad:
+        tensor = tensor.detach()
+    if not tensor.is_cpu:
         tensor = tensor.cpu()
-    tensor = tensor.resolve_conj().resolve_neg().contiguous()
+    if tensor.is_conj() or tensor.is_neg():
+        tensor = tensor.resolve_conj().resolve_neg()
+    if not tensor.is_contiguous():
+        tensor = tensor.contiguous()
     shape = tuple(tensor.shape)
     length = tensor.numel() * dtype.itemsize
     if length == 0:
@@ -179,6 +181,19 @@ def _export_torch(torch: Any, tensor: Any) -> Exported:
     address = tensor.data_ptr()
     memory = memoryview((ctypes.c_char * length).from_address(address)).cast("B")
     return Exported(dtype, shape, memory, tensor, address)
+
+
+# What was found out about a dtype of PyTorch; by the dtype itself.
+_torch_dtypes: dict[Any, DType] = {}
+
+
+def _known_torch_dtype(dtype: Any) -> DType:
+    found = BY_NAME.get(str(dtype).partition(".")[2])
+    if found is None:
+        known = ", ".join(BY_NAME)
+        raise InputError(f"dtype {dtype} cannot be sent as a tensor: convert it to one of {known}")
+    _torch_dtypes[dtype] = found
+    return found
 
 
 def _export_numpy(numpy: Any, array: Any) -> Exported:
@@ -210,7 +225,7 @@ def _import_torch(header: TsrHeader, memory: Buffer) -> Any:
         return torch.empty(header.shape, dtype=dtype)
     # Only through a memoryview does the tensor keep a mapping alive.
     flat = torch.frombuffer(memoryview(memory), dtype=dtype, count=header.numel, offset=header.header_bytes)
-    return flat.reshape(header.shape)
+    return flat if len(header.shape) == 1 else flat.view(header.shape)
 
 
 def _import_numpy(header: TsrHeader, memory: Buffer) -> Any:

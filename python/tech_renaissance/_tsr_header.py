@@ -5,6 +5,7 @@ Version 1 is written whenever it can say what is to be said, so that older reade
 
 from __future__ import annotations
 
+import functools
 import struct
 
 from .errors import InputError, TSRError
@@ -96,7 +97,8 @@ def count_elements(shape: Sequence[int]) -> int:
     return numel
 
 
-def encode_header(dtype: DType, shape: Sequence[int]) -> bytes:
+@functools.lru_cache(maxsize=256)
+def encode_header(dtype: DType, shape: tuple[int, ...]) -> bytes:
     """The header for a tensor of this dtype and shape.
 
     Raises:

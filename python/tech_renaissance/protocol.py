@@ -35,7 +35,7 @@ _separators = re.compile(r"[\s,]+")
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _quote = json.encoder.encode_basestring
 # What json.loads calls in the end; the layers above it cost more than it does.
-_scan = json.JSONDecoder().scan_once
+_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # typeshed leaves it out
 
 
 class Request:

@@ -2,6 +2,6 @@
 
 namespace tr::platform {
 
-void die_with_parent(pid_t) {}  // the worker looks after its host by itself
+void die_with_parent(std::int64_t) {}  // the worker looks after its host by itself
 
 }  // namespace tr::platform

@@ -19,8 +19,8 @@
 namespace tr::platform {
 namespace {
 
-/// Everything that the child needs, laid out before the fork: after it, a child of a program with threads may only
-/// make plain system calls.
+/// Everything that the child needs, laid out before it is split off: from there, a child of a program with threads may
+/// only make plain system calls.
 struct ChildPlan {
     std::vector<char*> argv;
     std::vector<char*> environment;
@@ -36,6 +36,21 @@ struct Failure {
     char step;  ///< 'd' working directory, 'x' exec, 'i' descriptors
 };
 
+// A child that shares memory with this program must leave no handler of the program's in place: once signals are let
+// through, it would run in both. Also an ignored signal stays ignored over exec, and the worker starts with none.
+void reset_signals() {
+    for (int number = 1; number < NSIG; ++number) {
+        struct sigaction action{};
+        if (::sigaction(number, nullptr, &action) != 0 || action.sa_handler == SIG_DFL) continue;
+        action = {};
+        action.sa_handler = SIG_DFL;
+        ::sigaction(number, &action, nullptr);
+    }
+    sigset_t none;
+    ::sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
 [[noreturn]] void run_child(const ChildPlan& plan) {
     const auto give_up = [&plan](char step) {
         const Failure failure{errno, step};
@@ -46,14 +61,34 @@ struct Failure {
     die_with_parent(plan.parent);
     if (::dup2(plan.input, 0) < 0 || ::dup2(plan.output, 1) < 0 || ::dup2(plan.output, 2) < 0) give_up('i');
     if (plan.working_directory != nullptr && ::chdir(plan.working_directory) != 0) give_up('d');
-    // An ignored signal stays ignored over exec; the worker starts with none.
-    for (const int number : {SIGINT, SIGTERM, SIGPIPE, SIGCHLD, SIGHUP, SIGQUIT}) ::signal(number, SIG_DFL);
-    sigset_t none;
-    ::sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    reset_signals();
     ::execve(plan.argv[0], plan.argv.data(), plan.environment.data());
     give_up('x');
     ::_exit(127);
+}
+
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define TR_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define TR_SANITIZED 1
+#endif
+#endif
+
+/// Called on a thread that has every signal blocked.
+pid_t split_off(const ChildPlan& plan) {
+#if defined(__linux__) && !defined(TR_SANITIZED)
+    // fork() copies the page tables: 230 ms for a host that has touched 10 GiB, and a page fault for each page that it
+    // writes to afterwards. vfork() copies nothing (0.05 ms): the child borrows the memory, this stack included, and
+    // this thread sleeps until its exec or end. The child writes to its own frames and to errno, which no caller reads
+    // before the next system call. Handlers of pthread_atfork are passed over. The sanitizers keep books that a
+    // borrower would upset; other systems advise against it.
+    const pid_t child = ::vfork();
+#else
+    const pid_t child = ::fork();
+#endif
+    if (child == 0) run_child(plan);
+    return child;
 }
 
 std::vector<char*> pointers(const std::vector<std::string>& texts) {
@@ -61,6 +96,17 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
     for (const auto& text : texts) result.push_back(const_cast<char*>(text.c_str()));
     result.push_back(nullptr);
     return result;
+}
+
+/// A pipe that no program run by another thread at this moment inherits: reading it would wait for that program's end.
+int open_pipe(int* ends) {
+#if defined(__APPLE__)  // has no pipe2
+    if (::pipe(ends) != 0) return -1;
+    for (const int* end = ends; end != ends + 2; ++end) ::fcntl(*end, F_SETFD, FD_CLOEXEC);
+    return 0;
+#else
+    return ::pipe2(ends, O_CLOEXEC);
+#endif
 }
 
 [[noreturn]] void fail(const std::string& step) {
@@ -140,10 +186,9 @@ class PosixProcess final : public Process {
             ::open(options.output_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
         if (!output) fail("opening '" + options.output_path + "'");
         std::array<int, 2> pipe_ends{};
-        if (::pipe(pipe_ends.data()) != 0) fail("creating a pipe");
+        if (open_pipe(pipe_ends.data()) != 0) fail("creating a pipe");
         const UniqueFd reader(pipe_ends[0]);
         UniqueFd writer(pipe_ends[1]);
-        for (const int fd : pipe_ends) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
 
         const ChildPlan plan{pointers(options.argv),
                              pointers(options.environment),
@@ -152,9 +197,8 @@ class PosixProcess final : public Process {
                              output.get(),
                              writer.get(),
                              ::getpid()};
-        const pid_t child = ::fork();
+        const pid_t child = split_off(plan);
         if (child < 0) fail("forking");
-        if (child == 0) run_child(plan);
         ::setpgid(child, child);  // here too: whichever side comes first
         writer.reset();
 
