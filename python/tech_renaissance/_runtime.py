@@ -21,6 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .server import TechRenaissanceServer
 
+_HANG_UP_MS = 1000
+
 
 class Runtime:
     """Serves one session with one server object."""
@@ -73,7 +75,8 @@ class Runtime:
             if carrier is not None:
                 carrier.close()
             self._write_status(status)
-            if self._host.gone():
+            # A dying host holds its locks until it is gone.
+            if self._host.gone(_HANG_UP_MS if self._stop.hung_up else 0):
                 self._sweep()
             self._stop.restore()
         if self._exit is not None:

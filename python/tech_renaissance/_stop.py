@@ -1,4 +1,4 @@
-"""What ends a worker from outside: SIGINT, SIGTERM and the death of its host.
+"""What ends a worker from outside: SIGINT, SIGTERM, SIGHUP and the death of its host.
 
 While a worker waits, both wake it through a descriptor. While user code runs, `Cancelled` is raised in it.
 """
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# The last is what the kernel sends for the host (Linux), a moment before the host is quite gone.
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _GRACE_SECONDS = 0.5
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
@@ -33,11 +34,12 @@ class StopSignals:
         descriptor: readable after a signal, for the serving thread; -1 when this is not the main thread.
         noticed: readable as soon as a signal comes, for the guard, which passes it on; -1 likewise.
         requested: a signal came.
+        hung_up: it was the one for a host that is about to be gone.
     """
 
     def __init__(self) -> None:
         self.descriptor = self.noticed = -1
-        self.requested = False
+        self.requested = self.hung_up = False
         self._bell = self._relay = -1
         self._armed = False
         self._previous: list[tuple[int, Any]] = []
@@ -98,6 +100,7 @@ class StopSignals:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
+        self.hung_up = self.hung_up or number == getattr(signal, "SIGHUP", 0)
         if self._armed:
             self._armed = False
             raise Cancelled
@@ -135,11 +138,11 @@ class HostWatch:
             if not self._is_same():
                 self._dead = True
 
-    def gone(self) -> bool:
-        """The host is dead."""
+    def gone(self, within_ms: int = 0) -> bool:
+        """The host is dead, or dies within this time."""
         if not self._dead and self.pid:
             if self.descriptor >= 0:
-                self._dead = _ended(self.descriptor, 0)
+                self._dead = _ended(self.descriptor, within_ms)
             else:
                 self._dead = not self._is_same()
         return self._dead

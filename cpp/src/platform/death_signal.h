@@ -4,7 +4,7 @@
 
 namespace tr::platform {
 
-/// Called in a forked child: has the kernel send it SIGTERM when the parent's thread that forked it ends, where the
+/// Called in a forked child: has the kernel send it SIGHUP when the parent's thread that forked it ends, where the
 /// system can do that. Makes plain system calls only.
 void die_with_parent(std::int64_t parent);
 

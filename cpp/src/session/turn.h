@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "platform/deadline.h"
+#include "session/interrupt.h"
 
 namespace tr {
 
@@ -12,13 +13,19 @@ namespace tr {
 class Turn {
   public:
     /// @returns false when the deadline passed first
+    /// @throws what the interrupt check throws
     bool acquire(platform::Deadline deadline) {
         std::unique_lock<std::mutex> lock(mutex_);
         const auto free = [this] { return !taken_; };
-        if (deadline.is_never())
-            changed_.wait(lock, free);
-        else if (!changed_.wait_until(lock, deadline.when(), free))
-            return false;
+        while (!free()) {
+            // In steps, as a signal does not end this wait.
+            const auto step = platform::Deadline::after(kStepMs).sooner(deadline);
+            if (changed_.wait_until(lock, step.when(), free)) break;
+            if (deadline.passed()) return false;
+            lock.unlock();
+            detail::check_interrupt();
+            lock.lock();
+        }
         taken_ = true;
         return true;
     }
@@ -30,6 +37,7 @@ class Turn {
     }
 
   private:
+    static constexpr std::int64_t kStepMs = 200;
     std::mutex mutex_;
     std::condition_variable changed_;
     bool taken_ = false;

@@ -6,7 +6,8 @@ namespace {
 
 class StreamTest : public SessionTest, public testing::WithParamInterface<WakeUp> {
   protected:
-    StreamTest() {
+    void SetUp() override {
+        TR_SKIP_UNLESS_AVAILABLE(GetParam());
         auto forced = options("numpy_server");
         forced.wake_up = GetParam();
         session_ = std::make_unique<PythonSession>(forced);

@@ -13,6 +13,8 @@
 #include <iterator>
 #include <string>
 
+#include "platform/directory_watch.h"
+#include "platform/futex.h"
 #include "tech_renaissance.h"
 
 namespace tr::test {
@@ -22,6 +24,18 @@ namespace fs = std::filesystem;
 inline std::string server(const std::string& name) {
     return std::string(TR_REPO_DIR) + "/tests/cpp/session/servers/" + name + ".py";
 }
+
+/// Whether a session on this operating system can be forced to wait so. A build for POSIX in general has neither futex
+/// nor inotify.
+inline bool available(WakeUp tier) {
+    std::string reason;
+    if (tier == WakeUp::futex) return platform::futex_available();
+    if (tier == WakeUp::inotify) return platform::DirectoryWatch::open("/tmp", reason) != nullptr;
+    return true;
+}
+
+#define TR_SKIP_UNLESS_AVAILABLE(tier) \
+    if (!available(tier)) GTEST_SKIP() << "this build has no wake-up tier '" << to_string(tier) << "'"
 
 /// A directory of its own for each test, removed with it. On tmpfs, as sessions are by default.
 class Workspace {

@@ -156,7 +156,8 @@ TEST_F(TensorSessionTest, WrongCountsAndMissingTensorsAreExplained) {
 }
 
 TEST_F(TensorSessionTest, TagsThatLeaveTheDirectoryAreRefusedOnBothSides) {
-    for (const std::string tag : {"../x", "a/b", ".hidden", "", "a b", "x\n", std::string(129, 'a').c_str()}) {
+    for (const auto& tag :
+         std::vector<std::string>{"../x", "a/b", ".hidden", "", "a b", "x\n", std::string(129, 'a')}) {
         const auto ours = expect_throw<InputError>([this, &tag] { session_.send_tensor(Tensor::ones(Shape(1)), tag); });
         EXPECT_TRUE(contains(ours.what(), "cannot be a tensor tag"));
     }
