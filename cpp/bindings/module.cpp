@@ -6,6 +6,7 @@ PYBIND11_MODULE(_core, module) {
     module.attr("__version__") = TR_VERSION;
     tr::python::register_errors(module);
     tr::python::register_tensors(module);
+    tr::python::register_stream(module);
     tr::python::register_session(module);
     tr::python::register_mailbox(module);
 }

@@ -12,6 +12,8 @@
 
 #include "bindings.h"
 #include "session/interrupt.h"
+#include "signals.h"
+#include "stream.h"
 #include "tech_renaissance/utils/tr_exception.h"
 #include "tensors.h"
 
@@ -19,16 +21,6 @@ namespace py = pybind11;
 
 namespace tr::python {
 namespace {
-
-// Set on a thread that is destroying a session, where an exception could go nowhere.
-thread_local bool destroying = false;
-
-// Called by the library while it waits: lets Python run its signal handlers, so that Ctrl-C ends the wait.
-void check_signals() {
-    if (destroying) return;
-    const py::gil_scoped_acquire gil;
-    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-}
 
 // A session as Python holds it. It is only ever touched without the GIL: its calls wait, and its log callback needs
 // the GIL from whichever thread it is on. A call on one thread keeps it alive when another closes it.
@@ -44,8 +36,23 @@ class Session {
         return what(*session);
     }
 
+    std::shared_ptr<Stream> stream(const std::string& command, const std::vector<TensorView>& tensors,
+                                   std::int64_t timeout_ms) {
+        const std::shared_ptr<PythonSession> session = session_;
+        auto stream = std::make_shared<Stream>(
+            session, call([&](PythonSession& core) { return core.stream(command, tensors, timeout_ms); }));
+        // The last one made is the only one that may be unfinished: it holds the session's turn.
+        stream_ = stream;
+        return stream;
+    }
+
+    void end_stream() const {
+        if (const std::shared_ptr<Stream> stream = stream_.lock()) stream->leave_session();
+    }
+
     void close() {
         const std::shared_ptr<PythonSession> session = std::exchange(session_, nullptr);
+        end_stream();
         if (session.use_count() > 1) {
             const py::gil_scoped_release no_gil;
             session->terminate();  // ends the calls of the other threads, the last of which destroys it
@@ -55,12 +62,12 @@ class Session {
   private:
     static void destroy(PythonSession* session) {
         const py::gil_scoped_release no_gil;
-        destroying = true;
+        const Uninterrupted here;
         delete session;
-        destroying = false;
     }
 
     std::shared_ptr<PythonSession> session_;
+    std::weak_ptr<Stream> stream_;
 };
 
 // A method of PythonSession as one of Session.
@@ -161,6 +168,7 @@ void register_life(py::class_<Session>& session) {
         .def("please_exit", forward(&PythonSession::please_exit), py::arg("timeout_ms"), py::arg("ensure"))
         .def("terminate", forward(&PythonSession::terminate))
         .def("join", forward(&PythonSession::join))
+        .def("end_stream", &Session::end_stream)
         .def("close", &Session::close)
         .def("session_dir", forward(&PythonSession::session_dir))
         .def("session_id", forward(&PythonSession::session_id))
@@ -189,6 +197,14 @@ void register_tensor_inputs(py::class_<Session>& session) {
             },
             py::arg("tensor"), py::arg("tag"))
         .def(
+            "empty",
+            [](const Session& self, const std::vector<std::int64_t>& shape, std::int32_t dtype,
+               const std::string& tag) {
+                return self.call(
+                    [&](PythonSession& core) { return core.empty(Shape(shape), static_cast<DType>(dtype), tag); });
+            },
+            py::arg("shape"), py::arg("dtype"), py::arg("tag"))
+        .def(
             "calculate",
             [](const Session& self, const std::string& command, const py::sequence& tensors, std::int64_t timeout_ms) {
                 const BorrowedTensors borrowed(tensors);
@@ -202,6 +218,13 @@ void register_tensor_inputs(py::class_<Session>& session) {
                 const BorrowedTensors borrowed(tensors);
                 return self.call(
                     [&](PythonSession& core) { return core.calculate_n(command, borrowed.views(), timeout_ms); });
+            },
+            py::arg("command"), py::arg("tensors"), py::arg("timeout_ms"))
+        .def(
+            "stream",
+            [](Session& self, const std::string& command, const py::sequence& tensors, std::int64_t timeout_ms) {
+                const BorrowedTensors borrowed(tensors);
+                return self.stream(command, borrowed.views(), timeout_ms);
             },
             py::arg("command"), py::arg("tensors"), py::arg("timeout_ms"));
 }

@@ -35,6 +35,8 @@ _SPARE = 1 << 20
 _SMALL = 16 << 10
 # Tensors may be dropped on any thread, also by the garbage collector in the middle of the same work.
 _leases_lock = _thread.RLock()
+# The process whose tensors the lease tables count. Its forks have copies of them, and the tables, but no leases.
+_holder = os.getpid()
 
 
 class _Buffer:
@@ -77,15 +79,17 @@ class _Buffer:
         with _leases_lock:
             ref = weakref.ref(token, self._give_back)
             self.refs[id(ref)] = ref
-            if self._counts is not None:
-                self._counts.set_count(self.slot, len(self.refs))
+            self._tell()
         return token
 
     def _give_back(self, ref: weakref.ref[Any]) -> None:
         with _leases_lock:
             del self.refs[id(ref)]
-            if self._counts is not None:
-                self._counts.set_count(self.slot, len(self.refs))
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._counts is not None and os.getpid() == _holder:
+            self._counts.set_count(self.slot, len(self.refs))
 
 
 class SharedStorage(FileStorage):
@@ -97,6 +101,8 @@ class SharedStorage(FileStorage):
 
     def __init__(self, directory: str, writer: AtomicWriter, mailbox: MailboxFile) -> None:
         super().__init__(directory, writer)
+        global _holder
+        _holder = os.getpid()
         self._host = mailbox.host_leases
         self._own = mailbox.own_leases
         self._hidden = f"{directory}/.worker-{os.getpid()}-"
@@ -104,6 +110,7 @@ class SharedStorage(FileStorage):
         self._host_buffers: dict[int, _Buffer] = {}
         self._own_buffers: dict[int, _Buffer] = {}
         self._by_path: dict[str, _Buffer] = {}
+        self._sent_back: dict[str, _Buffer] = {}  # the host's buffers that the answer to come refers to
 
     # -------------------------------------------------------------------------------------------------- receiving
 
@@ -119,8 +126,8 @@ class SharedStorage(FileStorage):
             return super().load(tag, framework)
         if inode in self._host_buffers:
             buffer.path = path  # by which it can be found again, should it be sent back by reference
-        if buffer.size <= _SMALL:
-            # A copy costs less than a lease.
+        if buffer.size <= _SMALL or inode in self._own_buffers:
+            # A copy costs less than a lease; and what is done to a result read again must not touch the host's.
             return import_tensor(buffer.header(path), bytearray(buffer.memory), framework, path)
         # Taken before the look at the header, so that nothing changes between the two.
         memory = buffer.hand_out()
@@ -164,6 +171,7 @@ class SharedStorage(FileStorage):
                 return
             buffer = self._writable(size, path)
             if buffer is None:
+                self._set_aside(path)
                 super().store(tag, tensor)
                 return
             buffer.memory[: len(header)] = header
@@ -199,20 +207,44 @@ class SharedStorage(FileStorage):
         self._set_aside(path)
         super().discard(tag)
 
+    def settle(self) -> None:
+        """See FileStorage. What the server has kept of the inputs that it sends back is its own from now on."""
+        for path, buffer in self._sent_back.items():
+            if not buffer.refs or not _names(path, buffer.inode):
+                continue
+            copy = self._writable(buffer.size, "")
+            if copy is None:
+                self._writer.write(path, buffer.memory)
+            else:
+                copy.memory[:] = buffer.memory
+                self._put_under(copy, path)
+        self._sent_back.clear()
+
     def _by_reference(self, exported: Exported, header: bytes, size: int, path: str) -> bool:
         for buffers in (self._own_buffers, self._host_buffers):
             for buffer in buffers.values():
                 if buffer.address + len(header) != exported.address or buffer.size != size:
                     continue
                 if buffer.memory[: len(header)] != header:
-                    if buffers is self._host_buffers:
-                        return False  # the host's tag must keep its shape
+                    # It has another shape now, which what is there under another name must not get.
+                    if buffers is self._host_buffers or not self._only_at(buffer, path):
+                        return False
                     buffer.memory[: len(header)] = header
-                if not _names(buffer.path, buffer.inode):
+                if not self._put_under(buffer, path):
                     return False
-                self._put_under(buffer, path)
+                if buffers is self._host_buffers:
+                    self._sent_back[path] = buffer
                 return True
         return False
+
+    def _only_at(self, buffer: _Buffer, path: str) -> bool:
+        """Whether a buffer of ours has no other name that anybody can see."""
+        try:
+            status = os.lstat(buffer.path)
+        except OSError:
+            return False
+        alone = status.st_nlink == 1 and status.st_ino == buffer.inode
+        return alone and (buffer.path == path or buffer.path not in self._by_path)
 
     def _writable(self, size: int, path: str) -> _Buffer | None:
         """A buffer of this size that nobody sees: the one under the name, one set aside, or a new one."""
@@ -254,41 +286,51 @@ class SharedStorage(FileStorage):
         self._own.set_inode(slot, inode)
         return buffer
 
-    def _put_under(self, buffer: _Buffer, path: str) -> None:
-        if buffer.path == path:
-            return
-        self._set_aside(path)
-        if buffer.inode in self._own_buffers and buffer.path not in self._by_path:
+    def _put_under(self, buffer: _Buffer, path: str) -> bool:
+        """False when the buffer has lost its name, and with it the way to another; nothing was done then."""
+        if _names(path, buffer.inode):
+            return True  # of two names of one file, a rename would keep both
+        if buffer.inode in self._own_buffers and buffer.path and buffer.path not in self._by_path:
+            self._set_aside(path)
             os.rename(buffer.path, path)
             buffer.path = path
             self._by_path[path] = buffer
-        else:
-            # It keeps the name it has, and is not written in place as long as it has two.
-            name = self._hidden_path()
-            os.link(buffer.path, name, follow_symlinks=False)
-            os.rename(name, path)
+            return True
+        # It keeps the name it has, and is not written in place as long as it has two.
+        name = self._add_name(buffer)
+        if not name:
+            return False
+        self._set_aside(path)
+        os.rename(name, path)
+        return True
+
+    def _add_name(self, buffer: _Buffer) -> str:
+        """A hidden name; "" when the one it had is not its own any more, as the host may send under any tag."""
+        if not _names(buffer.path, buffer.inode):
+            return ""
+        name = self._hidden_path()
+        os.link(buffer.path, name, follow_symlinks=False)
+        if _names(name, buffer.inode):
+            return name
+        os.unlink(name)
+        return ""
 
     def _set_aside(self, path: str) -> None:
         """Keeps the buffer that is about to lose its name."""
         old = self._by_path.pop(path, None)
-        if old is None:
-            return
-        if _names(path, old.inode):
-            name = self._hidden_path()
-            os.link(path, name, follow_symlinks=False)
-            old.path = name
-        else:
-            self._release(old)
+        if old is not None:
+            old.path = self._add_name(old)
 
     def _trim(self) -> None:
-        """Lets go of buffers set aside beyond what is in use, the oldest first."""
+        """Lets go of buffers set aside beyond what is in use, the oldest first, and of those that have no name left."""
         named = max(_SPARE, sum(buffer.size for buffer in self._by_path.values()))
         aside = [buffer for buffer in self._own_buffers.values() if buffer.path not in self._by_path]
         excess = sum(buffer.size for buffer in aside) - named
         for buffer in aside:
-            if excess <= 0:
-                return
-            if self._is_free(buffer):
+            if not buffer.path:
+                if not buffer.refs and not self._own.count(buffer.slot):
+                    self._release(buffer)
+            elif excess > 0 and self._is_free(buffer):
                 excess -= buffer.size
                 os.unlink(buffer.path)
                 self._release(buffer)

@@ -77,6 +77,9 @@ class FileStorage:
         memory[: len(header)] = header
         return import_tensor(decode_header(memory, len(memory), "empty()"), memory, framework, "empty()")
 
+    def settle(self) -> None:
+        """Called before an answer, or a part of one, is published: what was stored for it must not change any more."""
+
     def discard(self, tag: str) -> None:
         """Removes a tensor, if it is there."""
         remove(self.path(tag))

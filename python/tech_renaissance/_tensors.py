@@ -101,20 +101,41 @@ def empty_header(shape: Sequence[int], dtype: object, framework: str) -> tuple[b
     Raises:
         InputError: there is no such dtype, or a dim is negative.
     """
+    known = find_dtype(dtype)
+    return encode_header(known, tuple(shape)), count_elements(shape) * known.itemsize
+
+
+def find_dtype(dtype: object) -> DType:
+    """The dtype that is meant.
+
+    Args:
+        dtype: of PyTorch or NumPy, or a name; None for float32.
+
+    Raises:
+        InputError: there is no such dtype.
+    """
+    torch = sys.modules.get("torch")
     if dtype is None:
         name = "float32"
     elif isinstance(dtype, str):
         name = dtype
-    elif framework == "torch":
+    elif torch is not None and isinstance(dtype, torch.dtype):
         name = str(dtype).partition(".")[2]
     else:
-        import numpy
-
-        name = numpy.dtype(dtype).name  # type: ignore[call-overload]
+        name = _numpy_name(dtype)
     known = BY_NAME.get(name)
     if known is None:
         raise InputError(f"dtype {dtype!r} is not one of a tensor: expected one of {', '.join(BY_NAME)}")
-    return encode_header(known, tuple(shape)), count_elements(shape) * known.itemsize
+    return known
+
+
+def _numpy_name(dtype: Any) -> str:
+    try:
+        import numpy
+
+        return str(numpy.dtype(dtype).name)
+    except (ImportError, TypeError):
+        return ""
 
 
 def choose_framework(asked: str | None) -> str:

@@ -72,7 +72,7 @@ Mailbox::Lease* Mailbox::leases(Side side) const {
 bool Mailbox::send(std::string_view message) {
     if (message.size() > kSlotBytes) return false;
     const Side to = side_ == Side::host ? Side::worker : Side::host;
-    std::memcpy(slot(to), message.data(), message.size());
+    if (!message.empty()) std::memcpy(slot(to), message.data(), message.size());
     peer().length.store(static_cast<std::uint32_t>(message.size()), std::memory_order_relaxed);
     // Who sees the number sees the length and the bytes.
     peer().sequence.store(++sent_, std::memory_order_release);

@@ -41,6 +41,8 @@ class TR_API Mailbox {
     std::optional<std::string> receive();
     /// The peer has received the message sent last, so that the slot is free.
     bool received_by_peer() const;
+    /// The number of the last message that the peer has received; any thread.
+    std::uint32_t received_number() const { return peer().received.load(std::memory_order_acquire); }
 
     /// What wait() compares with; to be read before looking for messages.
     std::uint32_t bell() const { return own().bell.load(std::memory_order_acquire); }

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <system_error>
 #include <utility>
 
 #include "carrier/files_carrier.h"
 #include "data/tsr_header.h"
+#include "platform/host.h"
 #include "protocol/names.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
@@ -23,6 +26,16 @@ TsrHeader header_of(const platform::SharedFile& file, const std::string& path) {
                              static_cast<std::size_t>(file.identity.size), file.identity.size, path);
 }
 
+/// No tag starts with a dot.
+bool is_hidden(const std::string& path) {
+    return !path.empty() && path[path.rfind('/') + 1] == '.';
+}
+
+bool names(const std::string& path, std::uint64_t inode) {
+    const auto found = platform::identify(path);
+    return found && found->inode == inode;
+}
+
 }  // namespace
 
 TensorStore::TensorStore(std::string directory) : directory_(std::move(directory)) {}
@@ -36,14 +49,29 @@ void TensorStore::attach(std::shared_ptr<Mailbox> mailbox) {
     for (auto& buffer : buffers_) {
         if (buffer.use_count() == 1) {
             // Only the hidden ones: a tag is there for the next worker as it was for the last.
-            if (buffer->path.find("/.") != std::string::npos) platform::remove_file(buffer->path);
+            if (is_hidden(buffer->path)) platform::remove_file(buffer->path);
             continue;
         }
         buffer->slot = held.size();
+        buffer->last_seen.reset();
         if (mailbox_) mailbox_->own_leases()[buffer->slot].inode = buffer->file.identity.inode;
         held.push_back(std::move(buffer));
     }
     buffers_ = std::move(held);
+    remove_leftovers();
+}
+
+/// What dead workers have set aside or were about to write: nobody else clears it away before the session ends.
+void TensorStore::remove_leftovers() const {
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(directory_, error)) {
+        const std::string name = entry.path().filename().string();
+        for (const std::string prefix : {".worker-", ".tmp-"}) {
+            if (name.rfind(prefix, 0) != 0) continue;
+            const long long pid = std::atoll(name.c_str() + prefix.size());
+            if (pid > 0 && !platform::process_exists(pid)) std::filesystem::remove(entry.path(), error);
+        }
+    }
 }
 
 std::string TensorStore::path_of(const std::string& tag) const {
@@ -67,22 +95,23 @@ void TensorStore::store(const TensorView& tensor, const std::string& tag, bool i
     const std::uint64_t bytes = header.size() + tensor.nbytes();
     const std::lock_guard<std::mutex> lock(mutex_);
     try {
+        forget_look_ups(in_flight);
         if (shared_) {
-            auto buffer = buffer_over(tensor.data());
-            const bool born_there = buffer && buffer->file.identity.size == bytes &&
-                                    tensor.data() == static_cast<char*>(buffer->file.memory.get()) + header.size();
-            if (!born_there) buffer = take_buffer(bytes, path, in_flight);
-            if (buffer) {
+            if (const auto own = buffer_of(tensor, header, path, in_flight); own && put_under(own, path, in_flight)) {
+                trim();
+                return;
+            }
+            if (const auto buffer = take_buffer(bytes, path, in_flight)) {
                 auto* memory = static_cast<char*>(buffer->file.memory.get());
                 if (std::memcmp(memory, header.data(), header.size()) != 0)
                     std::memcpy(memory, header.data(), header.size());
-                if (!born_there && tensor.nbytes() > 0)
-                    std::memcpy(memory + header.size(), tensor.data(), tensor.nbytes());
-                put_under(buffer, path);
+                if (tensor.nbytes() > 0) std::memcpy(memory + header.size(), tensor.data(), tensor.nbytes());
+                put_under(buffer, path, in_flight);
                 trim();
                 return;
             }
         }
+        set_aside(path, in_flight);
         platform::write_atomic(path, {reinterpret_cast<const char*>(header.data()), header.size()},
                                {static_cast<const char*>(tensor.data()), tensor.nbytes()});
     } catch (const std::system_error& error) {
@@ -97,10 +126,11 @@ Tensor TensorStore::empty(const Shape& shape, DType dtype, const std::string& ta
     const std::lock_guard<std::mutex> lock(mutex_);
     if (!mailbox_) return Tensor::empty(shape, dtype);
     try {
+        forget_look_ups(in_flight);
         auto buffer = take_buffer(bytes, path, in_flight);
         if (!buffer) return Tensor::empty(shape, dtype);
         std::memcpy(buffer->file.memory.get(), header.data(), header.size());
-        if (shared_) put_under(buffer, path);
+        if (shared_) put_under(buffer, path, in_flight);
         trim();
         return tensor_over(buffer, path);
     } catch (const std::system_error& error) {
@@ -108,12 +138,24 @@ Tensor TensorStore::empty(const Shape& shape, DType dtype, const std::string& ta
     }
 }
 
-/// Nobody can see what the buffer holds, or will before it is sent again.
-bool TensorStore::is_free(const std::shared_ptr<Buffer>& buffer) const {
+/// No request is in flight, so the worker is not looking anything up.
+void TensorStore::forget_look_ups(bool in_flight) {
+    if (in_flight) return;
+    for (const auto& buffer : buffers_) buffer->last_seen.reset();
+}
+
+/// Neither side holds it, nor is about to.
+bool TensorStore::is_unseen(const std::shared_ptr<Buffer>& buffer) const {
     if (buffer.use_count() > 2) return false;  // the table's and the caller's
+    if (buffer->last_seen && *buffer->last_seen == mailbox_->received_number()) return false;
     // Pairs with the release in the destructor of the last tensor over it, and with the worker's of its last lease.
     std::atomic_thread_fence(std::memory_order_acquire);
-    if (mailbox_->own_leases()[buffer->slot].count.load(std::memory_order_acquire) != 0) return false;
+    return mailbox_->own_leases()[buffer->slot].count.load(std::memory_order_acquire) == 0;
+}
+
+/// Nobody can see what the buffer holds, or will before it is sent again.
+bool TensorStore::is_free(const std::shared_ptr<Buffer>& buffer) const {
+    if (!is_unseen(buffer)) return false;
     const auto found = platform::identify(buffer->path);
     return found && found->inode == buffer->file.identity.inode && found->links == 1;
 }
@@ -132,6 +174,25 @@ std::shared_ptr<TensorStore::Buffer> TensorStore::buffer_over(const void* data) 
     return nullptr;
 }
 
+/// The buffer that is this tensor's memory, when sending the tensor is a matter of giving it a name.
+std::shared_ptr<TensorStore::Buffer> TensorStore::buffer_of(const TensorView& tensor,
+                                                            const std::vector<unsigned char>& header,
+                                                            const std::string& path, bool in_flight) const {
+    const auto buffer = buffer_over(tensor.data());
+    if (!buffer || buffer->file.identity.size != header.size() + tensor.nbytes()) return nullptr;
+    auto* memory = static_cast<char*>(buffer->file.memory.get());
+    if (tensor.data() != memory + header.size()) return nullptr;
+    const auto found = platform::identify(buffer->path);
+    if (!found || found->inode != buffer->file.identity.inode) return nullptr;  // without a name it cannot get another
+    if (std::memcmp(memory, header.data(), header.size()) != 0) {
+        // It has another shape now, which what is there under another name, or being looked at, must not get.
+        const bool elsewhere = found->links > 1 || (!is_hidden(buffer->path) && buffer->path != path);
+        if (elsewhere || in_flight) return nullptr;
+        std::memcpy(memory, header.data(), header.size());
+    }
+    return buffer;
+}
+
 /// A buffer of this size that may be written: the one under the name already, one set aside, or a new one.
 std::shared_ptr<TensorStore::Buffer> TensorStore::take_buffer(std::uint64_t bytes, const std::string& path,
                                                               bool in_flight) {
@@ -140,8 +201,7 @@ std::shared_ptr<TensorStore::Buffer> TensorStore::take_buffer(std::uint64_t byte
         return current;
     for (const auto& listed : buffers_) {
         const auto buffer = listed;  // a second owner, as is_free() counts on
-        if (buffer->path.find("/.") != std::string::npos && buffer->file.identity.size == bytes && is_free(buffer))
-            return buffer;
+        if (is_hidden(buffer->path) && buffer->file.identity.size == bytes && is_free(buffer)) return buffer;
     }
     return make_buffer(bytes);
 }
@@ -162,49 +222,54 @@ std::shared_ptr<TensorStore::Buffer> TensorStore::make_buffer(std::uint64_t byte
     return buffer;
 }
 
-void TensorStore::put_under(const std::shared_ptr<Buffer>& buffer, const std::string& path) {
-    if (buffer->path == path) {
-        const auto found = platform::identify(path);
-        if (found && found->inode == buffer->file.identity.inode) return;
-        throw RetryError("'" + path + "' was replaced by somebody else: send the tensor under another tag");
-    }
-    set_aside(path);
-    if (buffer->path.find("/.") != std::string::npos) {
+/// @returns false when the buffer has lost its name meanwhile, and nothing was done
+bool TensorStore::put_under(const std::shared_ptr<Buffer>& buffer, const std::string& path, bool in_flight) {
+    // Of two names of one file, a rename would keep both.
+    if (buffer->path == path || names(path, buffer->file.identity.inode)) return true;
+    if (is_hidden(buffer->path)) {
+        set_aside(path, in_flight);
         platform::rename_file(buffer->path, path);
         buffer->path = path;
-    } else {
-        // Under a tag already: now under two, and never written in place while that is so.
-        const std::string name = hidden_path();
-        platform::link_file(buffer->path, name);
-        platform::rename_file(name, path);
+        return true;
     }
+    // Under a tag already: now under two, and never written in place while that is so.
+    const std::string name = hidden_path();
+    if (!add_name(buffer, name)) return false;
+    set_aside(path, in_flight);
+    platform::rename_file(name, path);
+    return true;
+}
+
+/// @returns false when its name is not its own any more: the worker may put results under any tag, at any time
+bool TensorStore::add_name(const std::shared_ptr<Buffer>& buffer, const std::string& name) const {
+    if (!names(buffer->path, buffer->file.identity.inode)) return false;
+    platform::link_file(buffer->path, name);
+    if (names(name, buffer->file.identity.inode)) return true;
+    platform::remove_file(name);
+    return false;
 }
 
 /// Keeps the buffer that is about to lose its name.
-void TensorStore::set_aside(const std::string& path) {
+void TensorStore::set_aside(const std::string& path, bool in_flight) {
     const auto old = buffer_at(path);
     if (!old) return;
-    const auto found = platform::identify(path);
-    if (found && found->inode == old->file.identity.inode) {
-        const std::string name = hidden_path();
-        platform::link_file(path, name);
-        old->path = name;
-    } else {
-        release(old);  // the worker has put a result under this name
-    }
+    if (in_flight) old->last_seen = mailbox_->received_number();
+    const std::string name = hidden_path();
+    old->path = add_name(old, name) ? name : "";
 }
 
-/// Lets go of buffers set aside beyond what is in use, the oldest first.
+/// Lets go of buffers set aside beyond what is in use, the oldest first, and of those that have lost their name.
 void TensorStore::trim() {
     std::uint64_t named = 1U << 20;
     std::uint64_t aside = 0;
-    for (const auto& buffer : buffers_)
-        (buffer->path.find("/.") == std::string::npos ? named : aside) += buffer->file.identity.size;
-    for (std::size_t i = 0; aside > named && i < buffers_.size();) {
+    for (const auto& buffer : buffers_) (is_hidden(buffer->path) ? aside : named) += buffer->file.identity.size;
+    for (std::size_t i = 0; i < buffers_.size();) {
         const auto buffer = buffers_[i];
-        if (buffer->path.find("/.") != std::string::npos && is_free(buffer)) {
+        if (aside > named && is_hidden(buffer->path) && is_free(buffer)) {
             aside -= buffer->file.identity.size;
             platform::remove_file(buffer->path);
+            release(buffer);
+        } else if (buffer->path.empty() && is_unseen(buffer)) {
             release(buffer);
         } else {
             ++i;
@@ -260,10 +325,12 @@ Tensor TensorStore::load_leased(const PeerFile& file, const std::string& path) c
     if (header.data_bytes <= kSmallLease) return Tensor::from_data(data, header.shape, header.dtype);
     auto& count = mailbox_->peer_leases()[file.slot].count;
     count.fetch_add(1, std::memory_order_acq_rel);
-    // Keeps the mailbox, where the count is, and the mapping for as long as the tensor lives.
-    std::shared_ptr<void> memory(data, [mailbox = mailbox_, mapping = file.file.memory, &count](void*) {
-        count.fetch_sub(1, std::memory_order_acq_rel);
-    });
+    // Keeps the mailbox, where the count is, and the mapping for as long as the tensor lives. A fork of this process
+    // has a copy of the tensor, but no lease.
+    std::shared_ptr<void> memory(
+        data, [mailbox = mailbox_, mapping = file.file.memory, &count, holder = platform::process_id()](void*) {
+            if (platform::process_id() == holder) count.fetch_sub(1, std::memory_order_acq_rel);
+        });
     return Tensor::from_storage(std::move(memory), header.shape, header.dtype);
 }
 

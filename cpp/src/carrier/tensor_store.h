@@ -1,8 +1,10 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -43,8 +45,11 @@ class TensorStore {
     /// A file of ours, mapped. A tensor over it shares its ownership, so its use count tells who holds it.
     struct Buffer {
         platform::SharedFile file;
-        std::string path;
+        std::string path;  ///< empty when the worker has put a result under the only name it had
         std::size_t slot = 0;
+        /// When it lost its tag while a request was in flight: how many messages the worker had received by then. Until
+        /// it receives another, it may be about to look at what it found under that tag.
+        std::optional<std::uint32_t> last_seen;
     };
     /// A file of the worker's, mapped.
     struct PeerFile {
@@ -54,13 +59,19 @@ class TensorStore {
 
     std::string path_of(const std::string& tag) const;
     std::string hidden_path();
+    bool is_unseen(const std::shared_ptr<Buffer>& buffer) const;
     bool is_free(const std::shared_ptr<Buffer>& buffer) const;
+    void forget_look_ups(bool in_flight);
     std::shared_ptr<Buffer> buffer_at(const std::string& path) const;
     std::shared_ptr<Buffer> buffer_over(const void* data) const;
+    std::shared_ptr<Buffer> buffer_of(const TensorView& tensor, const std::vector<unsigned char>& header,
+                                      const std::string& path, bool in_flight) const;
     std::shared_ptr<Buffer> take_buffer(std::uint64_t bytes, const std::string& path, bool in_flight);
     std::shared_ptr<Buffer> make_buffer(std::uint64_t bytes);
-    void put_under(const std::shared_ptr<Buffer>& buffer, const std::string& path);
-    void set_aside(const std::string& path);
+    bool put_under(const std::shared_ptr<Buffer>& buffer, const std::string& path, bool in_flight);
+    bool add_name(const std::shared_ptr<Buffer>& buffer, const std::string& name) const;
+    void set_aside(const std::string& path, bool in_flight);
+    void remove_leftovers() const;
     void trim();
     void release(const std::shared_ptr<Buffer>& buffer);
     Tensor tensor_over(const std::shared_ptr<Buffer>& buffer, const std::string& path) const;
@@ -71,7 +82,7 @@ class TensorStore {
     std::string directory_;
     mutable std::mutex mutex_;
     std::shared_ptr<Mailbox> mailbox_;
-    bool shared_ = false;
+    std::atomic<bool> shared_{false};
     std::vector<std::shared_ptr<Buffer>> buffers_;
     std::unordered_map<std::uint64_t, PeerFile> peer_files_;  ///< by inode
     std::uint64_t hidden_count_ = 0;

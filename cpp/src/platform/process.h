@@ -16,6 +16,7 @@ struct SpawnOptions {
     std::vector<std::string> environment;  ///< the whole of it, "NAME=value"
     std::string working_directory;         ///< empty: that of this process
     std::string output_path;               ///< receives standard output and error, appended; mode 0600
+    int input = -1;                        ///< POSIX: descriptor that becomes standard input; else that is empty
 };
 
 struct ExitStatus {
@@ -37,6 +38,13 @@ class Process {
     /// @param on_exit called once, on the object's thread, when the process has ended and has been reaped
     /// @throws std::system_error when the program cannot be run; its text says which step failed
     static std::unique_ptr<Process> spawn(const SpawnOptions& options, std::function<void()> on_exit);
+    /// A process that another child of this program has forked, alive or dead but not reaped, and leader of its group.
+    /// @param reap has its parent reap it and tells its status; called once, on the object's thread, when it has ended
+    /// @returns nothing where the system cannot watch such a process
+    static std::unique_ptr<Process> adopt(std::int64_t pid, std::function<ExitStatus()> reap,
+                                          std::function<void()> on_exit);
+    /// From the status that the system gives a parent.
+    static ExitStatus decode_status(int raw);
 
     virtual ~Process() = default;
     virtual std::int64_t pid() const = 0;

@@ -15,6 +15,7 @@
 #include "platform/death_signal.h"
 #include "platform/process.h"
 #include "platform/unique_fd.h"
+#include "platform/watched_process.h"
 
 namespace tr::platform {
 namespace {
@@ -113,18 +114,14 @@ int open_pipe(int* ends) {
     throw std::system_error(errno, std::generic_category(), step);
 }
 
-class PosixProcess final : public Process {
+class PosixProcess final : public WatchedProcess {
   public:
-    PosixProcess(const SpawnOptions& options, std::function<void()> on_exit) : on_exit_(std::move(on_exit)) {
+    PosixProcess(const SpawnOptions& options, std::function<void()> on_exit) : WatchedProcess(std::move(on_exit)) {
         std::exception_ptr error;
         bool spawned = false;
         // The kernel ties "die with the parent" to the parent's thread, so that thread has to live as long as the
         // child: it is the one that waits for it.
-        sigset_t all;
-        sigset_t before;
-        ::sigfillset(&all);
-        ::pthread_sigmask(SIG_SETMASK, &all, &before);  // signals of the program are for its own threads
-        watcher_ = std::thread([this, &options, &error, &spawned] {
+        watch([this, &options, &error, &spawned] {
             try {
                 pid_ = fork_and_exec(options);
             } catch (...) {
@@ -136,9 +133,8 @@ class PosixProcess final : public Process {
                 spawned = true;
                 changed_.notify_all();
             }
-            if (!failed) watch();
+            if (!failed) wait_for_end();
         });
-        ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
         {
             std::unique_lock<std::mutex> lock(mutex_);
             changed_.wait(lock, [&spawned] { return spawned; });
@@ -149,34 +145,7 @@ class PosixProcess final : public Process {
         }
     }
 
-    ~PosixProcess() override {
-        if (owner_ == ::getpid()) {
-            kill();
-            watcher_.join();
-        } else {
-            watcher_.detach();  // in a fork of the program: neither the thread nor the child is ours
-        }
-    }
-
-    std::int64_t pid() const override { return pid_; }
-
-    std::optional<ExitStatus> status() const override {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        return status_;
-    }
-
-    bool wait(Deadline deadline) override {
-        std::unique_lock<std::mutex> lock(mutex_);
-        const auto ended = [this] { return status_.has_value(); };
-        if (deadline.is_never()) {
-            changed_.wait(lock, ended);
-            return true;
-        }
-        return changed_.wait_until(lock, deadline.when(), ended);
-    }
-
-    void terminate() override { send(SIGTERM); }
-    void kill() override { send(SIGKILL); }
+    ~PosixProcess() override { end(); }
 
   private:
     static pid_t fork_and_exec(const SpawnOptions& options) {
@@ -193,7 +162,7 @@ class PosixProcess final : public Process {
         const ChildPlan plan{pointers(options.argv),
                              pointers(options.environment),
                              options.working_directory.empty() ? nullptr : options.working_directory.c_str(),
-                             input.get(),
+                             options.input >= 0 ? options.input : input.get(),
                              output.get(),
                              writer.get(),
                              ::getpid()};
@@ -218,43 +187,20 @@ class PosixProcess final : public Process {
         return child;
     }
 
-    void watch() {
+    void wait_for_end() {
         // WNOWAIT leaves the process a zombie, so that its number, and that of its group, cannot be taken by another
-        // process before send() knows.
+        // process before it is noted here.
         siginfo_t info{};
         while (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
         }
-        {
-            const std::lock_guard<std::mutex> lock(mutex_);
-            ::kill(-pid_, SIGKILL);  // what the worker started and left behind
-            ExitStatus status;
+        finish([this] {
             int raw = 0;
-            if (::waitpid(pid_, &raw, 0) != pid_) {
-                status.known = false;  // the program ignores SIGCHLD, or waits for any child itself
-            } else if (WIFSIGNALED(raw)) {
-                status.signal = WTERMSIG(raw);
-                status.over_limit = status.signal == SIGXCPU || status.signal == SIGXFSZ;
-            } else {
-                status.code = WEXITSTATUS(raw);
-            }
-            status_ = status;
-            changed_.notify_all();
-        }
-        on_exit_();
+            if (::waitpid(pid_, &raw, 0) == pid_) return decode_status(raw);
+            ExitStatus unknown;
+            unknown.known = false;  // the program ignores SIGCHLD, or waits for any child itself
+            return unknown;
+        });
     }
-
-    void send(int number) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        if (!status_) ::kill(-pid_, number);
-    }
-
-    const pid_t owner_ = ::getpid();
-    std::function<void()> on_exit_;
-    mutable std::mutex mutex_;
-    std::condition_variable changed_;
-    std::optional<ExitStatus> status_;
-    pid_t pid_ = -1;
-    std::thread watcher_;
 };
 
 std::string signal_name(int number) {
@@ -281,6 +227,17 @@ std::string signal_name(int number) {
 }
 
 }  // namespace
+
+ExitStatus Process::decode_status(int raw) {
+    ExitStatus status;
+    if (WIFSIGNALED(raw)) {
+        status.signal = WTERMSIG(raw);
+        status.over_limit = status.signal == SIGXCPU || status.signal == SIGXFSZ;
+    } else {
+        status.code = WEXITSTATUS(raw);
+    }
+    return status;
+}
 
 std::string ExitStatus::describe() const {
     if (!known) return "ended, and something else in this program took its exit status";

@@ -1,6 +1,7 @@
 #include "session/session_impl.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <system_error>
 #include <utility>
 
@@ -14,12 +15,14 @@
 #include "protocol/names.h"
 #include "session/interpreter.h"
 #include "session/interrupt.h"
+#include "session/template_worker.h"
 #include "session/turn_lock.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
 namespace tr {
 namespace {
 
+namespace fs = std::filesystem;
 using platform::Deadline;
 constexpr const char* kExitCommand = "__exit__";
 constexpr std::int64_t kRecheckMs = 1024;  ///< a doorbell is a hint: the truth is looked at this often anyway
@@ -138,7 +141,7 @@ void PythonSession::Impl::start_worker() {
                               (options_.module.empty() ? command[1] : "-m " + options_.module);
     std::shared_ptr<platform::Process> process;
     try {
-        process = platform::Process::spawn(spawn, [files = carrier_, mailbox = mailbox_carrier_] {
+        process = launch(spawn, package, [files = carrier_, mailbox = mailbox_carrier_] {
             files->wake();
             if (mailbox) mailbox->wake();
         });
@@ -150,6 +153,31 @@ void PythonSession::Impl::start_worker() {
     process_ = std::move(process);
     stats_.worker_pid = process_->pid();
     log_(LogLevel::info, "worker " + std::to_string(stats_.worker_pid) + ": " + shown);
+}
+
+/// Forks the worker from a template where that was asked for and can be done, else starts it.
+std::shared_ptr<platform::Process> PythonSession::Impl::launch(const platform::SpawnOptions& spawn,
+                                                               const std::string& package,
+                                                               std::function<void()> on_exit) {
+    std::string start = "plain";
+    if (options_.quick_start) {
+        try {
+            TemplateWorker::Kind kind{spawn.argv[0], package, worker_environment(options_, package, {}),
+                                      options_.preload, fs::path(directory_->path()).parent_path().string()};
+            auto process = TemplateWorker::get(kind, start_deadline_)->fork(spawn, on_exit);
+            const std::lock_guard<std::mutex> lock(state_mutex_);
+            stats_.start = "template";
+            return process;
+        } catch (const RestartError& error) {
+            start += std::string(": ") + error.what();
+            log_(LogLevel::info, std::string("no quick start: ") + error.what());
+        }
+    }
+    {
+        const std::lock_guard<std::mutex> lock(state_mutex_);
+        stats_.start = start;
+    }
+    return platform::Process::spawn(spawn, std::move(on_exit));
 }
 
 void PythonSession::Impl::prepare_directory() {

@@ -85,6 +85,8 @@ class PythonSession::Impl {
     bool ready();
     void start_worker();
     void prepare_directory();
+    std::shared_ptr<platform::Process> launch(const platform::SpawnOptions& spawn, const std::string& package,
+                                              std::function<void()> on_exit);
     std::vector<std::string> open_carriers(WakeUp wake_up);
     void hear(protocol::Hello hello);
     std::shared_ptr<carrier::Carrier> current_carrier() const;

@@ -46,7 +46,8 @@ std::optional<Tensor> TensorStream::next() {
         } catch (const TimeoutError&) {
             throw;  // it may be waited for again, or cancelled
         } catch (...) {
-            session.abandon();
+            // Also when the wait was interrupted: nobody reads what follows, so the server is not to go on sending it.
+            tell_server_to_stop();
             state_.reset();
             throw;
         }
@@ -54,13 +55,23 @@ std::optional<Tensor> TensorStream::next() {
     return std::nullopt;
 }
 
+/// And has what it still sends dropped.
+void TensorStream::tell_server_to_stop() {
+    auto& session = state_->session;
+    session.abandon();
+    try {
+        session.cancel_in_flight();
+    } catch (const TRException&) {
+        // There is no room to say so: the next request reads all of the stream.
+    }
+}
+
 void TensorStream::cancel() {
     if (!state_) return;
     auto& session = state_->session;
     try {
         if (session.in_flight_) {
-            session.cancel_in_flight();
-            session.abandon();
+            tell_server_to_stop();
             session.receive(platform::Deadline::after(kCancelMs));
         }
     } catch (const TRException&) {

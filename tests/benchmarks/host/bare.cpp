@@ -241,6 +241,8 @@ std::unique_ptr<Transport> open_transport(const Arguments& arguments) {
     return std::make_unique<BareFutex>(arguments);
 }
 
-double start_once(const Arguments&, const std::string&) { throw Absent("not measured for this row"); }
+double start_once(const Arguments&, const std::string&) {
+    throw Absent("not measured for this row");
+}
 
 }  // namespace bench

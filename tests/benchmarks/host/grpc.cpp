@@ -84,8 +84,12 @@ class Grpc final : public Transport {
 
 }  // namespace
 
-std::unique_ptr<Transport> open_transport(const Arguments& arguments) { return std::make_unique<Grpc>(arguments); }
+std::unique_ptr<Transport> open_transport(const Arguments& arguments) {
+    return std::make_unique<Grpc>(arguments);
+}
 
-double start_once(const Arguments&, const std::string&) { throw Absent("not measured for this row"); }
+double start_once(const Arguments&, const std::string&) {
+    throw Absent("not measured for this row");
+}
 
 }  // namespace bench

@@ -251,14 +251,16 @@ class Session(Pair):
     """This project, with a Python host."""
 
     def __init__(self, options: dict[str, str]) -> None:
-        from tech_renaissance import PythonSession
+        from tech_renaissance import PythonSession, SessionOptions
 
         server = Path(__file__).resolve().parents[1] / "workers" / "session_server.py"
-        self.session = PythonSession(str(server), session_id="", quiet_mode=True, wake_up=options["wake_up"])
+        self.session = PythonSession(SessionOptions(script=server, quiet=True, wake_up=options["wake_up"]))
         self.session.start()
         self.session.wait_until_ready()
         stats = self.session.stats()
-        self.worker_pid = stats["worker_pid"]
+        if stats.worker_wake_up != options["wake_up"]:
+            raise AbsentError(f"asked for {options['wake_up']}, got {stats.worker_wake_up}: {stats.fallback}")
+        self.worker_pid = stats.worker_pid
         self.directory = self.session.session_dir()
 
     def resized(self) -> None:

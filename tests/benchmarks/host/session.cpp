@@ -124,7 +124,9 @@ class Session final : public Transport {
 
 }  // namespace
 
-std::unique_ptr<Transport> open_transport(const Arguments& arguments) { return std::make_unique<Session>(arguments); }
+std::unique_ptr<Transport> open_transport(const Arguments& arguments) {
+    return std::make_unique<Session>(arguments);
+}
 
 double start_once(const Arguments& arguments, const std::string& kind) {
     if (kind != "bare" && kind != "torch") throw Absent("this version has no such start");

@@ -42,8 +42,9 @@ WorkerProcess::~WorkerProcess() {
 
 ScratchFolder::ScratchFolder() {
     const std::filesystem::path memory = "/dev/shm";
-    path_ = ((::access(memory.c_str(), W_OK) == 0 ? memory : std::filesystem::temp_directory_path()) / "tr-bench-XXXXXX")
-                .string();
+    path_ =
+        ((::access(memory.c_str(), W_OK) == 0 ? memory : std::filesystem::temp_directory_path()) / "tr-bench-XXXXXX")
+            .string();
     if (::mkdtemp(path_.data()) == nullptr) throw std::system_error(errno, std::generic_category(), "mkdtemp");
 }
 

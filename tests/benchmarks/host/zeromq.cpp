@@ -79,8 +79,12 @@ class ZeroMq final : public Transport {
 
 }  // namespace
 
-std::unique_ptr<Transport> open_transport(const Arguments& arguments) { return std::make_unique<ZeroMq>(arguments); }
+std::unique_ptr<Transport> open_transport(const Arguments& arguments) {
+    return std::make_unique<ZeroMq>(arguments);
+}
 
-double start_once(const Arguments&, const std::string&) { throw Absent("not measured for this row"); }
+double start_once(const Arguments&, const std::string&) {
+    throw Absent("not measured for this row");
+}
 
 }  // namespace bench

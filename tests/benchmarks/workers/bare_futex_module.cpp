@@ -39,11 +39,9 @@ PyObject* open_mailbox(PyObject*, PyObject* path) {
 
 PyObject* receive(PyObject*, PyObject*) {
     Line& line = shared->request;
-    Py_BEGIN_ALLOW_THREADS
-    while (line.count.load(std::memory_order_acquire) == seen)
-        ::syscall(SYS_futex, &line.count, FUTEX_WAIT, seen, nullptr, nullptr, 0);
-    Py_END_ALLOW_THREADS
-    ++seen;
+    Py_BEGIN_ALLOW_THREADS while (line.count.load(std::memory_order_acquire) == seen)::syscall(
+        SYS_futex, &line.count, FUTEX_WAIT, seen, nullptr, nullptr, 0);
+    Py_END_ALLOW_THREADS++ seen;
     return PyBytes_FromStringAndSize(line.text, line.length);
 }
 
@@ -60,9 +58,11 @@ PyMethodDef methods[] = {{"open_mailbox", open_mailbox, METH_O, nullptr},
                          {"receive", receive, METH_NOARGS, nullptr},
                          {"send", send, METH_O, nullptr},
                          {nullptr, nullptr, 0, nullptr}};
-PyModuleDef module = {PyModuleDef_HEAD_INIT, "bare_futex_module", nullptr, -1, methods,
-                      nullptr,               nullptr,             nullptr, nullptr};
+PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "bare_futex_module", nullptr, -1, methods, nullptr, nullptr, nullptr, nullptr};
 
 }  // namespace
 
-PyMODINIT_FUNC PyInit_bare_futex_module() { return PyModule_Create(&module); }
+PyMODINIT_FUNC PyInit_bare_futex_module() {
+    return PyModule_Create(&module);
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch  # noqa: F401 - what is measured
+
 from tech_renaissance import TechRenaissanceServer
 
 

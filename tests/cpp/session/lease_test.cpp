@@ -23,7 +23,9 @@ constexpr Carrier kPolling{"Polling", WakeUp::polling, false};
 /// On both sides of what is copied, leased and mapped: 4 KiB, 16 KiB with the header, 20 KiB, 64 KiB, 80 KiB.
 constexpr std::int64_t kSizes[] = {1'000, 4'080, 5'000, 16'384, 20'000};
 
-Tensor full(std::int64_t numel, double value) { return Tensor::full(Shape(numel), value); }
+Tensor full(std::int64_t numel, double value) {
+    return Tensor::full(Shape(numel), value);
+}
 
 class LeaseTest : public SessionTest, public testing::WithParamInterface<Carrier> {
   protected:
@@ -49,14 +51,15 @@ class LeaseTest : public SessionTest, public testing::WithParamInterface<Carrier
 
     void expect_full(const Tensor& tensor, double value) {
         std::string report;
-        EXPECT_TRUE(tensor.equal(Tensor::full(tensor.shape(), value), &report)) << "expected " << value << ": " << report;
+        EXPECT_TRUE(tensor.equal(Tensor::full(tensor.shape(), value), &report))
+            << "expected " << value << ": " << report;
     }
 
     /// The files of at least this size by inode, hidden ones too.
     std::map<std::uint64_t, std::string> files(std::uint64_t bytes) const {
         std::map<std::uint64_t, std::string> found;
         for (const auto& entry : fs::directory_iterator(session_->session_dir())) {
-            struct stat info {};
+            struct stat info{};
             if (::lstat(entry.path().c_str(), &info) == 0 && static_cast<std::uint64_t>(info.st_size) >= bytes)
                 found[info.st_ino] += entry.path().filename().string() + " ";
         }
@@ -65,7 +68,8 @@ class LeaseTest : public SessionTest, public testing::WithParamInterface<Carrier
 
     std::string listing() const {
         std::string names;
-        for (const auto& entry : fs::directory_iterator(session_->session_dir())) names += entry.path().filename().string() + " ";
+        for (const auto& entry : fs::directory_iterator(session_->session_dir()))
+            names += entry.path().filename().string() + " ";
         return names;
     }
 
@@ -266,6 +270,21 @@ TEST_P(LeaseTest, MoreTensorsThanThereAreLeases) {
     mine.clear();
     for (int i = 0; i < 300; ++i) session_->send_tensor(full(5'000, -1), "many_" + std::to_string(i));
     expect_kept(values);
+}
+
+TEST_P(LeaseTest, AWorkspaceInAHiddenFolder) {
+    auto hidden = options("lease_server");
+    hidden.python = TR_TEST_PYTHON;
+    hidden.wake_up = GetParam().wake_up;
+    hidden.session_id = "hidden";
+    hidden.workspace = workspace_.path() + "/.hidden/workspace";
+    session_ = std::make_unique<PythonSession>(hidden);
+    session_->start();
+    session_->wait_until_ready();
+    session_->send_tensor(full(20'000, 1), "x");
+    session_->send_tensor(full(20'000, 2), "y");
+    expect_full(session_->fetch_tensor("echo x"), 1);
+    expect_full(session_->fetch_tensor("echo y"), 2);
 }
 
 TEST_P(LeaseTest, AForkOfTheWorkerGivesNothingBack) {

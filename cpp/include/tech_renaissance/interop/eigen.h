@@ -71,8 +71,8 @@ void require_fits_eigen(const Tensor& tensor) {
     }
 }
 
-template <class Dense, class Tensor_>
-auto map_eigen(Tensor_& tensor) {
+template <class Dense, class AnyTensor>
+auto map_eigen(AnyTensor& tensor) {
     static_assert(has_tensor_order_v<std::remove_const_t<Dense>>,
                   "a column-major Eigen matrix cannot view a tensor, whose rows lie one after another; declare it "
                   "with Eigen::RowMajor, or copy: Eigen::MatrixXf m = tr::as_eigen<RowMajorMatrix>(tensor)");

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "tech_renaissance/export.h"
 
@@ -48,6 +49,13 @@ struct TR_API SessionOptions {
     std::int64_t default_timeout_ms = 60'000;
     /// Forces one tier on both sides; `automatic` also reads $TR_WAKEUP.
     WakeUp wake_up = WakeUp::automatic;
+    /// Forks the worker from a template that has imported `preload` already, where the system can do that (Linux):
+    /// ready in tens of milliseconds, but for the first such session of a program, which waits for the template. Where
+    /// it cannot be done the worker is started as ever, and stats().start tells why. The template lives as long as the
+    /// program. Not for servers that need the main module's file run by a fresh interpreter.
+    bool quick_start = false;
+    /// Modules of the template.
+    std::vector<std::string> preload = {"torch"};
     /// Gets each log line, on the thread that causes it; called by one thread at a time. Not set: standard error,
     /// unless `quiet`.
     std::function<void(LogLevel, const std::string&)> log;

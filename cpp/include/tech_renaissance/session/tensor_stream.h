@@ -25,7 +25,8 @@ class TR_API TensorStream {
     TensorStream& operator=(const TensorStream&) = delete;
 
     /// Waits for the next tensor; nothing when the stream has ended.
-    /// @throws what the answer carries when the server failed, TimeoutError, RestartError
+    /// @throws what the answer carries when the server failed, RestartError; TimeoutError, after which it may be called
+    ///         again. Any other exception ends the stream.
     std::optional<Tensor> next();
     /// The server is stopped at its next part. What was on its way is dropped.
     void cancel();
@@ -64,6 +65,7 @@ class TR_API TensorStream {
     friend class PythonSession;
     struct State;
     explicit TensorStream(std::unique_ptr<State> state);
+    void tell_server_to_stop();
     std::unique_ptr<State> state_;
 };
 

@@ -13,6 +13,12 @@ class TextServer(TechRenaissanceServer):
             self.write_response(command, parameters)
         elif command == "pid":
             self.write_response(command, str(os.getpid()))
+        elif command == "parent":
+            self.write_response(command, str(os.getppid()))
+        elif command == "modules":
+            self.write_response(command, str(parameters in sys.modules))
+        elif command == "numpy_random":
+            self.write_response(command, str(sys.modules["numpy"].random.random()))
         elif command == "environment":
             self.write_response(command, os.environ.get(parameters, "(not set)"))
         elif command == "working_directory":

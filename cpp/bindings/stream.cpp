@@ -1,0 +1,84 @@
+#include "stream.h"
+
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <chrono>
+
+#include "bindings.h"
+#include "signals.h"
+#include "tech_renaissance/utils/tr_exception.h"
+
+namespace py = pybind11;
+
+namespace tr::python {
+namespace {
+constexpr std::chrono::milliseconds kStep(200);  ///< a signal does not end the wait for a mutex
+}
+
+// In each method the local `session` is declared before the GIL is given up: where it is the last owner, the session
+// is destroyed with the GIL held, as its deleter expects.
+
+Stream::~Stream() {
+    const py::gil_scoped_release no_gil;
+    const Uninterrupted here;
+    stream_.reset();
+}
+
+std::optional<Tensor> Stream::next() {
+    std::shared_ptr<PythonSession> session;
+    const py::gil_scoped_release no_gil;
+    const auto turn = wait_for_turn();
+    if (cut_off_) throw InputError("The session was closed before this stream had ended; its other tensors are lost");
+    if (!stream_) return std::nullopt;
+    try {
+        auto tensor = stream_->next();
+        if (!tensor) end(session);
+        return tensor;
+    } catch (const TimeoutError&) {
+        throw;  // it may be waited for again
+    } catch (...) {
+        end(session);
+        throw;
+    }
+}
+
+void Stream::cancel() {
+    std::shared_ptr<PythonSession> session;
+    const py::gil_scoped_release no_gil;
+    const auto turn = wait_for_turn();
+    if (!stream_) return;
+    stream_->cancel();
+    end(session);
+}
+
+void Stream::leave_session() {
+    std::shared_ptr<PythonSession> session;
+    const py::gil_scoped_release no_gil;
+    const std::unique_lock<std::timed_mutex> turn(mutex_, std::try_to_lock);
+    if (!turn || !stream_) return;
+    const Uninterrupted here;
+    end(session);
+    cut_off_ = true;
+}
+
+std::unique_lock<std::timed_mutex> Stream::wait_for_turn() {
+    std::unique_lock<std::timed_mutex> turn(mutex_, std::defer_lock);
+    while (!turn.try_lock_for(kStep)) check_signals();
+    return turn;
+}
+
+/// Lets go of the stream, and gives out the session for the caller to let go of.
+void Stream::end(std::shared_ptr<PythonSession>& session) {
+    const Uninterrupted here;
+    stream_.reset();
+    session = std::move(session_);
+}
+
+void register_stream(py::module_& module) {
+    py::class_<Stream, std::shared_ptr<Stream>>(module, "Stream", "A tr::TensorStream; from Session.stream().")
+        .def("next", &Stream::next)
+        .def("cancel", &Stream::cancel);
+}
+
+}  // namespace tr::python

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "tech_renaissance/session/python_session.h"
+
+namespace tr::python {
+
+/// A stream as Python holds it. Until it has ended it keeps its session, which a TensorStream must not outlive.
+///
+/// Every method is called with the GIL held, which it gives up while it waits. Calls of several threads take turns.
+class Stream {
+  public:
+    Stream(std::shared_ptr<PythonSession> session, TensorStream stream)
+        : session_(std::move(session)), stream_(std::move(stream)) {}
+    ~Stream();
+    Stream(const Stream&) = delete;
+    Stream& operator=(const Stream&) = delete;
+
+    /// @throws InputError when its session was closed before it had ended
+    std::optional<Tensor> next();
+    void cancel();
+    /// For a session that closes: ends it, unless another thread is in one of its calls.
+    void leave_session();
+
+  private:
+    std::unique_lock<std::timed_mutex> wait_for_turn();
+    void end(std::shared_ptr<PythonSession>& session);
+
+    std::shared_ptr<PythonSession> session_;
+    std::optional<TensorStream> stream_;
+    std::timed_mutex mutex_;
+    bool cut_off_ = false;
+};
+
+}  // namespace tr::python

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <signal.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "platform/process.h"
+
+namespace tr::platform {
+
+/// POSIX: a process that a thread of this object waits for. What the ways of starting one have in common.
+class WatchedProcess : public Process {
+  public:
+    std::int64_t pid() const override { return pid_; }
+
+    std::optional<ExitStatus> status() const override {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return status_;
+    }
+
+    bool wait(Deadline deadline) override {
+        std::unique_lock<std::mutex> lock(mutex_);
+        const auto ended = [this] { return status_.has_value(); };
+        if (deadline.is_never()) {
+            changed_.wait(lock, ended);
+            return true;
+        }
+        return changed_.wait_until(lock, deadline.when(), ended);
+    }
+
+    void terminate() override { send(SIGTERM); }
+    void kill() override { send(SIGKILL); }
+
+  protected:
+    explicit WatchedProcess(std::function<void()> on_exit) : on_exit_(std::move(on_exit)) {}
+
+    /// Starts the thread; signals of the program are for its own threads.
+    void watch(std::function<void()> body) {
+        sigset_t all;
+        sigset_t before;
+        ::sigfillset(&all);
+        ::pthread_sigmask(SIG_SETMASK, &all, &before);
+        watcher_ = std::thread(std::move(body));
+        ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    }
+
+    /// For destructors, before any member is gone.
+    void end() {
+        if (owner_ == ::getpid()) {
+            kill();
+            watcher_.join();
+        } else {
+            watcher_.detach();  // in a fork of the program: neither the thread nor the process is ours
+        }
+    }
+
+    /// On the thread, when the process has ended and is not reaped yet: until it is, its number is its own.
+    void finish(const std::function<ExitStatus()>& reap) {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            ::kill(-pid_, SIGKILL);  // what the process started and left behind
+            status_ = reap();
+            changed_.notify_all();
+        }
+        on_exit_();
+    }
+
+    pid_t pid_ = -1;
+    std::thread watcher_;
+    std::mutex mutable mutex_;
+    std::condition_variable changed_;
+
+  private:
+    void send(int number) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (!status_) ::kill(-pid_, number);
+    }
+
+    const pid_t owner_ = ::getpid();
+    std::function<void()> on_exit_;
+    std::optional<ExitStatus> status_;
+};
+
+}  // namespace tr::platform

@@ -1,0 +1,225 @@
+"""The phases of a run. Rows take turns in short rounds, so that whatever else the machine does hits all of them."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable
+
+from hosts import Absent, Host, cpu_seconds, large_files, resident_mib
+from rows import ROWS, Row
+
+MIB = 1 << 20
+SIZES = [0, 1 << 10, 16 << 10, 256 << 10, MIB, 16 * MIB, 64 * MIB, 256 * MIB]
+OPERATIONS = ("echo", "echo_view", "in", "out", "in_place")
+
+
+class Plan:
+    """How much of everything: a full run takes a quarter of an hour, a quick one two minutes.
+
+    Attributes:
+        sizes: of tensors, bytes.
+        text_rounds: how often the rows take turns with text.
+        text_samples: of each turn.
+        text_ms: the longest that a turn may take.
+        tensor_rounds: turns with tensors of a given size.
+        tensor_ms: the longest of each.
+        starts: of each kind.
+        idle_s: how long the idle processes are watched.
+        echoes: of 64 MiB, for the memory that they take.
+        sessions: in parallel.
+        throughput_ms: for each number of them.
+    """
+
+    def __init__(self, quick: bool) -> None:
+        self.quick = quick
+        self.sizes = [0, 1 << 10, MIB, 64 * MIB] if quick else SIZES
+        self.text_rounds = 5 if quick else 20
+        self.text_samples = 300 if quick else 500
+        self.text_ms = 200 if quick else 500
+        self.tensor_rounds = 2 if quick else 5
+        self.tensor_ms = 60 if quick else 250
+        self.starts = 2 if quick else 7
+        self.idle_s = 2.0 if quick else 5.0
+        self.echoes = 10 if quick else 60
+        self.sessions = (1, 4) if quick else (1, 2, 4, 8)
+        self.throughput_ms = 500 if quick else 2000
+
+
+class Run:
+    """Collects results; what a row does not have is noted with its reason.
+
+    Attributes:
+        results: as results.json holds them.
+        say: gets a line about what is going on.
+    """
+
+    def __init__(self, plan: Plan, programs: Path, keys: set[str], say: Callable[[str], None]) -> None:
+        self.plan = plan
+        self.say = say
+        self.results: dict[str, Any] = {"absent": {}, "describe": {}}
+        self._programs = programs
+        self._rows = [row for row in ROWS if not keys or row.key in keys]
+
+    def _leave_out(self, row: str, what: str, reason: str) -> None:
+        self.results["absent"].setdefault(row, {})[what] = reason
+
+    @contextlib.contextmanager
+    def _hosts(self, rows: list[Row], what: str) -> Iterator[dict[str, Host]]:
+        """The hosts of those rows that can be had, with their workers ready."""
+        hosts: dict[str, Host] = {}
+        try:
+            for row in rows:
+                try:
+                    host = row.open(self._programs)
+                    hosts[row.key] = host
+                    self.results["describe"][row.key] = host.ask("info")["description"]
+                except Absent as reason:
+                    self._leave_out(row.key, what, str(reason))
+                    if row.key in hosts:
+                        hosts.pop(row.key).close()
+            yield hosts
+        finally:
+            for host in hosts.values():
+                host.close()
+
+    def _take_turns(self, hosts: dict[str, Host], rounds: int, command: str, what: str) -> dict[str, list[list[int]]]:
+        """Nanoseconds of every host, a list for each round."""
+        samples: dict[str, list[list[int]]] = {}
+        left = dict(hosts)
+        for turn in range(rounds):
+            order = list(left.items())
+            for key, host in order if turn % 2 == 0 else reversed(order):
+                try:
+                    samples.setdefault(key, []).append(host.ask(command)["ns"])
+                except Absent as reason:
+                    self._leave_out(key, what, str(reason))
+                    del left[key]
+        return {key: rounds_of for key, rounds_of in samples.items() if rounds_of}
+
+    def text(self) -> None:
+        """Round trips of 22 bytes."""
+        self.say("text round trips")
+        plan = self.plan
+        rows = [row for row in self._rows if row.key != "memcpy"]
+        with self._hosts(rows, "text") as hosts:
+            command = f"measure text 0 {plan.text_samples} {plan.text_ms}"
+            self.results["text"] = self._take_turns(hosts, plan.text_rounds, command, "text")
+
+    def tensors(self) -> None:
+        """Every operation, at every size."""
+        plan = self.plan
+        rows = [row for row in self._rows if row.tensors and not (plan.quick and row.slow)]
+        tensors: dict[str, dict[str, Any]] = {operation: {} for operation in OPERATIONS}
+        self.results["tensors"] = tensors
+        with self._hosts(rows, "tensors") as hosts:
+            for size in plan.sizes:
+                self.say(f"tensors of {size} bytes")
+                rounds = plan.tensor_rounds if size < 64 * MIB else min(plan.tensor_rounds, 3)
+                for operation in OPERATIONS:
+                    command = f"measure {operation} {size} {200} {plan.tensor_ms}"
+                    tensors[operation][str(size)] = self._take_turns(hosts, rounds, command, f"{operation} {size}")
+
+    def calculate(self) -> None:
+        """Relu of 256 numbers, beside the bare round trip in the same rounds."""
+        self.say("calculate")
+        rows = [row for row in self._rows if row.key == "futex" or (row.kind == "ours" and not row.slow)]
+        with self._hosts(rows, "calculate") as hosts:
+            floor = {key: host for key, host in hosts.items() if key == "futex"}
+            ours = {key: host for key, host in hosts.items() if key != "futex"}
+            calculate: dict[str, dict[str, list[list[int]]]] = {}
+            self.results["calculate"] = calculate
+            commands = [("floor", "text 0", floor), ("own", "calculate 1024", ours)]
+            commands.append(("default", "calculate_default 1024", ours))
+            for _ in range(self.plan.text_rounds):
+                for name, command, some in commands:
+                    words = f"measure {command} {self.plan.text_samples} {self.plan.text_ms}"
+                    for key, rounds in self._take_turns(some, 1, words, f"calculate, {name} server").items():
+                        calculate.setdefault(name, {}).setdefault(key, []).extend(rounds)
+
+    def starts(self) -> None:
+        """From start() to ready."""
+        self.say("starts")
+        row = next((row for row in self._rows if row.key == "mailbox"), None)
+        row = row or next((row for row in self._rows if row.kind == "ours"), None)
+        if row is None:
+            return
+        starts: dict[str, list[int]] = {}
+        host = row.open(self._programs)
+        try:
+            for _ in range(self.plan.starts):
+                for kind in ("bare", "torch", "template"):
+                    if kind in self.results["absent"].get("start", {}):
+                        continue
+                    try:
+                        starts.setdefault(kind, []).extend(host.ask(f"start {kind}")["ns"])
+                    except Absent as reason:
+                        self._leave_out("start", kind, str(reason))
+        finally:
+            host.close()
+        self.results["start"] = {kind: times for kind, times in starts.items() if times}
+
+    def resources(self) -> None:
+        """Idle processor time and memory of each of our carriers."""
+        self.say("idle CPU and memory")
+        rows = [row for row in self._rows if row.kind == "ours"]
+        resources: dict[str, Any] = {}
+        self.results["resources"] = resources
+        with self._hosts(rows, "resources") as hosts:
+            pids = {}
+            for key, host in hosts.items():
+                host.ask("measure text 0 100 500")
+                info = host.ask("info")
+                pids[key] = (info["host_pid"], info["worker_pid"])
+            for key, pair in pids.items():
+                resources[key] = {"resident_mib": [resident_mib(pid) for pid in pair]}
+            before = {key: [cpu_seconds(pid) for pid in pair] for key, pair in pids.items()}
+            time.sleep(self.plan.idle_s)  # What is measured is that nothing happens meanwhile.
+            for key, pair in pids.items():
+                used = [cpu_seconds(pid) - was for pid, was in zip(pair, before[key])]
+                resources[key]["idle_cpu_percent"] = [100 * seconds / self.plan.idle_s for seconds in used]
+
+    def memory(self) -> None:
+        """Memory and buffers while 64 MiB are echoed again and again."""
+        self.say("memory over echoes of 64 MiB")
+        rows = [row for row in self._rows if row.kind == "ours" and not row.slow]
+        self.results["echo_memory"] = {}
+        with self._hosts(rows, "memory") as hosts:
+            for key, host in hosts.items():
+                try:
+                    self.results["echo_memory"][key] = self._echo_memory(host)
+                except Absent as reason:
+                    self._leave_out(key, "memory", str(reason))
+
+    def _echo_memory(self, host: Host) -> dict[str, list[float]]:
+        info = host.ask("info")
+        seen: dict[str, list[float]] = {"resident_mib": [], "buffers": []}
+        for _ in range(self.plan.echoes // 2):
+            host.ask(f"measure echo {64 * MIB} 1 0")  # Two to warm up, and one.
+            seen["resident_mib"].append(resident_mib(info["host_pid"]) + resident_mib(info["worker_pid"]))
+            seen["buffers"].append(large_files(info["directory"], 64 * MIB))
+        return seen
+
+    def throughput(self) -> None:
+        """Text round trips per second of several sessions at once, a thread for each."""
+        throughput: dict[str, dict[str, list[float]]] = {}
+        self.results["throughput"] = throughput
+        wanted = ("futex", "mailbox", "mailbox_python", "inotify", "zeromq", "grpc")
+        rows = [row for row in self._rows if row.key in wanted]
+        for count in self.plan.sessions:
+            self.say(f"throughput of {count}")
+            for row in rows:
+                try:
+                    host = row.open(self._programs)
+                except Absent as reason:
+                    self._leave_out(row.key, "throughput", str(reason))
+                    continue
+                try:
+                    answer = host.ask(f"throughput {count} {self.plan.throughput_ms}")
+                    throughput.setdefault(row.key, {}).setdefault(str(count), []).append(answer["per_second"])
+                except Absent as reason:
+                    self._leave_out(row.key, "throughput", str(reason))
+                finally:
+                    host.close()

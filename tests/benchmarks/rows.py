@@ -1,0 +1,96 @@
+"""What is compared: one row for each way to reach a Python worker."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hosts import Absent, Host
+
+HERE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way.
+
+    Attributes:
+        key: its name in results.json.
+        title: its name in tables.
+        kind: "floor", "ours", "rival" or "python" (rivals whose host is Python).
+        program: of the host; "pairs" for the Python one.
+        transport: first argument of the host.
+        options: further arguments.
+        needs: Python modules without which there is nothing to measure.
+        tensors: it takes part in the tables about tensors.
+        slow: milliseconds even for text, so it gets fewer rounds.
+    """
+
+    key: str
+    title: str
+    kind: str
+    program: str
+    transport: str = "-"
+    options: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    tensors: bool = True
+    slow: bool = False
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def open(self, programs: Path) -> Host:
+        """Starts its host.
+
+        Raises:
+            Absent: something it needs is not installed.
+        """
+        for module in self.needs:
+            if importlib.util.find_spec(module) is None:
+                raise Absent(f"the Python package {module} is not installed")
+        environment = {"PYTHONPATH": f"{programs / 'modules'}:{HERE.parents[1] / 'python'}", **self.environment}
+        if self.program == "pairs":
+            return Host([sys.executable, str(HERE / "host" / "pairs.py"), self.transport, *self.options], environment)
+        path = programs / f"bench_{self.program}"
+        if not path.exists():
+            raise Absent(f"{path.name} was not built: its C++ library is not installed")
+        return Host([str(path), self.transport, sys.executable, str(HERE / "workers"), *self.options], environment)
+
+
+def _ours(key: str, title: str, wake_up: str, *more: str, slow: bool = False, tensors: bool = True) -> Row:
+    return Row(key, title, "ours", "session", options=(f"wake_up={wake_up}", *more), slow=slow, tensors=tensors)
+
+
+ROWS = [
+    Row("memcpy", "memcpy, no worker", "floor", "bare", "memcpy"),
+    Row("futex", "bare futex, compiled module", "floor", "bare", "futex"),
+    Row("futex_ctypes", "bare futex, ctypes", "floor", "bare", "futex_ctypes", tensors=False),
+    Row("socket", "bare Unix socket", "floor", "bare", "socket"),
+    Row("bare_files", "bare files + inotify", "floor", "bare", "files", tensors=False),
+    _ours("mailbox", "mailbox", "futex"),
+    _ours("mailbox_python", "mailbox, pure Python worker", "futex", "environment=TR_NO_CORE:1"),
+    _ours("inotify", "files + inotify", "inotify"),
+    _ours("polling", "files + polling", "polling", slow=True),
+    Row("zeromq", "ZeroMQ REQ/REP, ipc://", "rival", "zeromq", needs=("zmq",)),
+    Row(
+        "grpc",
+        "gRPC unary, blocking stub, thread pool of 1",
+        "rival",
+        "grpc",
+        options=("client=stub", "server=threads"),
+        needs=("grpc", "messages_pb2_grpc"),
+    ),
+    Row(
+        "grpc_async",
+        "gRPC unary, completion queue, asyncio",
+        "rival",
+        "grpc",
+        options=("client=queue", "server=asyncio"),
+        needs=("grpc", "messages_pb2_grpc"),
+    ),
+    Row("pipe", "multiprocessing.Pipe", "python", "pairs", "pipe"),
+    Row("shared_memory", "shared_memory + Pipe", "python", "pairs", "shared_memory"),
+    Row("torch", "torch.multiprocessing", "python", "pairs", "torch", needs=("torch",)),
+    Row("python_mailbox", "mailbox, Python host", "python", "pairs", "session", ("wake_up=futex",)),
+]
+KEYS = {row.key: row for row in ROWS}
