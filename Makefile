@@ -37,10 +37,9 @@ test: build-dev ## Run every test: C++, Python, both together, packages, lint
 	echo "test: Python"; $(PYTHON) -m pytest || failed="$$failed Python"; \
 	if [ -n "$$failed" ]; then echo "test: failed:$$failed"; exit 1; fi; echo "test: everything passed"
 
-bench: setup ## Run the benchmarks
-	@test -f build/release/CMakeCache.txt && cmake -DTR_BUILD_BENCHMARKS=ON build/release >/dev/null || true
-	$(call cmake_build,release,-DTR_BUILD_BENCHMARKS=ON)
-	@for program in build/release/benchmarks/tr_*; do TR_PYTHON=$(PYTHON) $$program || exit 1; done
+bench: setup ## Measure beside the rivals and write docs/performance.*; QUICK=1: two minutes, nothing written there
+	$(call cmake_build,release,-DTR_BUILD_BENCHMARKS=ON -DTR_BUILD_BINDINGS=ON)
+	@tests/benchmarks/run $(PYTHON) build/release $(JOBS) $(if $(QUICK),--quick,--docs)
 
 asan tsan: setup ## Run the C++ tests under a sanitizer
 	$(call cmake_build,$@)

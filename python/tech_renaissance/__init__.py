@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .server import TechRenaissanceServer
     from .session import PythonSession as PythonSession
     from .session import SessionOptions as SessionOptions
+    from .tensor_stream import TensorStream
     from .tsr import TsrInfo, export_tsr, import_tsr, read_tsr, tsr_info, write_tsr
 
 # PythonSession and SessionOptions are left out: they need the compiled module, which a worker may not have.
@@ -35,6 +36,7 @@ __all__ = [
     "TRException",
     "TSRError",
     "TechRenaissanceServer",
+    "TensorStream",
     "TimeoutError",
     "TsrInfo",
     "__version__",
@@ -56,6 +58,7 @@ _HOME = {
     "TRException": "errors",
     "TSRError": "errors",
     "TechRenaissanceServer": "server",
+    "TensorStream": "tensor_stream",
     "TimeoutError": "errors",
     "TsrInfo": "tsr",
     "export_tsr": "tsr",

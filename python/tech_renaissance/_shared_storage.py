@@ -187,7 +187,7 @@ class SharedStorage(FileStorage):
 
     def empty(self, shape: Sequence[int], dtype: object, framework: str) -> Any:
         """See FileStorage."""
-        header, data_bytes = empty_header(shape, dtype, framework)
+        header, data_bytes = empty_header(shape, dtype)
         size = len(header) + data_bytes
         try:
             buffer = self._writable(size, "")
@@ -198,8 +198,10 @@ class SharedStorage(FileStorage):
         if buffer is None:
             return super().empty(shape, dtype, framework)
         buffer.memory[: len(header)] = header
-        memory = buffer.hand_out()
-        return import_tensor(buffer.header(buffer.path), memory, framework, buffer.path)
+        contents = buffer.header(buffer.path)
+        if contents.dtype.name == "bool":
+            buffer.memory[len(header) :] = bytes(data_bytes)  # what was there before need not be bools
+        return import_tensor(contents, buffer.hand_out(), framework, buffer.path)
 
     def discard(self, tag: str) -> None:
         """See FileStorage."""

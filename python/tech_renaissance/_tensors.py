@@ -90,13 +90,12 @@ def import_tensor(header: TsrHeader, memory: Buffer, framework: str, name: str) 
     return _import_torch(header, memory) if framework == "torch" else _import_numpy(header, memory)
 
 
-def empty_header(shape: Sequence[int], dtype: object, framework: str) -> tuple[bytes, int]:
+def empty_header(shape: Sequence[int], dtype: object) -> tuple[bytes, int]:
     """The header of a tensor yet to be filled, and the length of its data.
 
     Args:
         shape: its dims.
-        dtype: a dtype of the library, or its name; None for float32.
-        framework: "torch" or "numpy".
+        dtype: see find_dtype.
 
     Raises:
         InputError: there is no such dtype, or a dim is negative.

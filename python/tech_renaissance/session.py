@@ -10,9 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from ._tensors import choose_framework, export_tensor, import_tensor
-from ._tsr_header import DTYPES, TsrHeader, count_elements
+from ._tensors import choose_framework, export_tensor, find_dtype
 from .errors import InputError
+from .tensor_stream import TensorStream, tensor_over
 
 try:
     from . import _core
@@ -98,7 +98,8 @@ class PythonSession:
 
     `with` starts the worker, and stops it at the end. Tensors are NumPy arrays or torch tensors; results come in the
     kind of the tensors last sent, and before any was sent as torch tensors where torch has been imported, else as
-    NumPy arrays. `framework`, "numpy" or "torch", decides it instead. Results own their memory.
+    NumPy arrays. `framework`, "numpy" or "torch", decides it instead. A result stays as it is for as long as it is
+    held, also after the session.
 
     Limits are milliseconds: 0 waits for ever, None is `SessionOptions.default_timeout_ms`. A limit that passes is a
     TimeoutError, the worker's death a RestartError that tells how it died and ends with its log, and a failure in the
@@ -154,7 +155,11 @@ class PythonSession:
         self.close()
 
     def close(self) -> None:
-        """Waits for the futures, stops the worker and removes the session directory; the session is then of no use."""
+        """Waits for the futures, stops the worker and removes the session directory; the session is then of no use.
+
+        A stream that has not ended is cancelled.
+        """
+        self._core.end_stream()  # which the futures wait for
         with self._executor_lock:
             executor, self._executor = self._executor, None
         if executor is not None:
@@ -223,6 +228,36 @@ class PythonSession:
         self._core.send_tensor(export_tensor(tensor), tag)
         self._last_sent = _kind_of([tensor])
 
+    def empty(self, shape: Sequence[int], dtype: object = None, tag: str = "a", framework: str | None = None) -> Any:
+        """A tensor to be filled, whose memory the worker shares: sending it moves no bytes.
+
+            batch = session.empty((64, 3, 224, 224), "float32")
+            batch[...] = images
+            session.calculate("torch.mean", batch)
+
+        The worker sees what is written to it later, and may write to it, so leave it alone while a request with it is
+        in flight; a server that sends it back gives this same memory as its result. It stays valid after the session.
+        Where memory cannot be shared, it is an ordinary tensor and sending copies it.
+
+        Args:
+            shape: its dims.
+            dtype: of PyTorch or NumPy, or a name; None for float32. The elements are not initialised, but for bools,
+                which are False.
+            tag: that it is most likely sent under; others serve too. The first tensor of `calculate` has the tag a.
+            framework: "numpy" or "torch"; None for the kind of `dtype`, else that in which results come.
+
+        Raises:
+            InputError: there is no such dtype, a dim is negative, or the tag is malformed.
+            RetryError: there is no room (E3002).
+        """
+        known = find_dtype(dtype)
+        kind = choose_framework(framework or self._framework or _kind_of_dtype(dtype) or self._kind())
+        tensor = self._core.empty(shape, known.number, tag)
+        if known.name == "bool":
+            memory = memoryview(tensor)
+            memory[:] = bytes(len(memory))  # what was there before need not be bools
+        return tensor_over(tensor, kind)
+
     def wait_for_tensor(self, timeout_ms: int | None = None) -> Any:
         """Waits for the answer to this thread's request and gives its one tensor, the first where there are several."""
         return self._result(self._core.wait_for_tensor(_limit(timeout_ms)))
@@ -249,6 +284,24 @@ class PythonSession:
         exported = [export_tensor(tensor) for tensor in tensors]
         results = self._core.calculate_n(command, exported, _limit(timeout_ms))
         return [self._result(tensor, tensors) for tensor in results]
+
+    def stream(
+        self, command: str, *tensors: Any, timeout_ms: int | None = None, framework: str | None = None
+    ) -> TensorStream:
+        """The tensors that the worker sends one by one in answer to one request, as they come.
+
+            for frame in session.stream("frames", start):
+                show(frame)
+
+        Args:
+            command: as for `calculate`.
+            tensors: as for `calculate`.
+            timeout_ms: for each of them.
+            framework: "numpy" or "torch", of the tensors that come; None for that in which results come.
+        """
+        kind = choose_framework(framework or self._kind(tensors))
+        exported = [export_tensor(tensor) for tensor in tensors]
+        return TensorStream(self, self._core.stream(command, exported, _limit(timeout_ms)), kind)
 
     def calculate_async(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> Future[Any]:
         """The same as `calculate` on another thread.
@@ -293,15 +346,14 @@ class PythonSession:
         """What the session has done so far and how; a snapshot."""
         return SessionStats(**self._core.stats())
 
+    def _kind(self, inputs: Sequence[Any] = ()) -> str:
+        """The framework that results come in, for these inputs."""
+        return (
+            self._framework or _kind_of(inputs) or self._last_sent or ("torch" if "torch" in sys.modules else "numpy")
+        )
+
     def _result(self, tensor: _core.Tensor, inputs: Sequence[Any] = ()) -> Any:
-        """A result over the memory of a C++ tensor, which it keeps alive."""
-        kind = self._framework or _kind_of(inputs) or self._last_sent
-        if kind is None:
-            kind = "torch" if "torch" in sys.modules else "numpy"
-        dtype = DTYPES[tensor.dtype - 1]
-        numel = count_elements(tensor.shape)
-        header = TsrHeader(2, dtype, tensor.shape, numel, 0, numel * dtype.itemsize)
-        return import_tensor(header, memoryview(tensor), choose_framework(kind), "a result")
+        return tensor_over(tensor, choose_framework(self._kind(inputs)))
 
 
 def _limit(timeout_ms: int | None) -> int:
@@ -319,3 +371,11 @@ def _kind_of(tensors: Sequence[Any]) -> str | None:
     if torch is not None and any(isinstance(tensor, torch.Tensor) for tensor in tensors):
         return "torch"
     return "numpy" if any(hasattr(tensor, "dtype") for tensor in tensors) else None
+
+
+def _kind_of_dtype(dtype: object) -> str | None:
+    """The framework of a dtype; None for a name, or where there is none."""
+    if dtype is None or isinstance(dtype, str):
+        return None
+    torch = sys.modules.get("torch")
+    return "torch" if torch is not None and isinstance(dtype, torch.dtype) else "numpy"

@@ -17,7 +17,7 @@ class Absent(Exception):  # noqa: N818 - a state of a row, not a mistake
 
 
 class Host:
-    """One host program with its worker. It is started by the first command."""
+    """One host program with its worker, which is started by the first command."""
 
     def __init__(self, command: list[str], environment: dict[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -72,6 +72,12 @@ class Host:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def pin(pid: int, cores: set[int]) -> None:
+    """Keeps every thread of a process on these cores, and those that it starts later."""
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        os.sched_setaffinity(int(thread), cores)
 
 
 def cpu_seconds(pid: int) -> float:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
 
-from hosts import Absent, Host, cpu_seconds, large_files, resident_mib
+from hosts import Absent, Host, cpu_seconds, large_files, pin, resident_mib
 from rows import ROWS, Row
 
 MIB = 1 << 20
@@ -107,6 +108,27 @@ class Run:
         with self._hosts(rows, "text") as hosts:
             command = f"measure text 0 {plan.text_samples} {plan.text_ms}"
             self.results["text"] = self._take_turns(hosts, plan.text_rounds, command, "text")
+
+    def placement(self) -> None:
+        """The same with the processes kept on one core, and on one core each.
+
+        Where the scheduler puts them decides more than what they do: waking an idle core takes long.
+        """
+        plan = self.plan
+        rows = [row for row in self._rows if row.key != "memcpy" and row.kind != "python" and not row.slow]
+        cores = sorted(os.sched_getaffinity(0))
+        places = {"one core": ({cores[0]}, {cores[0]}), "two cores": ({cores[0]}, {cores[-1]})}
+        placement: dict[str, Any] = {}
+        self.results["placement"] = placement
+        for name, (host_cores, worker_cores) in places.items():
+            self.say(f"text round trips on {name}")
+            with self._hosts(rows, "placement") as hosts:
+                for host in hosts.values():
+                    info = host.ask("info")
+                    pin(info["host_pid"], host_cores)
+                    pin(info["worker_pid"], worker_cores)
+                command = f"measure text 0 {plan.text_samples} {plan.text_ms}"
+                placement[name] = self._take_turns(hosts, max(3, plan.text_rounds // 2), command, "placement")
 
     def tensors(self) -> None:
         """Every operation, at every size."""

@@ -49,7 +49,7 @@ def draw(results: dict[str, Any]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
         'font-family="sans-serif" font-size="12" fill="#222">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
-        f'<text x="{LEFT}" y="24" font-size="15">Echo of a tensor through a Python worker: median time over size</text>',
+        _text(LEFT, 24, "Echo of a tensor through a Python worker: median time over size", "start"),
     ]
     parts += [_text(x(size), HEIGHT - BOTTOM + 20, size_text(size), "middle") for size in sizes]
     for size in sizes:

@@ -43,6 +43,20 @@ def text_table(results: dict[str, Any]) -> Table:
     return table
 
 
+def placement_table(results: dict[str, Any]) -> Table:
+    """Medians of text by where the processes are."""
+    places: dict[str, dict[str, Rounds]] = results["placement"]
+    table = [["p50 with host and worker on", *(word for place in places for word in (place, "/ floor"))]]
+    for row in ROWS:
+        if any(row.key in measured for measured in places.values()):
+            cells = [name(row.key)]
+            for measured in places.values():
+                rounds = measured.get(row.key)
+                cells += [time_text(median_us(rounds)) if rounds else "", times(ratio(rounds, measured.get("futex")))]
+            table.append(cells)
+    return table
+
+
 def tensor_table(results: dict[str, Any], operation: str) -> Table:
     """Medians of one operation, a column for each size."""
     measured: dict[str, dict[str, Rounds]] = results["tensors"][operation]
@@ -136,6 +150,8 @@ def all_tables(results: dict[str, Any]) -> list[tuple[str, Table]]:
     found: list[tuple[str, Table]] = []
     if results.get("text"):
         found.append(("Text", text_table(results)))
+    if results.get("placement"):
+        found.append(("Text, by where the processes are kept", placement_table(results)))
     titles = {
         "echo": "Echo: from ordinary memory to the worker and back into ordinary memory",
         "echo_view": "Echo whose result is used where it lies",

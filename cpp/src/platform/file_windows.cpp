@@ -15,6 +15,9 @@ constexpr DWORD kShareAll = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELE
 /// A link is opened itself, not what it points at; directories can be opened too.
 constexpr DWORD kAsItStands = FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS;
 constexpr std::size_t kLargestTransfer = 1U << 30;
+// Names that headers of mingw-w64 hide or lack.
+constexpr auto kFileDispositionInfoEx = static_cast<FILE_INFO_BY_HANDLE_CLASS>(21);
+constexpr DWORD kDiskQuotaExceeded = 1295;
 
 [[noreturn]] void fail(DWORD error, const std::string& action, const std::string& path) {
     platform::fail(error, action + " '" + path + "'");
@@ -106,7 +109,7 @@ DWORD remove_entry(const std::wstring& path) {
         const UniqueHandle file = open_file(path, DELETE, OPEN_EXISTING, kAsItStands);
         if (!file) return false;
         FILE_DISPOSITION_INFO_EX how{FILE_DISPOSITION_FLAG_DELETE | FILE_DISPOSITION_FLAG_POSIX_SEMANTICS};
-        if (::SetFileInformationByHandle(file.get(), FileDispositionInfoEx, &how, sizeof how)) return true;
+        if (::SetFileInformationByHandle(file.get(), kFileDispositionInfoEx, &how, sizeof how)) return true;
         if (::GetLastError() != ERROR_INVALID_PARAMETER && ::GetLastError() != ERROR_NOT_SUPPORTED) return false;
         FILE_DISPOSITION_INFO plain{TRUE};  // FAT and others know no more than this
         return ::SetFileInformationByHandle(file.get(), FileDispositionInfo, &plain, sizeof plain) != 0;
@@ -163,7 +166,7 @@ UniqueHandle lock_file(const std::string& path, DWORD flags) {
 bool is_out_of_space(const std::system_error& error) {
     const auto code = static_cast<DWORD>(error.code().value());
     return error.code().category() == std::system_category() &&
-           (code == ERROR_DISK_FULL || code == ERROR_HANDLE_DISK_FULL || code == ERROR_DISK_QUOTA_EXCEEDED);
+           (code == ERROR_DISK_FULL || code == ERROR_HANDLE_DISK_FULL || code == kDiskQuotaExceeded);
 }
 
 void write_atomic(const std::string& path, std::string_view head, std::string_view body) {

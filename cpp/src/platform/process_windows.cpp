@@ -192,11 +192,10 @@ class WindowsProcess final : public Process {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
             ::TerminateJobObject(job_.get(), kKilledByHost);  // what the worker started and left behind
-            ExitStatus status;
             DWORD code = 0;
-            status.known = ::GetExitCodeProcess(process_.get(), &code) != 0;
-            status.code = static_cast<int>(code);
-            status_ = status;
+            const bool known = ::GetExitCodeProcess(process_.get(), &code) != 0;
+            status_ = decode_status(static_cast<int>(code));
+            status_->known = known;
             changed_.notify_all();
         }
         on_exit_();
@@ -234,6 +233,12 @@ const char* exception_name(DWORD code) {
 }
 
 }  // namespace
+
+ExitStatus Process::decode_status(int raw) {
+    ExitStatus status;
+    status.code = raw;
+    return status;
+}
 
 std::string ExitStatus::describe() const {
     if (!known) return "ended, and its exit status cannot be told";

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "protocol/names.h"
+#include "protocol/response_reader.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
 namespace tr::protocol {
@@ -36,11 +37,15 @@ Integer integer_member(const json& object, const char* name, const char* what) {
     return member->get<Integer>();
 }
 
-json parse_object(const std::string& text, const char* what) {
+void require_size(const std::string& text, const char* what) {
     if (text.size() > kMaxMessageBytes)
         throw InputError(std::string(what) + " of " + std::to_string(text.size()) + " bytes is over the limit of " +
                              std::to_string(kMaxMessageBytes),
                          ErrorCode::request_too_large);
+}
+
+json parse_object(const std::string& text, const char* what) {
+    require_size(text, what);
     json object;
     try {
         object = json::parse(text);
@@ -63,33 +68,6 @@ std::vector<std::string> comma_separated_tags(const std::string& text) {
         start = end + 1;
     }
     return tags;
-}
-
-std::vector<std::string> tag_list(const json& object) {
-    std::vector<std::string> tags;
-    const auto member = object.find("tensors");
-    if (member == object.end() || member->is_null()) return tags;
-    if (!member->is_array())
-        throw InputError(std::string("response: expected a list in 'tensors', found ") + member->type_name());
-    for (const auto& tag : *member) {
-        if (!tag.is_string() || !is_tag(tag.get<std::string>()))
-            throw InputError("response: " + tag.dump() + " in 'tensors' is not a tensor tag");
-        tags.push_back(tag.get<std::string>());
-    }
-    return tags;
-}
-
-std::optional<RemoteFailure> failure_member(const json& object) {
-    const auto member = object.find("error");
-    if (member == object.end() || member->is_null()) return std::nullopt;
-    if (!member->is_object())
-        throw InputError(std::string("response: expected an object in 'error', found ") + member->type_name());
-    RemoteFailure failure;
-    failure.code = text_member(*member, "code", "response error");
-    failure.type = text_member(*member, "type", "response error");
-    failure.message = text_member(*member, "message", "response error");
-    failure.traceback = text_member(*member, "traceback", "response error");
-    return failure;
 }
 
 /// Adds the other spelling where it is wanted, and makes room for what is added to every request.
@@ -162,26 +140,15 @@ std::string encode_cancel(std::uint64_t id) {
 }
 
 Response parse_response(const std::string& text) {
-    const json object = parse_object(text, "response");
-    Response response;
-    if (object.contains("id") && !object["id"].is_null())
-        response.id = integer_member<std::uint64_t>(object, "id", "response");
-    response.failure = failure_member(object);
-    if (object.contains("cmd") && !object.contains("command")) {
-        response.older_spelling = true;
-        response.command = text_member(object, "cmd", "response");
-        response.text = text_member(object, "params", "response");
+    require_size(text, "response");
+    ResponseReader reader;
+    json::sax_parse(text, &reader);
+    Response response = reader.take();
+    if (response.older_spelling) {
         if (!response.failure) response.tensors = comma_separated_tags(response.text);
-        return response;
-    }
-    response.command = text_member(object, "command", "response");
-    response.text = text_member(object, "result", "response");
-    response.tensors = tag_list(object);
-    response.more = object.value("more", json()) == true;
-    if (!response.failure && response.text == "error" && object.contains("message")) {
+    } else if (!response.failure && response.text == "error" && !response.message.empty()) {
         // A server that says "error" in words alone still failed.
-        const std::string message = text_member(object, "message", "response");
-        if (!message.empty()) response.failure = RemoteFailure{"E9999", "", message, ""};
+        response.failure = RemoteFailure{"E9999", "", response.message, ""};
     }
     return response;
 }

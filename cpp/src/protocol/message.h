@@ -38,6 +38,7 @@ struct Response {
     std::optional<std::uint64_t> id;  ///< absent in the older spelling
     std::string command;
     std::string text;
+    std::string message;  ///< of a failure
     std::vector<std::string> tensors;
     std::optional<RemoteFailure> failure;
     bool more = false;            ///< a part of a stream; others and a last one without it follow

@@ -89,7 +89,7 @@ class BareFutex final : public Transport {
     WorkerProcess worker_;
 };
 
-/// A stream socket: a header of 16 bytes (what to do, how many bytes follow), then the bytes, in one sendmsg.
+/// A stream socket. Each way: a header of 16 bytes (what it is, how many bytes follow) and the bytes, in one sendmsg.
 class BareSocket final : public Transport {
   public:
     explicit BareSocket(const Arguments& arguments)
@@ -105,22 +105,21 @@ class BareSocket final : public Transport {
     ~BareSocket() override { ::close(socket_); }
 
     void run(Operation operation) override {
-        char text[sizeof(std::uint64_t) * 3];
+        char text[64];
+        const std::uint64_t size = source_.size();
         switch (operation) {
             case Operation::echo:
-                send('e', source_.data(), source_.size());
-                receive(target_.data(), target_.size());
+                send('e', source_.data(), size);
+                receive(target_.data(), size);
                 break;
             case Operation::in:
-                send('i', source_.data(), source_.size());
+                send('i', source_.data(), size);
                 receive(text, 1);
                 break;
-            case Operation::out: {
-                const std::uint64_t size = target_.size();
+            case Operation::out:
                 send('o', &size, sizeof size);
-                receive(target_.data(), target_.size());
+                receive(target_.data(), size);
                 break;
-            }
             default:
                 send('t', kMessage.data(), kMessage.size());
                 receive(text, kMessage.size());
@@ -130,24 +129,33 @@ class BareSocket final : public Transport {
     pid_t worker_pid() const override { return worker_.pid(); }
 
   private:
+    static constexpr std::size_t kHead = 16;
+
     void send(char what, const void* data, std::size_t size) {
         std::uint64_t head[2] = {static_cast<std::uint64_t>(what), size};
-        iovec parts[2] = {{head, sizeof head}, {const_cast<void*>(data), size}};
+        iovec parts[2] = {{head, kHead}, {const_cast<void*>(data), size}};
         msghdr message{};
         message.msg_iov = parts;
         message.msg_iovlen = 2;
         auto sent = static_cast<std::size_t>(checked(::sendmsg(socket_, &message, MSG_NOSIGNAL), "sendmsg"));
-        for (; sent < size + sizeof head; sent += static_cast<std::size_t>(checked(
-                                              ::send(socket_, static_cast<const char*>(data) + sent - sizeof head,
-                                                     size + sizeof head - sent, MSG_NOSIGNAL),
-                                              "send")))
-            continue;
+        while (sent < size + kHead) {
+            const auto* rest = static_cast<const char*>(data) + sent - kHead;
+            const auto part = checked(::send(socket_, rest, size + kHead - sent, MSG_NOSIGNAL), "send");
+            sent += static_cast<std::size_t>(part);
+        }
     }
 
     void receive(void* data, std::size_t size) {
-        for (std::size_t done = 0; done < size;) {
-            const auto part = checked(::recv(socket_, static_cast<char*>(data) + done, size - done, 0), "recv");
-            if (part == 0) throw std::runtime_error("the worker closed the socket");
+        char head[kHead];
+        iovec parts[2] = {{head, kHead}, {data, size}};
+        for (std::size_t done = 0; done < kHead + size;) {
+            const bool first = done == 0;
+            const auto part =
+                first
+                    ? checked(::readv(socket_, parts, 2), "readv")
+                    : checked(::recv(socket_, static_cast<char*>(data) + done - kHead, size + kHead - done, 0), "recv");
+            if (part == 0 || (first && part < static_cast<ssize_t>(kHead)))
+                throw std::runtime_error("the worker closed the socket, or sent half a header");
             done += static_cast<std::size_t>(part);
         }
     }

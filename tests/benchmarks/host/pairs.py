@@ -196,6 +196,7 @@ class Torch(Pipe):
         import torch.multiprocessing as torch_multiprocessing
 
         self._torch = torch
+        torch.set_num_threads(1)  # its documentation: cores over processes
         context = torch_multiprocessing.get_context("spawn")
         self.to_worker, self.from_worker = context.SimpleQueue(), context.SimpleQueue()
         self.process = context.Process(target=serve_torch, args=(self.to_worker, self.from_worker), daemon=True)
@@ -233,6 +234,7 @@ class Torch(Pipe):
 def serve_torch(requests: Any, answers: Any) -> None:
     import torch
 
+    torch.set_num_threads(1)
     mine = torch.empty(0)
     answers.put("ready")
     while True:

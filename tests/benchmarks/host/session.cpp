@@ -1,4 +1,5 @@
 // This project's rows: what a program that uses the library gets.
+#include <chrono>
 #include <cstring>
 
 #include "tech_renaissance.h"
@@ -129,12 +130,21 @@ std::unique_ptr<Transport> open_transport(const Arguments& arguments) {
 }
 
 double start_once(const Arguments& arguments, const std::string& kind) {
-    if (kind != "bare" && kind != "torch") throw Absent("this version has no such start");
-    tr::PythonSession session(options_for(arguments, kind + "_server.py"));
+    const bool quick = kind == "template";
+    auto options = options_for(arguments, kind == "bare" ? "bare_server.py" : "torch_server.py");
+    options.quick_start = quick;
+    static bool template_is_there = false;
+    if (quick && !template_is_there) {
+        template_is_there = true;
+        start_once(arguments, kind);
+    }
+    tr::PythonSession session(options);
     const auto before = std::chrono::steady_clock::now();
     session.start();
     session.wait_until_ready();
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - before).count();
+    const auto taken = std::chrono::steady_clock::now() - before;
+    if (quick && session.stats().start != "template") throw Absent("started anew: " + session.stats().start);
+    return std::chrono::duration<double>(taken).count();
 }
 
 }  // namespace bench

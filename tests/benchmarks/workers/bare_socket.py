@@ -18,6 +18,12 @@ def receive_into(connection: socket.socket, view: memoryview) -> None:
         done += part
 
 
+def send(connection: socket.socket, data: memoryview | bytes) -> None:
+    sent = connection.sendmsg((struct.pack("QQ", ord("a"), len(data)), data)) - 16
+    if sent < len(data):
+        connection.sendall(memoryview(data)[sent:])
+
+
 def serve(path: str) -> None:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(path)
@@ -42,14 +48,14 @@ def serve(path: str) -> None:
         if size < total:
             receive_into(connection, view[size:])
         if what == ord("i"):
-            connection.sendall(view[-1:])
+            send(connection, view[-1:])
         elif what == ord("o"):
             (wanted,) = struct.unpack_from("Q", view, 16)
             if len(mine) != wanted:
                 mine = WORKERS_BYTE * wanted
-            connection.sendall(mine)
+            send(connection, mine)
         else:
-            connection.sendall(view[16:])
+            send(connection, view[16:])
         view.release()
 
 

@@ -93,10 +93,10 @@ PYBIND11_MODULE(tr_dlpack_module, module) {
         .def("shape", [](const tr::Tensor& tensor) { return py::tuple(py::cast(tensor.shape().dims())); })
         .def("address", [](tr::Tensor& tensor) { return reinterpret_cast<std::uintptr_t>(tensor.raw_data()); })
         .def("owners", [](const tr::Tensor& tensor) { return tensor.storage().use_count(); })
-        .def("bytes", [](const tr::Tensor& tensor) {
-            return py::bytes(static_cast<const char*>(tensor.raw_data()), tensor.nbytes());
-        })
-        .def("set_byte", [](tr::Tensor& tensor, std::size_t index, unsigned char value) {
-            *byte_at(tensor, index) = value;
-        });
+        .def("bytes",
+             [](const tr::Tensor& tensor) {
+                 return py::bytes(static_cast<const char*>(tensor.raw_data()), tensor.nbytes());
+             })
+        .def("set_byte",
+             [](tr::Tensor& tensor, std::size_t index, unsigned char value) { *byte_at(tensor, index) = value; });
 }

@@ -18,14 +18,12 @@ template <class T>
 using RowMajor = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 template <class T>
 using Vector = Eigen::Matrix<T, Eigen::Dynamic, 1>;
-using RowMajorMatrix = RowMajor<float>;
 
 template <class Scalar>
 class InteropEigenDtype : public ::testing::Test {};
-using Scalars =
-    ::testing::Types<float, double, std::int8_t, std::int16_t, std::int32_t, std::int64_t, std::uint8_t, std::uint16_t,
-                     std::uint32_t, std::uint64_t, bool, std::complex<float>, std::complex<double>, Eigen::half,
-                     Eigen::bfloat16>;
+using Scalars = ::testing::Types<float, double, std::int8_t, std::int16_t, std::int32_t, std::int64_t, std::uint8_t,
+                                 std::uint16_t, std::uint32_t, std::uint64_t, bool, std::complex<float>,
+                                 std::complex<double>, Eigen::half, Eigen::bfloat16>;
 TYPED_TEST_SUITE(InteropEigenDtype, Scalars);
 
 TYPED_TEST(InteropEigenDtype, ValuesAndMemoryBothWays) {
@@ -49,7 +47,7 @@ TYPED_TEST(InteropEigenDtype, ValuesAndMemoryBothWays) {
 }
 
 TEST(InteropEigen, ViewSharesMemory) {
-    RowMajorMatrix matrix = RowMajorMatrix::Zero(2, 2);
+    RowMajor<float> matrix = RowMajor<float>::Zero(2, 2);
     const TensorView view = view_of(matrix);
     matrix(1, 0) = 5;
     EXPECT_EQ(static_cast<const float*>(view.data())[2], 5);
@@ -57,7 +55,7 @@ TEST(InteropEigen, ViewSharesMemory) {
 
 TEST(InteropEigen, MapIsValidWhileAnyTensorSharesTheMemory) {
     Tensor first = Tensor::arange(6).reshape(Shape(2, 3));
-    const auto map = as_eigen<RowMajorMatrix>(first);
+    const auto map = as_eigen<RowMajor<float>>(first);
     const Tensor second = first;
     first = Tensor();
     EXPECT_EQ(map.sum(), 15);
@@ -92,21 +90,22 @@ TEST(InteropEigen, FixedSizesAndArrays) {
     const auto array = as_eigen<Eigen::Array<float, 2, Eigen::Dynamic, Eigen::RowMajor>>(tensor);
     test::expect_same(from_eigen(array * 2), from_eigen(matrix + matrix));
     const Tensor constant = tensor;
-    const auto read_only = as_eigen<RowMajorMatrix>(constant);
+    const auto read_only = as_eigen<RowMajor<float>>(constant);
     static_assert(std::is_same_v<decltype(read_only.data()), const float*>);
     EXPECT_EQ(read_only(1, 2), 5);
 }
 
 TEST(InteropEigen, EmptyMatrices) {
     Tensor tensor = Tensor::empty(Shape(0, 3));
-    EXPECT_EQ(as_eigen<RowMajorMatrix>(tensor).cols(), 3);
-    EXPECT_EQ(view_of(RowMajorMatrix(0, 3)).shape(), Shape(0, 3));
+    EXPECT_EQ(as_eigen<RowMajor<float>>(tensor).cols(), 3);
+    EXPECT_EQ(view_of(RowMajor<float>(0, 3)).shape(), Shape(0, 3));
     EXPECT_EQ(from_eigen(Eigen::MatrixXf(3, 0)).shape(), Shape(3, 0));
     EXPECT_EQ(from_eigen(Eigen::VectorXf()).shape(), Shape(0));
 }
 
 TEST(InteropEigen, ContiguousPartsAreViewedAndOthersRefused) {
-    const RowMajorMatrix matrix = as_eigen<RowMajorMatrix>(static_cast<const Tensor&>(Tensor::arange(12).reshape({3, 4})));
+    const RowMajor<float> matrix =
+        as_eigen<RowMajor<float>>(static_cast<const Tensor&>(Tensor::arange(12).reshape({3, 4})));
     const Tensor all = Tensor::arange(12);
     test::expect_same(view_of(matrix.middleRows(1, 2)), Tensor::arange(4, 12).reshape(Shape(2, 4)));
     test::expect_same(view_of(matrix.row(1)), Tensor::arange(4, 8));
@@ -114,9 +113,10 @@ TEST(InteropEigen, ContiguousPartsAreViewedAndOthersRefused) {
     const Eigen::MatrixXf columns = matrix.transpose();
     test::expect_same(view_of(columns.transpose()), all.reshape(Shape(3, 4)));
 
-    EXPECT_EQ(message_of<InputError>([&] { view_of(matrix.leftCols(2)); }),
-              "cannot view an Eigen block of the shape (3, 2) as a tensor: there are gaps between its elements, with an "
-              "inner stride of 1 and an outer one of 4; copy it with tr::from_eigen or .eval()");
+    EXPECT_EQ(
+        message_of<InputError>([&] { view_of(matrix.leftCols(2)); }),
+        "cannot view an Eigen block of the shape (3, 2) as a tensor: there are gaps between its elements, with an "
+        "inner stride of 1 and an outer one of 4; copy it with tr::from_eigen or .eval()");
     TR_EXPECT_IN(message_of<InputError>([&] { view_of(matrix.col(1)); }), "the shape (3,)");
     test::expect_same(from_eigen(matrix.col(1)), Tensor::arange(1, 12, 4));
 }
@@ -129,12 +129,11 @@ TEST(InteropEigen, RefusalsSayWhatToDo) {
     EXPECT_EQ(message_of<InputError>([&] { as_eigen<Eigen::VectorXf>(tensor); }),
               "cannot view a tensor of the shape (2, 3) as an Eigen vector, expected rank 1; reshape it first");
     Tensor scalar = Tensor::zeros(Shape());
-    TR_EXPECT_IN(message_of<InputError>([&] { as_eigen<RowMajorMatrix>(scalar); }), "matrix, expected rank 2");
-    EXPECT_EQ(message_of<InputError>([&] {
-                  as_eigen<Eigen::Matrix<float, Eigen::Dynamic, 4, Eigen::RowMajor>>(tensor);
-              }),
-              "cannot view a tensor of the shape (2, 3) through an Eigen type of other sizes, expected (any, 4); use "
-              "Eigen::Dynamic or a tensor of that shape");
+    TR_EXPECT_IN(message_of<InputError>([&] { as_eigen<RowMajor<float>>(scalar); }), "matrix, expected rank 2");
+    EXPECT_EQ(
+        message_of<InputError>([&] { as_eigen<Eigen::Matrix<float, Eigen::Dynamic, 4, Eigen::RowMajor>>(tensor); }),
+        "cannot view a tensor of the shape (2, 3) through an Eigen type of other sizes, expected (any, 4); use "
+        "Eigen::Dynamic or a tensor of that shape");
     Tensor five = Tensor::zeros(Shape(5));
     TR_EXPECT_IN(message_of<InputError>([&] { as_eigen<Eigen::Vector4f>(five); }), "expected (4,)");
     Tensor undefined;

@@ -118,8 +118,7 @@ TEST(InteropOpencv, RefusalsSayWhatToDo) {
         TR_EXPECT_IN(message_of<InputError>([&] { as_opencv(tensor); }),
                      "cannot view a tensor of dtype " + to_string(dtype) + " as a cv::Mat");
     }
-    EXPECT_EQ(message_of<InputError>([] { from_opencv_depth(CV_DEPTH_MAX - 1 + 100); }).find("of depth 107"), 23U)
-        << CV_DEPTH_MAX;
+    TR_EXPECT_IN(message_of<InputError>([] { from_opencv_depth(100); }), "cannot take a cv::Mat of depth 100");
     for (const Shape& shape : {Shape(), Shape(4), Shape(1, 2, 3, 4)}) {
         Tensor tensor = Tensor::zeros(shape);
         TR_EXPECT_IN(message_of<InputError>([&] { as_opencv(tensor); }),

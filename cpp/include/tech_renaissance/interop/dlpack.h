@@ -7,6 +7,7 @@
 /// 1, and the unversioned one that came before. They are declared here, unless <dlpack/dlpack.h> 1.0 or later has been
 /// included before: then they are those of that header.
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -253,12 +254,11 @@ std::unique_ptr<Managed, CallDeleter> export_tensor(const Tensor& tensor) {
     const Shape& dims = tensor.shape();
     auto exported = std::make_unique<Exported<Managed>>();
     exported->tensor = tensor;
-    // Not where it is empty: its other dimensions may multiply to more than an integer holds, and no stride matters.
     std::int64_t stride = 1;
     for (std::size_t i = dims.rank(); i-- > 0;) {
         exported->shape[i] = dims.begin()[i];
         exported->strides[i] = stride;
-        if (tensor.numel() != 0) stride *= dims.begin()[i];
+        stride *= std::max<std::int64_t>(dims.begin()[i], 1);
     }
     DLTensor& out = exported->managed.dl_tensor;
     out.data = tensor.numel() == 0 ? nullptr : exported->tensor.raw_data();

@@ -1,0 +1,124 @@
+// The messages alone: text in, values out.
+#include "protocol/message.h"
+
+#include <nlohmann/json.hpp>
+
+#include "support.h"
+
+namespace tr::test {
+namespace {
+
+using namespace tr::protocol;
+
+TEST(RequestText, IsSplitAtTheFirstBlank) {
+    const auto request = make_request("  matmul a b \n", 7, false, 500);
+    const auto json = nlohmann::json::parse(request.text);
+    EXPECT_EQ(json["command"], "matmul");
+    EXPECT_EQ(json["parameters"], "a b");
+    EXPECT_EQ(json["id"], 7);
+    EXPECT_EQ(json["deadline_ms"], 500);
+    EXPECT_TRUE(json["timestamp"].is_number_integer());
+    EXPECT_FALSE(json.contains("cmd"));
+}
+
+TEST(RequestText, CarriesBothSpellingsForAPeerThatIsNotKnown) {
+    for (const char* message :
+         {"matmul a b", R"({"cmd": "matmul", "params": "a b"})", R"({"command": "matmul", "parameters": "a b"})"}) {
+        const auto json = nlohmann::json::parse(make_request(message, 1, true, 0).text);
+        EXPECT_EQ(json["command"], "matmul");
+        EXPECT_EQ(json["cmd"], "matmul");
+        EXPECT_EQ(json["parameters"], "a b");
+        EXPECT_EQ(json["params"], "a b");
+    }
+}
+
+TEST(RequestText, AnObjectKeepsItsOwnFieldsButNotItsId) {
+    const auto json = nlohmann::json::parse(
+        make_request(R"({"command": "x", "traceparent": "00-ab", "id": 99, "timestamp": 1})", 7, false, 0).text);
+    EXPECT_EQ(json["traceparent"], "00-ab");
+    EXPECT_EQ(json["id"], 7);
+    EXPECT_NE(json["timestamp"], 1);
+}
+
+TEST(RequestText, QuotesWhatNeedsIt) {
+    const auto json = nlohmann::json::parse(make_request("echo a \"b\" \\ \t\x01 \xc3\xa9", 1, false, 0).text);
+    EXPECT_EQ(json["parameters"], "a \"b\" \\ \t\x01 \xc3\xa9");
+}
+
+TEST(RequestText, WithoutACommandIsRefused) {
+    for (const char* message : {"", "   ", "{}", R"({"parameters": "a"})", R"({"command": 5})", R"({"command": ""})"})
+        EXPECT_THROW(make_request(message, 1, false, 0), InputError) << message;
+}
+
+TEST(ResponseText, IsRead) {
+    const auto response = parse_response(
+        R"({"id": 7, "command": "x", "result": "ok", "message": "", "tensors": ["result_0", "b"], "timestamp": 5, "more": true})");
+    EXPECT_EQ(response.id, 7U);
+    EXPECT_EQ(response.command, "x");
+    EXPECT_EQ(response.text, "ok");
+    EXPECT_EQ(response.tensors, (std::vector<std::string>{"result_0", "b"}));
+    EXPECT_TRUE(response.more);
+    EXPECT_FALSE(response.failure);
+}
+
+TEST(ResponseText, InTheOlderSpellingMayNameTensors) {
+    const auto tags = parse_response(R"({"cmd": "x", "params": "result_0, result_1"})");
+    EXPECT_TRUE(tags.older_spelling);
+    EXPECT_EQ(tags.tensors.size(), 2U);
+    EXPECT_TRUE(parse_response(R"({"cmd": "x", "params": "two words, more"})").tensors.empty());
+}
+
+TEST(ResponseText, CarriesAFailure) {
+    const auto response = parse_response(
+        R"({"id": 1, "command": "x", "result": "error", "message": "m", "error": {"code": "E1004", "type": "T", "message": "text", "traceback": "tb", "extra": [1, {"a": []}]}})");
+    ASSERT_TRUE(response.failure);
+    EXPECT_EQ(response.failure->code, "E1004");
+    EXPECT_EQ(response.failure->type, "T");
+    EXPECT_EQ(response.failure->message, "text");
+    EXPECT_EQ(response.failure->traceback, "tb");
+    EXPECT_THROW(throw_failure(*response.failure, "x"), NotFoundError);
+}
+
+TEST(ResponseText, MembersThatAreNotKnownArePassedOver) {
+    const auto response = parse_response(
+        R"({"new": {"command": "wrong", "tensors": ["../x"], "deep": [[{"id": 3}]]}, "command": "right", "id": 1, "list": ["a", 1, null], "result": "r", "tensors": null})");
+    EXPECT_EQ(response.command, "right");
+    EXPECT_EQ(response.text, "r");
+    EXPECT_EQ(response.id, 1U);
+    EXPECT_TRUE(response.tensors.empty());
+}
+
+TEST(ResponseText, ThatIsMalformedIsRefusedWithItsReason) {
+    const std::vector<std::pair<std::string, std::string>> cases{
+        {"", "not JSON"},
+        {"{", "not JSON"},
+        {"[]", "expected a JSON object"},
+        {"5", "expected a JSON object"},
+        {R"({"id": "7"})", "expected a whole number in 'id'"},
+        {R"({"id": -1})", "expected a whole number in 'id'"},
+        {R"({"id": 1.5})", "expected a whole number in 'id'"},
+        {R"({"command": 5})", "expected text in 'command'"},
+        {R"({"result": {}})", "expected text in 'result'"},
+        {R"({"tensors": "a"})", "expected a list in 'tensors'"},
+        {R"({"tensors": [5]})", "tensor tags"},
+        {R"({"tensors": [["a"]]})", "tensor tags"},
+        {R"({"tensors": ["../a"]})", "'../a' in 'tensors' is not a tensor tag"},
+        {R"({"error": "text"})", "expected an object in 'error'"},
+        {R"({"error": {"code": 5}})", "expected text in 'code'"},
+        {"{\"command\": \"\xff\"}", "not JSON"},
+        {R"({"id": 1} {"id": 2})", "not JSON"},
+    };
+    for (const auto& [text, reason] : cases) {
+        const auto error = expect_throw<InputError>([&text = text] { parse_response(text); });
+        EXPECT_TRUE(contains(error.what(), reason)) << text;
+    }
+}
+
+TEST(ResponseText, DeepNestingTakesNoStack) {
+    EXPECT_THROW(parse_response(std::string(5'000'000, '[')), InputError);
+    const std::string deep = std::string(1'000'000, '[') + std::string(1'000'000, ']');
+    EXPECT_EQ(parse_response(R"({"x": )" + deep + R"(, "command": "c"})").command, "c");
+}
+
+}  // namespace
+}  // namespace tr::test

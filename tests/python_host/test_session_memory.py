@@ -1,0 +1,226 @@
+"""Memory that host and worker share: `session.empty`, `server.empty`, and what nobody may change behind its holder."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tech_renaissance import InputError, PythonSession, SessionOptions, read_tsr
+from tech_renaissance._tsr_header import DTYPES
+
+SERVER = Path(__file__).with_name("sharing_server.py")
+KEPT = 50
+SMALL, LARGE = 10, 100_000
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PythonSession]:
+    """A session with the sharing server that is ready, so that both sides know that they share memory."""
+    workspace = tmp_path_factory.mktemp("workspace")
+    options = SessionOptions(
+        script=SERVER, workspace=workspace, python=sys.executable, quiet=True, default_timeout_ms=30_000
+    )
+    with PythonSession(options) as session:
+        session.wait_until_ready()
+        assert session.stats().carrier == "mailbox"
+        yield session
+
+
+def inode(session: PythonSession, tag: str) -> int:
+    return Path(session.session_dir(), f"{tag}.tsr").stat().st_ino
+
+
+@pytest.mark.parametrize("framework", ["numpy", "torch"])
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_what_empty_gives_is_sent_without_a_copy(session: PythonSession, framework: str, size: int) -> None:
+    """The file under the tag is the array's memory: it stays the same file, and shows what is written later."""
+    array = session.empty((size,), "float64", "mine", framework)
+    assert isinstance(array, torch.Tensor if framework == "torch" else np.ndarray)
+    file = inode(session, "mine")
+    array[:] = 1
+    session.send_tensor(array, "mine")
+    assert inode(session, "mine") == file
+    array[size // 2] = 5
+    assert session.fetch_tensor("sum mine") == size + 4
+    assert read_tsr(f"{session.session_dir()}/mine.tsr").sum() == size + 4
+    # Under another tag, and as an argument of calculate, it is the same file still.
+    session.send_tensor(array, "other")
+    assert session.calculate("sum", array) == size + 4
+    assert inode(session, "mine") == inode(session, "other") == inode(session, "a") == file
+    array[0] = 9
+    assert session.fetch_tensor("sum other") == size + 12
+
+
+def test_the_worker_may_write_to_it(session: PythonSession) -> None:
+    array = session.empty((LARGE,), "float32")
+    array[:] = 0
+    session.send_tensor(array, "a")
+    session.fetch_response("write_to a")
+    assert array.min() == array.max() == 42
+
+
+def test_an_ordinary_array_is_copied(session: PythonSession) -> None:
+    array = np.zeros(LARGE)
+    session.send_tensor(array, "mine")
+    array[0] = 1
+    assert session.fetch_tensor("sum mine") == 0
+
+
+def test_a_part_of_it_is_copied(session: PythonSession) -> None:
+    array = session.empty((LARGE,), "float64", "mine")
+    array[:] = 1
+    for part in (array[: LARGE // 2], array[LARGE // 2 :], array[::2]):
+        assert session.calculate("sum", part) == LARGE // 2
+        assert session.calculate("sum", array) == LARGE
+
+
+def test_it_stays_what_it_is_when_more_is_sent_under_its_tag(session: PythonSession) -> None:
+    arrays = []
+    for value in range(10):
+        array = session.empty((SMALL, 3), "int64", "mine", "numpy")
+        array[...] = value
+        session.send_tensor(array, "mine")
+        session.send_tensor(np.full((SMALL, 3), -1), "mine")
+        arrays.append(array)
+    assert [(array.min(), array.max()) for array in arrays] == [(value, value) for value in range(10)]
+
+
+@pytest.mark.parametrize("name", [dtype.name for dtype in DTYPES])
+@pytest.mark.parametrize("shape", [(), (0, 2), (2, 3)])
+def test_every_dtype(session: PythonSession, name: str, shape: tuple[int, ...]) -> None:
+    tensor = session.empty(shape, getattr(torch, name))
+    tensor.copy_(torch.ones(shape))
+    assert (tensor.dtype, tuple(tensor.shape)) == (getattr(torch, name), shape)
+    result = session.calculate("echo", tensor)
+    assert result.dtype == tensor.dtype
+    assert result.to(torch.complex128).equal(torch.ones(shape, dtype=torch.complex128))
+    array = session.empty(shape, name, framework="numpy")
+    assert isinstance(array, np.ndarray)
+    assert (array.dtype.name, array.shape) == (name, shape)
+
+
+def test_the_kind_of_tensor(options: SessionOptions) -> None:
+    with PythonSession(options, framework=None) as session:
+        assert isinstance(session.empty((2,), np.float32), np.ndarray)
+        assert isinstance(session.empty((2,), float), np.ndarray)
+        assert session.empty((2,), float).dtype == np.float64
+        assert session.empty((2,), torch.int8).dtype == torch.int8
+        assert session.empty((2,), torch.int8, framework="numpy").dtype == np.int8
+        assert session.empty((2,), np.int8, framework="torch").dtype == torch.int8
+        session.send_tensor(np.zeros(2), "x")
+        assert session.empty((2,)).dtype == np.float32
+        session.send_tensor(torch.zeros(2), "x")
+        assert session.empty((2,)).dtype == torch.float32
+
+
+@pytest.mark.parametrize("framework", ["numpy", "torch"])
+def test_bools_are_bools_in_memory_used_before(session: PythonSession, framework: str) -> None:
+    used = session.empty((LARGE,), "uint8", "flags", framework)
+    used[:] = 7
+    session.send_tensor(used, "flags")
+    del used
+    array = session.empty((LARGE,), "bool", "flags", framework)
+    assert not array.any()
+    assert session.calculate("echo", array).sum() == 0
+    for _ in range(3):
+        session.calculate("made_here 7", np.zeros(1)) if framework == "" else session.fetch_tensor(f"made_here 7 {SMALL}")
+        assert not session.fetch_tensor(f"bools {SMALL * 8}").any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (((2,), "float99"), "float99"),
+        (((2,), object()), "dtype"),
+        (((-1,),), "-1"),
+        (((2,), "int8", "../x"), "../x"),
+        (((2,), "int8", "a", "jax"), "jax"),
+    ],
+)
+def test_what_cannot_be_made(session: PythonSession, arguments: tuple[object, ...], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        session.empty(*arguments)
+
+
+def test_it_outlives_the_session(options: SessionOptions) -> None:
+    with PythonSession(options) as session:
+        session.wait_until_ready()
+        array = session.empty((LARGE,), "float64", framework="numpy")
+        array[:] = 1
+        session.send_tensor(array, "mine")
+    array += 1
+    assert array.sum() == 2 * LARGE
+    with pytest.raises(InputError, match="closed"):
+        session.empty((1,))
+
+
+@pytest.mark.parametrize("tier", ["futex", "inotify", "polling"])
+def test_it_serves_before_the_worker_is_ready_and_where_memory_is_not_shared(
+    options: SessionOptions, tier: str
+) -> None:
+    with PythonSession(replace(options, script=SERVER, wake_up=tier)) as session:
+        array = session.empty((LARGE,), "float64", framework="numpy")
+        array[:] = 1
+        assert session.calculate("sum", array) == LARGE
+        array[0] = 3
+        assert session.calculate("sum", array) == LARGE + 2
+
+
+# ------------------------------------------------------------------------------------------------------ who holds what
+
+
+@pytest.mark.parametrize("tier", ["futex", "inotify", "polling"])
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+@pytest.mark.parametrize("framework", ["numpy", "torch"])
+def test_what_is_kept_never_changes(options: SessionOptions, tier: str, size: int, framework: str) -> None:
+    """Results in the host and inputs in the worker, over more calls with the same tags."""
+    with PythonSession(replace(options, script=SERVER, wake_up=tier)) as session:
+        session.wait_until_ready()
+        results, inputs = [], []
+        for value in range(KEPT):
+            if value % 3 == 2:
+                tensor = session.empty((size,), "float64", "a", framework)
+                tensor[:] = value
+            else:
+                array = np.full(size, float(value))
+                tensor = torch.from_numpy(array) if framework == "torch" else array
+            inputs.append(tensor)
+            results.append(session.calculate("keep", tensor))
+        for value in range(5):
+            session.calculate("echo", np.full(size, -1.0 - value))
+        assert session.fetch_response("changed") == f"0 of {KEPT}"
+        assert {type(result) for result in results} == {torch.Tensor if framework == "torch" else np.ndarray}
+        del tensor
+    # After the session as well.
+    assert [value for value, result in enumerate(results) if not (result == 10 * value).all()] == []
+    assert [value for value, tensor in enumerate(inputs) if not (tensor == value).all()] == []
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_a_view_of_a_result_holds_it(session: PythonSession, size: int) -> None:
+    views = [session.calculate("keep", np.full(size, float(value)))[-3:] for value in range(10)]
+    assert [view.tolist() for view in views] == [[10.0 * value] * 3 for value in range(10)]
+    assert session.fetch_response("changed") == "0 of 10"
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_what_the_server_makes_is_not_changed_by_its_next_answer(session: PythonSession, size: int) -> None:
+    first = session.fetch_tensor(f"made_here 1 {size}")
+    second = session.fetch_tensor(f"made_here 2 {size}")
+    third = session.fetch_tensor(f"made_here 3 {size}")
+    assert [(kept.min(), kept.max()) for kept in (first, second, third)] == [(1, 1), (2, 2), (3, 3)]
+
+
+def test_memory_of_results_let_go_is_used_again(session: PythonSession) -> None:
+    """Else 10,000 results of 0.8 MB would take 8 GB."""
+    files = set()
+    for value in range(200):
+        assert session.fetch_tensor(f"made_here {value} {LARGE}")[-1] == value
+        files.add(inode(session, "result_0"))
+    assert len(files) <= 3

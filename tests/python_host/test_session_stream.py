@@ -1,0 +1,348 @@
+"""Streams: the tensors of one request, one by one."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import tech_renaissance
+from tech_renaissance import InputError, PythonSession, RemoteError, RestartError, SessionOptions, TensorStream
+from tech_renaissance import TimeoutError as TRTimeoutError
+
+PACKAGE_PARENT = str(Path(tech_renaissance.__file__).parents[1])
+SERVER = Path(__file__).with_name("sharing_server.py")
+MANY = 1_000_000
+
+
+@pytest.fixture
+def options(options: SessionOptions) -> SessionOptions:
+    """Options of a session with the sharing server."""
+    return replace(options, script=SERVER)
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PythonSession]:
+    """A session with the sharing server."""
+    workspace = tmp_path_factory.mktemp("workspace")
+    options = SessionOptions(
+        script=SERVER, workspace=workspace, python=sys.executable, quiet=True, default_timeout_ms=30_000
+    )
+    with PythonSession(options, framework="numpy") as session:
+        yield session
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> Path:
+    """Where the server waits after the first tensor."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    return path
+
+
+def values(stream: TensorStream) -> list[int]:
+    return [int(tensor[0]) for tensor in stream]
+
+
+@pytest.mark.parametrize("tier", ["futex", "inotify", "polling"])
+def test_tensors_come_in_order(options: SessionOptions, tier: str) -> None:
+    with PythonSession(replace(options, wake_up=tier)) as session:
+        assert values(session.stream("stream 20")) == list(range(20))
+        assert values(session.stream("stream 0")) == []
+        assert session.fetch_response("how_it_went") == "0 finished"
+
+
+def test_inputs_go_with_it(session: PythonSession) -> None:
+    arrays = [np.full(3, value) for value in range(5)]
+    stream = session.stream("stream_back", *arrays)
+    assert isinstance(stream, TensorStream)
+    assert [array.tolist() for array in stream] == [array.tolist() for array in arrays]
+
+
+def test_the_kind_of_tensor(options: SessionOptions, session: PythonSession) -> None:
+    with pytest.raises(InputError, match="jax"):
+        session.stream("stream 1", framework="jax")
+    assert isinstance(next(session.stream("stream 1", framework="torch")), torch.Tensor)
+    assert isinstance(next(session.stream("stream 1")), np.ndarray)
+    with PythonSession(options) as other:
+        assert isinstance(next(other.stream("stream_back", np.zeros(1))), np.ndarray)
+        assert isinstance(next(other.stream("stream_back", torch.zeros(1))), torch.Tensor)
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_what_is_kept_never_changes(session: PythonSession, size: int) -> None:
+    kept = list(session.stream(f"stream 50 {size}"))
+    again = list(session.stream(f"stream 10 {size}"))
+    for value, array in itertools.chain(enumerate(kept), enumerate(again)):
+        assert array.shape == (size,)
+        assert array.min() == array.max() == value
+
+
+def test_an_end_stays_an_end(session: PythonSession) -> None:
+    stream = session.stream("stream 2")
+    assert len(list(stream)) == 2
+    assert list(stream) == []
+    stream.cancel()
+    assert list(stream) == []
+
+
+def test_failure_of_the_server(session: PythonSession, fifo: Path) -> None:
+    stream = session.stream(f"stream 1 3 {fifo} no_good")
+    assert next(stream)[0] == 0
+    fifo.write_text("go on")
+    with pytest.raises(RemoteError, match="no_good") as caught:
+        next(stream)
+    assert "main_logic" in caught.value.traceback
+    assert list(stream) == []
+    assert session.fetch_response("text next") == "next"
+
+
+def test_death_of_the_worker(options: SessionOptions) -> None:
+    with PythonSession(options) as session:
+        stream = session.stream(f"stream {MANY}")
+        next(stream)
+        session.terminate()
+        with pytest.raises(RestartError):
+            values(stream)
+
+
+def test_after_a_timeout_it_can_be_read_on(session: PythonSession, fifo: Path) -> None:
+    stream = session.stream(f"stream 3 3 {fifo}", timeout_ms=50)
+    assert next(stream)[0] == 0
+    with pytest.raises(TRTimeoutError):
+        next(stream)
+    fifo.write_text("go on")
+    assert values(stream) == [1, 2]
+
+
+# -------------------------------------------------------------------------------------------------------- ending early
+
+
+def end_by_with(session: PythonSession) -> None:
+    with session.stream(f"stream {MANY}") as stream:
+        assert next(stream)[0] == 0
+
+
+def end_by_exception(session: PythonSession) -> None:
+    def fail() -> None:
+        with session.stream(f"stream {MANY}") as stream:
+            next(stream)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+
+
+def end_by_close(session: PythonSession) -> None:
+    stream = session.stream(f"stream {MANY}")
+    next(stream)
+    stream.close()
+    assert list(stream) == []
+
+
+def end_by_break(session: PythonSession) -> None:
+    for _ in session.stream(f"stream {MANY}"):
+        break
+
+
+def end_unread(session: PythonSession) -> None:
+    session.stream(f"stream {MANY}")
+
+
+def end_by_garbage_collection(session: PythonSession) -> None:
+    stream = session.stream(f"stream {MANY}")
+    next(stream)
+    cycle: list[object] = [stream]
+    cycle.append(cycle)
+    del stream, cycle
+    gc.collect()
+
+
+def end_on_another_thread(session: PythonSession) -> None:
+    streams = [session.stream(f"stream {MANY}")]
+    next(streams[0])
+    thread = threading.Thread(target=streams.clear)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        end_by_with,
+        end_by_exception,
+        end_by_close,
+        end_by_break,
+        end_unread,
+        end_by_garbage_collection,
+        end_on_another_thread,
+    ],
+)
+def test_the_server_stops_when_nobody_reads_on(session: PythonSession, end: object) -> None:
+    assert callable(end)
+    end(session)
+    sent, how = session.fetch_response("how_it_went", timeout_ms=10_000).split()
+    assert int(sent) <= 4
+    assert how == "E4002"
+
+
+def test_other_threads_run_while_a_stream_is_collected(session: PythonSession, fifo: Path) -> None:
+    """The server notices the end once this thread has written, which it could not if the wait held the GIL."""
+    stream = session.stream(f"stream {MANY} 3 {fifo}")
+    next(stream)
+    started = threading.Event()
+    stop = threading.Event()
+    ticks = itertools.count()
+
+    def tick() -> None:
+        started.set()
+        while not stop.is_set():
+            next(ticks)
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    started.wait()
+    before = next(ticks)
+    del stream  # takes as long as a server is given to stop: this one does not
+    after = next(ticks)
+    stop.set()
+    thread.join()
+    assert after - before > 100
+    fifo.write_text("go on")
+    assert session.fetch_response("text next") == "next"
+
+
+def test_the_end_of_the_session_ends_it(options: SessionOptions) -> None:
+    with PythonSession(options) as session:
+        stream = session.stream(f"stream {MANY}")
+        next(stream)
+        directory = Path(session.session_dir())
+        pid = session.stats().worker_pid
+    assert not directory.exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    for _ in range(2):
+        with pytest.raises(InputError, match="closed"):
+            next(stream)
+    stream.cancel()
+
+
+def test_the_end_of_the_session_ends_it_in_another_thread(options: SessionOptions, fifo: Path) -> None:
+    """Also when its wait has no limit, and when the session's object is gone before the stream."""
+    with PythonSession(options) as session:
+        stream = session.stream(f"stream 2 3 {fifo}", timeout_ms=0)
+        next(stream)
+        errors: list[BaseException | None] = []
+        with ThreadPoolExecutor(1) as pool:
+            future = pool.submit(next, stream)
+            fifo.open("w").close  # noqa: B018 - returns when the server reads, but does not let it go on
+            session.terminate()
+            errors.append(future.exception(timeout=30))
+    assert isinstance(errors[0], RestartError)
+
+
+def test_futures_do_not_keep_a_session_with_an_unfinished_stream_from_closing(options: SessionOptions) -> None:
+    with PythonSession(replace(options, default_timeout_ms=0)) as session:
+        stream = session.stream(f"stream {MANY}")
+        next(stream)
+        future = session.calculate_async("echo", np.arange(3))
+    assert future.result(timeout=0).tolist() == [0, 1, 2]
+
+
+def test_a_stream_keeps_its_session(options: SessionOptions) -> None:
+    session = PythonSession(options)
+    session.start()
+    pid = session.stats().worker_pid
+    stream = session.stream("stream 20")
+    del session
+    gc.collect()
+    assert values(stream) == list(range(20))
+    del stream
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+# ------------------------------------------------------------------------------------------------------------- threads
+
+
+def test_it_can_be_read_by_another_thread(session: PythonSession) -> None:
+    stream = session.stream("stream 20")
+    with ThreadPoolExecutor(1) as pool:
+        assert next(stream)[0] == 0
+        assert pool.submit(values, stream).result(timeout=30) == list(range(1, 20))
+
+
+def test_threads_that_share_one_get_each_tensor_once(session: PythonSession) -> None:
+    stream = session.stream("stream 200")
+    with ThreadPoolExecutor(4) as pool:
+        parts = [pool.submit(values, stream) for _ in range(4)]
+        assert sorted(itertools.chain(*(part.result(timeout=30) for part in parts))) == list(range(200))
+
+
+def test_calls_of_other_threads_wait_for_its_end(session: PythonSession) -> None:
+    stream = session.stream("stream 3")
+    next(stream)
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(TRTimeoutError):
+            pool.submit(session.fetch_response, "text x", 20).result(timeout=30)
+        answer = pool.submit(session.fetch_response, "text x")
+        assert values(stream) == [1, 2]
+        assert answer.result(timeout=30) == "x"
+
+
+HOST = """
+import sys
+from tech_renaissance import PythonSession, SessionOptions
+script, workspace, fifo, ending = sys.argv[1:]
+session = PythonSession(SessionOptions(script=script, workspace=workspace, quiet=True), framework="numpy")
+session.start()
+stream = session.stream(f"stream 1000000 3 {fifo if ending == 'interrupt' else ''}", timeout_ms=0)
+next(stream)
+print(session.stats().worker_pid, flush=True)
+if ending == "interrupt":
+    try:
+        next(stream)
+    except KeyboardInterrupt:
+        open(fifo, "w").write("go on")
+        assert list(stream) == []
+        print(session.fetch_response("how_it_went"))
+"""
+
+
+@pytest.mark.parametrize("ending", ["end", "interrupt"])
+def test_ctrl_c_and_the_end_of_the_program(options: SessionOptions, fifo: Path, ending: str) -> None:
+    """Ctrl-C ends a wait without a limit, and the stream; the session goes on. An open stream holds up nothing."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOST, str(options.script), str(options.workspace), str(fifo), ending],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": PACKAGE_PARENT, "TR_PYTHON": sys.executable},
+    ) as host:
+        assert host.stdout is not None
+        worker_end = os.pidfd_open(int(host.stdout.readline()))
+        if ending == "interrupt":
+            host.send_signal(signal.SIGINT)
+        output, errors = host.communicate(timeout=30)
+    try:
+        assert (host.returncode, errors) == (0, "")
+        assert select.select([worker_end], [], [], 10)[0], "the worker is still there"
+    finally:
+        os.close(worker_end)
+    assert output == ("1 E4002\n" if ending == "interrupt" else "")
+    assert not list(Path(options.workspace, "python_session").glob("tr_session_*"))
