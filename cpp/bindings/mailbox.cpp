@@ -48,6 +48,7 @@ class WorkerMailbox {
     std::optional<py::bytes> take() {
         const auto message = mailbox_.receive();
         if (!message) return std::nullopt;
+        mailbox_.acknowledge();
         return py::bytes(*message);
     }
 

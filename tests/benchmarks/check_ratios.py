@@ -58,6 +58,16 @@ def check_text(results: dict[str, Any], checks: Checks) -> None:
     checks.at_most("text over files and inotify / bare system calls", ratio(files, text.get("bare_files")), 3)
 
 
+def tell_placement(results: dict[str, Any]) -> None:
+    """No promise, but what explains the ratios: on one core they show what is computed, on two what waking takes."""
+    for place, measured in results.get("placement", {}).items():
+        for key in ("mailbox", "mailbox_python"):
+            found = ratio(measured.get(key), measured.get("futex"))
+            if found is not None:
+                times = f"{time_text(median_us(measured[key]))} / {time_text(median_us(measured['futex']))}"
+                print(f"      text, {key}, on {place} / bare futex there: {found:.2f}x ({times})")
+
+
 def check_tensors(results: dict[str, Any], checks: Checks) -> None:
     calculate = results.get("calculate", {})
     floor = calculate.get("floor", {}).get("futex")
@@ -104,6 +114,7 @@ def main() -> None:
         print(f"floor of this run, bare futex: {time_text(median_us(floor))}")
     checks = Checks()
     check_text(results, checks)
+    tell_placement(results)
     check_tensors(results, checks)
     check_resources(results, checks)
     sys.exit(0 if checks.good else 1)

@@ -139,7 +139,7 @@ class Run:
         with self._hosts(rows, "tensors") as hosts:
             for size in plan.sizes:
                 self.say(f"tensors of {size} bytes")
-                rounds = plan.tensor_rounds if size < 64 * MIB else min(plan.tensor_rounds, 3)
+                rounds = plan.tensor_rounds if size < 64 * MIB else (plan.tensor_rounds + 1) // 2
                 for operation in OPERATIONS:
                     command = f"measure {operation} {size} {200} {plan.tensor_ms}"
                     tensors[operation][str(size)] = self._take_turns(hosts, rounds, command, f"{operation} {size}")

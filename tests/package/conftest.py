@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import venv
 from pathlib import Path
 
 import pytest
-from package_builds import BUILD, DEV_BUILD, REPOSITORY, WheelEnvironment, built_and_installed, run
+from package_builds import BUILD, DEV_BUILD, PIP, WheelEnvironment, built_and_installed, run
 
 
 @pytest.fixture(scope="session")
@@ -27,14 +26,10 @@ def static_prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def wheel_environment(tmp_path_factory: pytest.TempPathFactory) -> WheelEnvironment:
-    """The wheel, built from this tree, installed into a fresh environment without PyTorch or NumPy."""
-    folder = tmp_path_factory.mktemp("wheel")
-    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
-    build_dir = f"build-dir={BUILD / 'wheel'}"
-    run(*pip, "wheel", "-q", "--no-build-isolation", "--no-deps", "-C", build_dir, "-w", folder, REPOSITORY)
-    (wheel,) = folder.glob("*.whl")
-    venv.create(folder / "venv")
-    python = folder / "venv" / "bin" / "python"
-    run(*pip, "--python", python, "install", "-q", "--no-index", wheel)
+def wheel_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> WheelEnvironment:
+    """The wheel installed into a fresh environment without PyTorch or NumPy."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder)
+    python = folder / "bin" / "python"
+    run(*PIP, "--python", python, "install", "-q", "--no-index", wheel)
     return WheelEnvironment(python=python, wheel=wheel)

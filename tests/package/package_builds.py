@@ -15,6 +15,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # Kept between runs, so that only what has changed is compiled again.
 BUILD = REPOSITORY / "build" / "package"
 DEV_BUILD = Path(os.environ.get("TR_BUILD_DIR", REPOSITORY / "build" / "dev"))
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 CONSUMER = Path(__file__).parent / "consumer"
 VERSION = re.findall(r'"(.*)"', (REPOSITORY / "python/tech_renaissance/_version.py").read_text(encoding="utf-8"))[-1]
 

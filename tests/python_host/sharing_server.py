@@ -27,6 +27,9 @@ class SharingServer(HostServer):
         """Serves one request."""
         if command == "keep":
             self.keep(parameters)
+        elif command == "keep_and_send_back":
+            self.kept.append(self.get_tensors(parameters))
+            self.send_tensors(self.kept[-1])
         elif command == "changed":
             changed = [i for i, array in enumerate(self.kept) if not (array == i).all()]
             self.write_response(command, f"{len(changed)} of {len(self.kept)}")

@@ -129,7 +129,7 @@ def test_bools_are_bools_in_memory_used_before(session: PythonSession, framework
     assert not array.any()
     assert session.calculate("echo", array).sum() == 0
     for _ in range(3):
-        session.calculate("made_here 7", np.zeros(1)) if framework == "" else session.fetch_tensor(f"made_here 7 {SMALL}")
+        session.fetch_tensor(f"made_here 7 {SMALL}")
         assert not session.fetch_tensor(f"bools {SMALL * 8}").any()
 
 
@@ -207,6 +207,16 @@ def test_a_view_of_a_result_holds_it(session: PythonSession, size: int) -> None:
     views = [session.calculate("keep", np.full(size, float(value)))[-3:] for value in range(10)]
     assert [view.tolist() for view in views] == [[10.0 * value] * 3 for value in range(10)]
     assert session.fetch_response("changed") == "0 of 10"
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_an_input_that_is_kept_and_sent_back_is_not_changed_through_the_result(
+    session: PythonSession, size: int
+) -> None:
+    for value in range(5):
+        result = session.calculate("keep_and_send_back", np.full(size, float(value)))
+        result += 1
+    assert session.fetch_response("changed") == "0 of 5"
 
 
 @pytest.mark.parametrize("size", [SMALL, LARGE])

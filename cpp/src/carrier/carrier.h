@@ -22,8 +22,12 @@ class Carrier {
     virtual bool request_pending() const = 0;
     virtual void publish(const std::string& request) = 0;
     virtual bool response_pending() const = 0;
-    /// The response that lies ready, once; nothing when there is none.
+    /// The response that lies ready; nothing when there is none.
+    /// @throws InputError when it is there and cannot be read
     virtual std::optional<std::string> take() = 0;
+    /// The response taken last is done with, and the tensors that it names are held: from here on the worker may write
+    /// its next one, and tensors under the same tags.
+    virtual void acknowledge() = 0;
     /// Has a worker that streams look whether there is room for its next response, or the stream was cancelled.
     virtual void ring_worker() = 0;
 

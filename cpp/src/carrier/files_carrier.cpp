@@ -45,11 +45,17 @@ bool FilesCarrier::response_pending() const {
 
 std::optional<std::string> FilesCarrier::take() {
     try {
-        auto text = platform::read_file(response_, protocol::kMaxMessageBytes);
-        if (text) platform::remove_file(response_);
-        return text;
+        return platform::read_file(response_, protocol::kMaxMessageBytes);
     } catch (const std::system_error& error) {
         throw InputError(std::string("the worker's response cannot be read: ") + error.what());
+    }
+}
+
+void FilesCarrier::acknowledge() {
+    try {
+        platform::remove_file(response_);
+    } catch (const std::system_error&) {
+        platform::remove_tree(response_);  // of a worker that put a directory there
     }
 }
 

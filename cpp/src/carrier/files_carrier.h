@@ -22,6 +22,7 @@ class FilesCarrier final : public Carrier {
     void publish(const std::string& request) override;
     bool response_pending() const override;
     std::optional<std::string> take() override;
+    void acknowledge() override;
     void ring_worker() override;
     void prepare() override {}  // the doorbell remembers
     void wait(platform::Deadline deadline) override { doorbell_->wait(deadline); }

@@ -92,9 +92,7 @@ std::optional<std::string> Mailbox::receive() {
     if (length > kSlotBytes)
         throw InputError("the peer announced a message of " + std::to_string(length) + " bytes in a slot of " +
                          std::to_string(kSlotBytes));
-    std::string message(slot(side_), length);
-    own().received.store(sequence, std::memory_order_release);
-    return message;
+    return std::string(slot(side_), length);
 }
 
 bool Mailbox::received_by_peer() const {

@@ -39,9 +39,11 @@ class TR_API Mailbox {
     bool pending() const;
     /// @throws InputError when the peer wrote an impossible length
     std::optional<std::string> receive();
-    /// The peer has received the message sent last, so that the slot is free.
+    /// The message received last is done with.
+    void acknowledge() { own().received.store(received_, std::memory_order_release); }
+    /// The peer is done with the message sent last, and with what it names.
     bool received_by_peer() const;
-    /// The number of the last message that the peer has received; any thread.
+    /// The number of the last message that the peer is done with; any thread.
     std::uint32_t received_number() const { return peer().received.load(std::memory_order_acquire); }
 
     /// What wait() compares with; to be read before looking for messages.

@@ -10,8 +10,13 @@ void MailboxCarrier::publish(const std::string& request) {
 
 std::optional<std::string> MailboxCarrier::take() {
     auto message = mailbox_->receive();
-    if (message && message->empty()) return files_->take();
-    return message;
+    by_file_ = message && message->empty();
+    return by_file_ ? files_->take() : message;
+}
+
+void MailboxCarrier::acknowledge() {
+    if (by_file_) files_->acknowledge();
+    mailbox_->acknowledge();
 }
 
 }  // namespace tr::carrier

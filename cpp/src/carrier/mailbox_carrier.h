@@ -21,6 +21,7 @@ class MailboxCarrier final : public Carrier {
     void publish(const std::string& request) override;
     bool response_pending() const override { return mailbox_->pending() || files_->response_pending(); }
     std::optional<std::string> take() override;
+    void acknowledge() override;
     void ring_worker() override { mailbox_->ring_peer(); }
     void prepare() override { bell_ = mailbox_->bell(); }
     void wait(platform::Deadline deadline) override { mailbox_->wait(bell_, deadline); }
@@ -31,6 +32,7 @@ class MailboxCarrier final : public Carrier {
     std::shared_ptr<Mailbox> mailbox_;
     std::shared_ptr<Carrier> files_;
     std::uint32_t bell_ = 0;
+    bool by_file_ = false;  ///< the response taken last
 };
 
 }  // namespace tr::carrier

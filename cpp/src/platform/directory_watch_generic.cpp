@@ -1,3 +1,4 @@
+// Systems other than Linux. Run on Linux by a build with -DTR_PLATFORM=posix; untested on those systems.
 #include "platform/directory_watch.h"
 
 namespace tr::platform {

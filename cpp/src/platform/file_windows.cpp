@@ -145,22 +145,6 @@ SharedFile share(const UniqueHandle& file, const FileIdentity& identity, const s
     return shared;
 }
 
-/// @returns an empty handle when another holds the lock
-UniqueHandle lock_file(const std::string& path, DWORD flags) {
-    UniqueHandle file = open_file(widen(path), GENERIC_READ | GENERIC_WRITE, OPEN_ALWAYS, kAsItStands);
-    if (!file) fail(::GetLastError(), "opening the lock", path);
-    BY_HANDLE_FILE_INFORMATION info{};
-    if (!is_regular(file, info))
-        throw std::system_error(EINVAL, std::generic_category(), "refusing what is not a regular file: '" + path + "'");
-    OVERLAPPED start{};
-    if (!::LockFileEx(file.get(), flags, 0, MAXDWORD, MAXDWORD, &start)) {
-        const DWORD error = ::GetLastError();
-        if (error != ERROR_LOCK_VIOLATION && error != ERROR_IO_PENDING) fail(error, "locking", path);
-        file.reset();
-    }
-    return file;
-}
-
 }  // namespace
 
 bool is_out_of_space(const std::system_error& error) {
@@ -291,28 +275,6 @@ void remove_tree(const std::string& path) noexcept try {
     remove_directory(wide);
 } catch (const std::exception&) {
     // A name that is not text of this system, or no memory: what cannot be removed stays.
-}
-
-FileLock FileLock::try_acquire(const std::string& path) {
-    return FileLock(reinterpret_cast<std::intptr_t>(
-        lock_file(path, LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY).release()));
-}
-
-FileLock FileLock::acquire(const std::string& path) {
-    return FileLock(reinterpret_cast<std::intptr_t>(lock_file(path, LOCKFILE_EXCLUSIVE_LOCK).release()));
-}
-
-FileLock& FileLock::operator=(FileLock&& other) noexcept {
-    if (this != &other) {
-        release();
-        handle_ = std::exchange(other.handle_, kNone);
-    }
-    return *this;
-}
-
-void FileLock::release() noexcept {
-    if (handle_ != kNone) ::CloseHandle(reinterpret_cast<HANDLE>(handle_));
-    handle_ = kNone;
 }
 
 }  // namespace tr::platform

@@ -1,3 +1,4 @@
+// Systems other than Linux. Run on Linux by a build with -DTR_PLATFORM=posix; untested on those systems.
 #include "platform/futex.h"
 
 namespace tr::platform {

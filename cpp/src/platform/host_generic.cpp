@@ -1,5 +1,4 @@
-// POSIX systems other than Linux. Compiled by CI on Linux with -DTR_PLATFORM=posix; not tested on the systems
-// themselves.
+// POSIX systems other than Linux. Run on Linux by a build with -DTR_PLATFORM=posix; untested on those systems.
 #include "platform/host.h"
 
 namespace tr::platform {

@@ -71,20 +71,29 @@ PythonSession::Impl::Answer PythonSession::Impl::receive_part(Deadline deadline)
 }
 
 std::optional<PythonSession::Impl::Answer> PythonSession::Impl::take_answer() {
-    const auto text = carrier_->take();
-    if (!text) return std::nullopt;
-    protocol::Response response = protocol::parse_response(*text);
-    // An answer to a request of long ago; one without an id can only be to the request in flight.
-    if (response.id && *response.id != in_flight_->id) return std::nullopt;
-    Answer answer = read_answer(std::move(response));
-    const std::lock_guard<std::mutex> lock(state_mutex_);
-    ++stats_.responses;
-    stats_.last_round_trip_us =
-        std::chrono::duration<double, std::micro>(Deadline::Clock::now() - in_flight_->sent).count();
-    if (answer.more)
-        carrier_->ring_worker();  // its tensors are held from here on, so the next ones may be written
-    else
-        in_flight_.reset();
+    Answer answer;
+    try {
+        const auto text = carrier_->take();
+        if (!text) return std::nullopt;
+        protocol::Response response = protocol::parse_response(*text);
+        // To a request of long ago; one without an id can only be to the request in flight.
+        if (response.id && *response.id != in_flight_->id) {
+            carrier_->acknowledge();
+            return std::nullopt;
+        }
+        answer = read_answer(std::move(response));
+    } catch (const InputError&) {
+        answer.error = std::current_exception();  // an answer that makes no sense is one all the same
+    }
+    {
+        const std::lock_guard<std::mutex> lock(state_mutex_);
+        ++stats_.responses;
+        stats_.last_round_trip_us =
+            std::chrono::duration<double, std::micro>(Deadline::Clock::now() - in_flight_->sent).count();
+        if (!answer.more) in_flight_.reset();
+    }
+    carrier_->acknowledge();  // its tensors are held from here on, so the next ones may be written
+    if (answer.more) carrier_->ring_worker();
     return answer;
 }
 

@@ -251,12 +251,10 @@ TEST(InteropDlpack, UndefinedTensorIsRefused) {
 
 TEST(InteropDlpack, Page) {
     DLManagedTensor* theirs = to_dlpack(Tensor::zeros(Shape(2, 3))).release();
-    // clang-format off
-    // [page]
+    // docs/interop.md shows this.
     tr::Tensor tensor = tr::from_dlpack(theirs);  // calls theirs->deleter with the last tensor that shares the memory
     auto ours = tr::to_dlpack_versioned(tensor);  // a std::unique_ptr; release() it to whoever takes it
-    // [page]
-    // clang-format on
+    // Until here.
     EXPECT_EQ(view_of(*ours).data(), tensor.raw_data());
 }
 

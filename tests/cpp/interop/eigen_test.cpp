@@ -150,16 +150,14 @@ static_assert(!CanBeMapped<Tensor>::value && !CanBeMapped<const Tensor>::value, 
 
 TEST(InteropEigen, Page) {
     tr::Tensor tensor = tr::Tensor::ones(tr::Shape(2, 2));
-    // clang-format off
-    // [page]
+    // docs/interop.md shows this.
     using RowMajorMatrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-    auto matrix = tr::as_eigen<RowMajorMatrix>(tensor);        // the tensor's own memory
+    auto matrix = tr::as_eigen<RowMajorMatrix>(tensor);  // the tensor's own memory
     matrix *= 2;
-    Eigen::MatrixXf by_columns = matrix;                       // Eigen's default order: a copy
-    tr::TensorView view = tr::view_of(matrix);                 // no copy; for calculate() and write_tsr()
-    tr::Tensor copy = tr::from_eigen(by_columns * by_columns); // any matrix or expression
-    // [page]
-    // clang-format on
+    Eigen::MatrixXf by_columns = matrix;                        // Eigen's default order: a copy
+    tr::TensorView view = tr::view_of(matrix);                  // no copy; for calculate() and write_tsr()
+    tr::Tensor copy = tr::from_eigen(by_columns * by_columns);  // any matrix or expression
+    // Until here.
     EXPECT_EQ(view.data(), tensor.raw_data());
     EXPECT_TRUE(copy.equal(Tensor::full(Shape(2, 2), 8)));
 }

@@ -130,14 +130,12 @@ TEST(InteropLibtorch, DlpackWithLibtorch) {
 
 TEST(InteropLibtorch, Page) {
     tr::Tensor tensor = tr::Tensor::ones(tr::Shape(2, 2));
-    // clang-format off
-    // [page]
-    at::Tensor torch = tr::to_torch(tensor);             // the same memory, kept alive by either
+    // docs/interop.md shows this.
+    at::Tensor torch = tr::to_torch(tensor);  // the same memory, kept alive by either
     torch.mul_(2);
-    tr::Tensor ours = tr::from_torch(torch.contiguous()); // as well
-    tr::TensorView view = tr::view_of(torch);            // no ownership; for calculate() and write_tsr()
-    // [page]
-    // clang-format on
+    tr::Tensor ours = tr::from_torch(torch.contiguous());  // as well
+    tr::TensorView view = tr::view_of(torch);              // no ownership; for calculate() and write_tsr()
+    // Until here.
     EXPECT_EQ(view.data(), tensor.raw_data());
     EXPECT_EQ(ours.raw_data(), tensor.raw_data());
 }

@@ -145,14 +145,12 @@ static_assert(!CanBeMat<Tensor>::value && !CanBeMat<const Tensor>::value, "the h
 
 TEST(InteropOpencv, Page) {
     tr::Tensor tensor = tr::Tensor::ones(tr::Shape(4, 5, 3));
-    // clang-format off
-    // [page]
-    cv::Mat image = tr::as_opencv(tensor);        // a header over the tensor's own memory: (height, width[, channels])
-    cv::Mat own = image.clone();                  // one that may outlive the tensor
-    tr::TensorView view = tr::view_of(own);       // no copy; for calculate() and write_tsr()
-    tr::Tensor shared = tr::from_opencv(own);     // keeps the image's memory alive
-    // [page]
-    // clang-format on
+    // docs/interop.md shows this.
+    cv::Mat image = tr::as_opencv(tensor);     // a header over the tensor's own memory: (height, width[, channels])
+    cv::Mat own = image.clone();               // one that may outlive the tensor
+    tr::TensorView view = tr::view_of(own);    // no copy; for calculate() and write_tsr()
+    tr::Tensor shared = tr::from_opencv(own);  // keeps the image's memory alive
+    // Until here.
     EXPECT_EQ(view.data(), shared.raw_data());
     EXPECT_EQ(image.data, tensor.raw_data());
 }

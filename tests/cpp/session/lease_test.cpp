@@ -29,7 +29,8 @@ Tensor full(std::int64_t numel, double value) {
 
 class LeaseTest : public SessionTest, public testing::WithParamInterface<Carrier> {
   protected:
-    LeaseTest() {
+    void SetUp() override {
+        TR_SKIP_UNLESS_AVAILABLE(GetParam().wake_up);
         auto forced = options("lease_server");
         forced.python = TR_TEST_PYTHON;
         forced.wake_up = GetParam().wake_up;

@@ -1,4 +1,6 @@
 // Requests, answers and the life of a session, as its users see them.
+#include <signal.h>
+
 #include "support.h"
 
 namespace tr::test {
@@ -128,6 +130,23 @@ TEST_F(SessionTest, TheWorkerGetsOneArgumentItsEnvironmentAndItsDirectory) {
     EXPECT_EQ(session.fetch_response("arguments"), "['test']");
     EXPECT_EQ(session.fetch_response("environment GREETING"), "good day");
     EXPECT_EQ(session.fetch_response("working_directory"), workspace_.path());
+}
+
+TEST_F(SessionTest, AStartLeavesTheHostsSignalsAloneAndTheWorkerIgnoresNone) {
+    // The new process borrows the host's memory until it runs its program.
+    const auto handler = [](int) {};
+    const auto before_usr1 = ::signal(SIGUSR1, SIG_IGN);
+    const auto before_usr2 = ::signal(SIGUSR2, handler);
+    PythonSession session(options());
+    session.start();
+    session.wait_until_ready();
+    EXPECT_EQ(::signal(SIGUSR1, before_usr1), SIG_IGN);
+    EXPECT_EQ(::signal(SIGUSR2, before_usr2), static_cast<void (*)(int)>(handler));
+    const std::string state = read_text("/proc/" + std::to_string(session.stats().worker_pid) + "/status");
+    const std::string label = "SigIgn:\t";
+    const auto field = state.find(label);
+    ASSERT_NE(field, std::string::npos);
+    EXPECT_EQ(std::stoull(state.substr(field + label.size(), 16), nullptr, 16) >> (SIGUSR1 - 1) & 1, 0U);
 }
 
 TEST_F(SessionTest, AModuleMayBeTheServer) {
