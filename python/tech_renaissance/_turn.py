@@ -52,6 +52,7 @@ class Turn:
         response.more = True
         armed = self._stop.disarm()
         try:
+            self._storage.settle()
             self._carrier.publish_part(response)
         except OSError as error:
             raise _no_room(error) from None
@@ -99,6 +100,7 @@ class Turn:
         try:
             if self._parts:
                 self._carrier.wait_for_room(self.request.id)  # or the host would never see the part before
+            self._storage.settle()
             self._carrier.publish(response, status)
             self.answered = True
         except (InputError, OSError) as error:
