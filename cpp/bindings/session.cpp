@@ -122,6 +122,7 @@ py::dict stats_dict(const Session& self) {
     result["host_wake_up"] = stats.host_wake_up;
     result["worker_wake_up"] = stats.worker_wake_up;
     result["fallback"] = stats.fallback;
+    result["start"] = stats.start;
     result["file_system"] = stats.file_system;
     result["python"] = stats.python;
     result["worker_pid"] = stats.worker_pid;
@@ -140,7 +141,8 @@ std::unique_ptr<Session> make_session(const std::string& script, const std::stri
                                       const std::string& python, const std::map<std::string, std::string>& environment,
                                       const std::string& working_directory, std::int64_t start_timeout_ms,
                                       std::int64_t default_timeout_ms, const std::string& wake_up,
-                                      const py::object& log, bool quiet, bool keep_on_failure) {
+                                      const py::object& log, bool quiet, bool keep_on_failure, bool quick_start,
+                                      const std::vector<std::string>& preload) {
     SessionOptions options;
     options.script = script;
     options.module = module;
@@ -155,6 +157,8 @@ std::unique_ptr<Session> make_session(const std::string& script, const std::stri
     options.log = log_function(log);
     options.quiet = quiet;
     options.keep_on_failure = keep_on_failure;
+    options.quick_start = quick_start;
+    options.preload = preload;
     return std::make_unique<Session>(std::move(options));
 }
 
@@ -238,7 +242,7 @@ void register_session(py::module_& module) {
     session.def(py::init(&make_session), py::kw_only(), py::arg("script"), py::arg("module"), py::arg("session_id"),
                 py::arg("workspace"), py::arg("python"), py::arg("environment"), py::arg("working_directory"),
                 py::arg("start_timeout_ms"), py::arg("default_timeout_ms"), py::arg("wake_up"), py::arg("log"),
-                py::arg("quiet"), py::arg("keep_on_failure"));
+                py::arg("quiet"), py::arg("keep_on_failure"), py::arg("quick_start"), py::arg("preload"));
     register_life(session);
     register_requests(session);
     register_tensor_inputs(session);

@@ -22,13 +22,14 @@ class Turn:
 
     Attributes:
         answered: the answer is out.
+        storage: of the session's tensors.
     """
 
     def __init__(self, request: Request, carrier: Carrier, storage: FileStorage, stop: StopSignals) -> None:
         self.request = request
         self.answered = False
         self._carrier = carrier
-        self._storage = storage
+        self.storage = storage
         self._stop = stop
         self._tensors: list[str] = []
         self._parts = 0
@@ -38,7 +39,7 @@ class Turn:
         if self._parts and not self._tensors:
             self._wait_for_room()  # or the tensors of the part before would be replaced before the host has them
         tag = f"result_{len(self._tensors)}"
-        self._storage.store(tag, tensor)
+        self.storage.store(tag, tensor)
         self._tensors.append(tag)
         return tag
 
@@ -52,7 +53,7 @@ class Turn:
         response.more = True
         armed = self._stop.disarm()
         try:
-            self._storage.settle()
+            self.storage.settle()
             self._carrier.publish_part(response)
         except OSError as error:
             raise _no_room(error) from None
@@ -82,7 +83,7 @@ class Turn:
     def fail(self, failure: Failure, result: str = "error") -> None:
         """The answer of a request that failed; tensors staged so far are dropped."""
         for tag in self._tensors:
-            self._storage.discard(tag)
+            self.storage.discard(tag)
         self._tensors = []
         self._publish(
             Response(self.request.command, result, message=failure.message, failure=failure),
@@ -100,7 +101,7 @@ class Turn:
         try:
             if self._parts:
                 self._carrier.wait_for_room(self.request.id)  # or the host would never see the part before
-            self._storage.settle()
+            self.storage.settle()
             self._carrier.publish(response, status)
             self.answered = True
         except (InputError, OSError) as error:

@@ -101,7 +101,8 @@ class TechRenaissanceServer:
         """The tensors whose tags stand in `parameters`, separated by spaces or commas.
 
         Keeping one is safe: the host never changes what is held here. Writing to one does not touch the host's tensor
-        either, unless the host shares its memory on purpose, with `PythonSession.empty`.
+        either, unless the host shares its memory on purpose, with `PythonSession.empty`; but it is what the tag holds
+        from then on. To be called in a request, before its answer: afterwards the host may be writing.
 
         Args:
             parameters: tags, and nothing else.
@@ -114,7 +115,13 @@ class TechRenaissanceServer:
         Raises:
             InputError: a tag is malformed, or its file is; the library for tensors is not installed.
             NotFoundError: there is no such tensor.
+            RuntimeError: this is not the time for it.
         """
+        if self._turn is None or self._turn.answered:
+            raise RuntimeError(
+                f"get_tensors({parameters!r:.100}) outside a request, or after its answer: the host may be writing "
+                "them; take tensors before write_response"
+            )
         tags = protocol.split_tags(parameters)
         if count is not None and count >= 0 and len(tags) != count:
             self._refuse_count(parameters, count, len(tags))
@@ -122,7 +129,7 @@ class TechRenaissanceServer:
         if not tags:
             return []
         framework = choose_framework(self.framework)
-        storage = self._running().storage
+        storage = self._turn.storage
         if count == 1:
             return storage.load(tags[0], framework)
         return [storage.load(tag, framework) for tag in tags]

@@ -53,6 +53,9 @@ class SessionOptions:
             None: standard error, unless `quiet`.
         quiet: no log lines on standard error.
         keep_on_failure: when a request has failed, the session directory is kept for a look.
+        quick_start: fork the worker from a template that has imported `preload` already (Linux); the first such session
+            of a program waits for the template. Where it cannot be done, `stats().start` tells why.
+        preload: modules of the template.
     """
 
     script: str | os.PathLike[str] = "default"
@@ -68,6 +71,8 @@ class SessionOptions:
     log: Callable[[str, str], object] | None = None
     quiet: bool = False
     keep_on_failure: bool = False
+    quick_start: bool = False
+    preload: Sequence[str] = ("torch",)
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,7 @@ class SessionStats:
     host_wake_up: str
     worker_wake_up: str
     fallback: str
+    start: str
     file_system: str
     python: str
     worker_pid: int

@@ -219,7 +219,7 @@ class Run:
         info = host.ask("info")
         seen: dict[str, list[float]] = {"resident_mib": [], "buffers": []}
         for _ in range(self.plan.echoes // 2):
-            host.ask(f"measure echo {64 * MIB} 1 0")  # Two to warm up, and one.
+            host.ask(f"measure echo {64 * MIB} 1 0")  # One to warm up, and one.
             seen["resident_mib"].append(resident_mib(info["host_pid"]) + resident_mib(info["worker_pid"]))
             seen["buffers"].append(large_files(info["directory"], 64 * MIB))
         return seen

@@ -17,7 +17,7 @@ class MailboxCarrier final : public Carrier {
 
     const char* name() const override { return "mailbox"; }
     const char* tier() const override { return "futex"; }
-    bool request_pending() const override { return false; }  // one in flight, and the worker empties its slot first
+    bool request_pending() const override { return !mailbox_->received_by_peer(); }
     void publish(const std::string& request) override;
     bool response_pending() const override { return mailbox_->pending() || files_->response_pending(); }
     std::optional<std::string> take() override;

@@ -326,6 +326,8 @@ void PythonSession::Impl::hear(protocol::Hello hello) {
     if (hello.carrier == "mailbox" && mailbox_carrier_) {
         carrier_ = mailbox_carrier_;
         tensors_->share();
+        // It may have looked for a request just before one was published, and waits for a ring from now on.
+        if (in_flight_) carrier_->ring_worker();
         stats_.fallback.clear();  // a lower tier that was given up does not matter
     } else if (wake_up_ == WakeUp::futex) {
         throw InputError("wake-up tier 'futex' was asked for and the worker cannot use it: " + hello.fallback +

@@ -309,10 +309,10 @@ def check(pair: Pair, operation: str, result: Any) -> None:
 def measure(pair: Pair, operation: str, size: int, rounds: int, budget_ms: int) -> dict[str, Any]:
     run = pair.prepare(operation, size)
     clock = time.perf_counter_ns
-    budget = budget_ms * 1_000_000
+    budget = max(budget_ms, 1) * 1_000_000
     start = clock()
     for i in range(2 + rounds // 10):
-        if i >= 2 and clock() - start > budget // 10:
+        if i and clock() - start > (budget if i < 2 else budget // 10):
             break
         result = run()
     check(pair, operation, result)

@@ -29,12 +29,14 @@ std::int64_t nanoseconds(Clock::duration duration) {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count();
 }
 
-/// Runs until there are `rounds` samples or the budget is spent, after a warm-up that is a tenth as long.
+/// Runs until there are `rounds` samples or the budget is spent, after a warm-up that is a tenth as long: two runs at
+/// least, or one that spends the budget by itself.
 json measure(Transport& transport, Operation operation, std::size_t bytes, std::size_t rounds, std::int64_t budget_ms) {
     transport.prepare(operation, bytes);
-    const auto budget = std::chrono::milliseconds(budget_ms);
+    const auto budget = std::chrono::milliseconds(std::max<std::int64_t>(budget_ms, 1));
     auto start = Clock::now();
-    for (std::size_t i = 0; i < 2 + rounds / 10 && (i < 2 || Clock::now() - start < budget / 10); ++i)
+    transport.run(operation);
+    for (std::size_t i = 1; i < 2 + rounds / 10 && Clock::now() - start < (i < 2 ? budget : budget / 10); ++i)
         transport.run(operation);
     transport.check(operation);
 
