@@ -9,27 +9,28 @@ from typing import Any
 from figures import median_us, size_text, tensor, time_text
 from rows import ROWS
 
-WIDTH, HEIGHT = 860, 540
-LEFT, RIGHT, TOP, BOTTOM = 76, 250, 44, 52
-STYLE = {  # colour, dashes
-    "memcpy": ("#888888", "2 3"),
-    "futex": ("#444444", "6 3"),
-    "socket": ("#9a7d0a", ""),
-    "mailbox": ("#c0392b", ""),
-    "inotify": ("#e67e22", ""),
-    "polling": ("#f0b27a", ""),
-    "zeromq": ("#2874a6", ""),
-    "grpc": ("#1e8449", ""),
-    "pipe": ("#76448a", ""),
-    "shared_memory": ("#b03a8c", ""),
-    "torch": ("#5d6d7e", ""),
+WIDTH, HEIGHT = 860, 560
+LEFT, RIGHT, TOP, BOTTOM = 76, 230, 44, 52
+STYLE = {  # name, colour, dashes
+    "memcpy": ("two memcpys", "#888888", "2 3"),
+    "futex": ("memcpys + bare futex", "#444444", "6 3"),
+    "socket": ("bare Unix socket", "#9a7d0a", ""),
+    "mailbox": ("mailbox", "#c0392b", ""),
+    "inotify": ("files + inotify", "#e67e22", ""),
+    "polling": ("files + polling", "#f0b27a", ""),
+    "zeromq": ("ZeroMQ", "#2874a6", ""),
+    "grpc": ("gRPC", "#1e8449", ""),
+    "pipe": ("multiprocessing.Pipe", "#76448a", ""),
+    "shared_memory": ("shared_memory + Pipe", "#b03a8c", ""),
+    "torch": ("torch.multiprocessing", "#5d6d7e", ""),
 }
+OURS = ("mailbox", "mailbox, in place", "files + inotify", "files + polling")
 IN_PLACE = ("mailbox, in place", "#c0392b", "1 4")
 
 
 def draw(results: dict[str, Any]) -> str:
     """The picture as SVG: echoes of every row, and ours in place."""
-    lines = [(row.title, *STYLE[row.key], _points(results, "echo", row.key)) for row in ROWS if row.key in STYLE]
+    lines = [(*STYLE[row.key], _points(results, "echo", row.key)) for row in ROWS if row.key in STYLE]
     lines.append((*IN_PLACE, _points(results, "in_place", "mailbox")))
     lines = [line for line in lines if line[3]]
     sizes = sorted(map(int, results["tensors"]["echo"]))
@@ -62,7 +63,8 @@ def draw(results: dict[str, Any]) -> str:
     for (title, colour, dashes, points), label_y in zip(lines, label_ys):
         path = " ".join(f"{x(size):.1f},{y(value):.1f}" for size, value in points)
         dash = f' stroke-dasharray="{dashes}"' if dashes else ""
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>')
+        width = 3 if title in OURS else 1.5
+        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="{width}"{dash}/>')
         end_x, end_y = x(points[-1][0]), y(points[-1][1])
         edge = WIDTH - RIGHT
         parts.append(
@@ -86,9 +88,9 @@ def _step(size: int) -> float:
 
 
 def _power_text(power: int) -> str:
-    return {-1: "0.1 µs", 0: "1 µs", 1: "10 µs", 2: "100 µs", 3: "1 ms", 4: "10 ms", 5: "100 ms", 6: "1 s"}.get(
-        power, f"1e{power} µs"
-    )
+    exponent = power + 3  # of nanoseconds, as power is of microseconds
+    unit = ("ns", "µs", "ms", "s")[max(0, min(exponent // 3, 3))]
+    return f"{10 ** (exponent - 3 * max(0, min(exponent // 3, 3)))} {unit}" if exponent >= 0 else f"1e{exponent} ns"
 
 
 def _spread(wanted: list[float]) -> list[float]:
