@@ -12,7 +12,8 @@ namespace tr::carrier {
 
 void throw_write_error(const std::system_error& error, const std::string& path, std::uint64_t bytes) {
     if (!platform::is_out_of_space(error)) throw TRException(error.what());
-    throw RetryError(std::string(error.what()) + ": " + std::to_string(bytes) + " bytes are needed and " +
+    throw RetryError(std::string(error.what()) + ": " +
+                     (bytes > 0 ? std::to_string(bytes) + " bytes are needed and " : std::string()) +
                      std::to_string(platform::free_bytes(path.substr(0, path.rfind('/')))) +
                      " are free; make room, or name another workspace in SessionOptions::workspace or $TR_WORKSPACE");
 }

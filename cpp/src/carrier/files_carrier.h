@@ -40,6 +40,7 @@ class FilesCarrier final : public Carrier {
 /// @throws RetryError when the disk is full
 void write_session_file(const std::string& path, std::string_view head, std::string_view body = {});
 /// Turns "no space" into that error, and any other into a TRException.
+/// @param bytes that were to be written; 0: not known
 [[noreturn]] void throw_write_error(const std::system_error& error, const std::string& path, std::uint64_t bytes);
 
 }  // namespace tr::carrier

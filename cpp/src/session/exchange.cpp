@@ -52,11 +52,14 @@ void PythonSession::Impl::settle_previous(Deadline deadline) {
 /// The whole answer: of a stream, the tensors of all its parts.
 PythonSession::Impl::Answer PythonSession::Impl::receive(Deadline deadline) {
     std::vector<Tensor> tensors;
+    std::exception_ptr error;
     for (;;) {
         Answer part = receive_part(deadline);
         tensors.insert(tensors.end(), part.tensors.begin(), part.tensors.end());
+        if (part.error && !error) error = part.error;
         if (part.more) continue;
         part.tensors = std::move(tensors);
+        part.error = error;
         return part;
     }
 }

@@ -87,7 +87,11 @@ void PythonSession::Impl::start() {
         throw InputError("session '" + session_id_ + "' runs already (worker " + std::to_string(process_->pid()) +
                          "); stop it with please_exit() or terminate() before it is started again");
     try {
-        start_worker();
+        try {
+            start_worker();
+        } catch (const std::system_error& error) {
+            carrier::throw_write_error(error, directory_ ? directory_->file("") : options_.workspace, 0);
+        }
         wait_for_first_sign();
     } catch (...) {
         note_failure();
@@ -149,10 +153,12 @@ void PythonSession::Impl::start_worker() {
         throw RestartError("cannot start the worker " + shown + ": " + error.what() +
                            "; check the interpreter and the working directory");
     }
-    const std::lock_guard<std::mutex> lock(state_mutex_);
-    process_ = std::move(process);
-    stats_.worker_pid = process_->pid();
-    log_(LogLevel::info, "worker " + std::to_string(stats_.worker_pid) + ": " + shown);
+    {
+        const std::lock_guard<std::mutex> lock(state_mutex_);
+        process_ = std::move(process);
+        stats_.worker_pid = process_->pid();
+    }
+    log_(LogLevel::info, "worker " + std::to_string(process_->pid()) + ": " + shown);
 }
 
 /// Forks the worker from a template where that was asked for and can be done, else starts it.
@@ -252,8 +258,10 @@ void PythonSession::Impl::please_exit(std::int64_t timeout_ms, bool ensure) {
             detail::check_interrupt();
             if (deadline.passed()) throw_timeout("for the worker to exit");
         }
-        const std::lock_guard<std::mutex> lock(state_mutex_);
-        in_flight_.reset();
+        {
+            const std::lock_guard<std::mutex> lock(state_mutex_);
+            in_flight_.reset();
+        }
         log_(LogLevel::info, "worker " + process_->status()->describe());
     } catch (const TimeoutError&) {
         if (!ensure) throw;
@@ -305,23 +313,29 @@ bool PythonSession::Impl::is_busy() const {
 }
 
 bool PythonSession::Impl::ready() {
-    const std::lock_guard<std::mutex> lock(state_mutex_);
-    if (hello_ || older_worker_) return true;
-    if (!directory_) return false;
-    // The status is the last thing that a worker writes before it takes requests. An older one writes no hello.
-    if (!platform::file_exists(directory_->file(protocol::kStatusFile))) return false;
-    const auto text = platform::read_file(directory_->file(protocol::kHelloFile), protocol::kMaxMessageBytes);
-    if (!text) {
-        older_worker_ = true;
-        log_(LogLevel::info, "worker ready: of an older kind, which says nothing of itself");
-        return true;
+    std::string news;
+    {
+        const std::lock_guard<std::mutex> lock(state_mutex_);
+        if (hello_ || older_worker_) return true;
+        if (!directory_) return false;
+        // The status is the last thing that a worker writes before it takes requests. An older one writes no hello.
+        if (!platform::file_exists(directory_->file(protocol::kStatusFile))) return false;
+        std::optional<std::string> text;
+        try {
+            text = platform::read_file(directory_->file(protocol::kHelloFile), protocol::kMaxMessageBytes);
+        } catch (const std::system_error& error) {
+            throw InputError(std::string("what the worker says of itself cannot be read: ") + error.what());
+        }
+        older_worker_ = !text;
+        news = text ? hear(protocol::parse_hello(*text)) : "of an older kind, which says nothing of itself";
     }
-    hear(protocol::parse_hello(*text));
+    log_(LogLevel::info, "worker ready: " + news);  // with no lock held, as the callback may ask for stats()
     return true;
 }
 
 /// The worker says what it is and which carrier it takes. With state_mutex_ held.
-void PythonSession::Impl::hear(protocol::Hello hello) {
+/// @returns the same for the log
+std::string PythonSession::Impl::hear(protocol::Hello hello) {
     stats_.worker_wake_up = hello.wake_up;
     if (hello.carrier == "mailbox" && mailbox_carrier_) {
         carrier_ = mailbox_carrier_;
@@ -337,9 +351,10 @@ void PythonSession::Impl::hear(protocol::Hello hello) {
     }
     stats_.carrier = carrier_->name();
     stats_.host_wake_up = carrier_->tier();
-    log_(LogLevel::info, "worker ready: Python " + hello.python + ", carrier " + stats_.carrier + ", woken by " +
-                             hello.wake_up + (stats_.fallback.empty() ? "" : " (" + stats_.fallback + ")"));
+    std::string line = "Python " + hello.python + ", carrier " + stats_.carrier + ", woken by " + hello.wake_up +
+                       (stats_.fallback.empty() ? "" : " (" + stats_.fallback + ")");
     hello_ = std::move(hello);
+    return line;
 }
 
 std::shared_ptr<carrier::Carrier> PythonSession::Impl::current_carrier() const {

@@ -88,7 +88,7 @@ class PythonSession::Impl {
     std::shared_ptr<platform::Process> launch(const platform::SpawnOptions& spawn, const std::string& package,
                                               std::function<void()> on_exit);
     std::vector<std::string> open_carriers(WakeUp wake_up);
-    void hear(protocol::Hello hello);
+    std::string hear(protocol::Hello hello);
     std::shared_ptr<carrier::Carrier> current_carrier() const;
     void wait_for_first_sign();
     void throw_if_never_started() const;

@@ -13,7 +13,8 @@ class PythonSession::Impl::TurnLock {
         if (!turn_.acquire(deadline))
             throw TimeoutError(
                 "session '" + session.session_id_ +
-                "' is taken by another thread's request, and the time limit passed while waiting for it");
+                "' is taken by another thread's request, or by a stream that has not ended, and the time limit passed "
+                               "while waiting for it");
     }
     ~TurnLock() { turn_.release(); }
     TurnLock(const TurnLock&) = delete;

@@ -222,6 +222,22 @@ TEST_F(SessionTest, LogLinesGoToTheCallback) {
     EXPECT_TRUE(contains(lines, "worker ready"));
 }
 
+TEST_F(SessionTest, TheLogCallbackMayAskTheSession) {
+    auto logged = options();
+    PythonSession* asked = nullptr;
+    int answers = 0;
+    logged.log = [&](LogLevel, const std::string&) {
+        if (asked != nullptr && !asked->stats().python.empty() && !asked->session_dir().empty()) ++answers;
+    };
+    PythonSession session(logged);
+    asked = &session;
+    session.start();
+    session.fetch_response("echo x");
+    session.please_exit();
+    asked = nullptr;
+    EXPECT_GE(answers, 3);
+}
+
 TEST_F(SessionTest, StatsTellWhatIsInUse) {
     PythonSession session(options());
     session.start();
