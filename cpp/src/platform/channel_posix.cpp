@@ -19,6 +19,13 @@ constexpr int kNoSignal = MSG_NOSIGNAL;
 constexpr int kNoSignal = 0;
 #endif
 
+// At once where that can be done: a child that another thread starts meanwhile must not inherit it.
+#ifdef SOCK_CLOEXEC
+constexpr int kSocketType = SOCK_STREAM | SOCK_CLOEXEC;
+#else
+constexpr int kSocketType = SOCK_STREAM;
+#endif
+
 class SocketChannel final : public Channel {
   public:
     SocketChannel(int own, int child) : own_(own), child_(child) {
@@ -69,7 +76,7 @@ class SocketChannel final : public Channel {
 
 std::unique_ptr<Channel> Channel::open() {
     std::array<int, 2> ends{};
-    if (::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()) != 0) return nullptr;
+    if (::socketpair(AF_UNIX, kSocketType, 0, ends.data()) != 0) return nullptr;
     return std::make_unique<SocketChannel>(ends[0], ends[1]);
 }
 

@@ -14,7 +14,7 @@ class PythonSession::Impl::TurnLock {
             throw TimeoutError(
                 "session '" + session.session_id_ +
                 "' is taken by another thread's request, or by a stream that has not ended, and the time limit passed "
-                               "while waiting for it");
+                "while waiting for it");
     }
     ~TurnLock() { turn_.release(); }
     TurnLock(const TurnLock&) = delete;
