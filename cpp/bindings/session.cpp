@@ -84,20 +84,6 @@ auto forward(Result (Self::*method)(Args...) const) {
     };
 }
 
-const char* level_name(LogLevel level) {
-    switch (level) {
-        case LogLevel::debug:
-            return "debug";
-        case LogLevel::info:
-            return "info";
-        case LogLevel::warning:
-            return "warning";
-        case LogLevel::error:
-            return "error";
-    }
-    return "info";
-}
-
 // Takes `callback(level, message)` into C++; what it raises is reported and goes no further.
 std::function<void(LogLevel, const std::string&)> log_function(const py::object& callback) {
     if (callback.is_none()) return {};
@@ -108,7 +94,7 @@ std::function<void(LogLevel, const std::string&)> log_function(const py::object&
     return [shared](LogLevel level, const std::string& message) {
         const py::gil_scoped_acquire gil;
         try {
-            (*shared)(level_name(level), py::str(message));
+            (*shared)(to_string(level), py::str(message));
         } catch (py::error_already_set& error) {
             error.discard_as_unraisable("the log callback of a PythonSession");
         }

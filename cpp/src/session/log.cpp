@@ -4,24 +4,6 @@
 #include <utility>
 
 namespace tr {
-namespace {
-
-const char* name_of(LogLevel level) {
-    switch (level) {
-        case LogLevel::debug:
-            return "debug";
-        case LogLevel::info:
-            return "info";
-        case LogLevel::warning:
-            return "warning";
-        case LogLevel::error:
-            break;
-    }
-    return "error";
-}
-
-}  // namespace
-
 SessionLog::SessionLog(std::function<void(LogLevel, const std::string&)> sink, bool quiet, std::string session_id)
     : sink_(std::move(sink)), quiet_(quiet), session_id_(std::move(session_id)) {}
 
@@ -30,7 +12,8 @@ void SessionLog::operator()(LogLevel level, const std::string& message) {
     if (sink_) {
         sink_(level, message);
     } else if (!quiet_ && level != LogLevel::debug) {
-        std::fprintf(stderr, "[tech_renaissance %s] %s: %s\n", session_id_.c_str(), name_of(level), message.c_str());
+        std::fprintf(stderr, "[tech_renaissance %s] %s: %s\n", session_id_.c_str(), to_string(level).c_str(),
+                     message.c_str());
     }
 }
 

@@ -24,6 +24,20 @@ std::string to_string(WakeUp wake_up) {
     return "unknown";
 }
 
+std::string to_string(LogLevel level) {
+    switch (level) {
+        case LogLevel::debug:
+            return "debug";
+        case LogLevel::info:
+            return "info";
+        case LogLevel::warning:
+            return "warning";
+        case LogLevel::error:
+            break;
+    }
+    return "error";
+}
+
 WakeUp wake_up_from_string(const std::string& name) {
     if (name == "auto") return WakeUp::automatic;
     std::string known;

@@ -26,6 +26,9 @@ TR_API WakeUp wake_up_from_string(const std::string& name);
 
 enum class LogLevel { debug, info, warning, error };
 
+/// "debug", "info", "warning", "error".
+TR_API std::string to_string(LogLevel level);
+
 /// What a session is started with. A plain value; every field has a default that works.
 struct TR_API SessionOptions {
     /// A Python file, or "default" for the server that comes with the library.

@@ -1,0 +1,256 @@
+// The part of a session that starts its worker and stops it.
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "carrier/doorbell.h"
+#include "carrier/files_carrier.h"
+#include "carrier/mailbox.h"
+#include "carrier/mailbox_carrier.h"
+#include "platform/file.h"
+#include "platform/futex.h"
+#include "platform/host.h"
+#include "protocol/names.h"
+#include "session/interpreter.h"
+#include "session/interrupt.h"
+#include "session/session_impl.h"
+#include "session/template_worker.h"
+#include "session/turn_lock.h"
+#include "tech_renaissance/utils/tr_exception.h"
+
+namespace tr {
+namespace {
+
+namespace fs = std::filesystem;
+using platform::Deadline;
+constexpr const char* kExitCommand = "__exit__";
+constexpr std::int64_t kStepMs = 1'024;   ///< between looks whether a wait is to be interrupted
+constexpr std::int64_t kGraceMs = 2'000;  ///< between SIGTERM and SIGKILL
+
+/// A script that ends at once is to be an error of start(); one that has run this long counts as running.
+constexpr std::int64_t kFirstSignMs = 1'000;
+
+WakeUp effective_wake_up(const SessionOptions& options) {
+    if (options.wake_up != WakeUp::automatic) return options.wake_up;
+    const std::string named = platform::environment_variable("TR_WAKEUP");
+    return named.empty() ? WakeUp::automatic : wake_up_from_string(named);
+}
+
+}  // namespace
+
+void PythonSession::Impl::start() {
+    const TurnLock turn(*this, deadline_of(kDefaultTimeout));
+    if (is_alive())
+        throw InputError("session '" + session_id_ + "' runs already (worker " + std::to_string(process_->pid()) +
+                         "); stop it with please_exit() or terminate() before it is started again");
+    try {
+        try {
+            start_worker();
+        } catch (const std::system_error& error) {
+            carrier::throw_write_error(error, directory_ ? directory_->file("") : options_.workspace, 0);
+        }
+        wait_for_first_sign();
+    } catch (...) {
+        note_failure();
+        terminate();
+        const std::lock_guard<std::mutex> lock(state_mutex_);
+        process_.reset();
+        if (!options_.keep_on_failure) {
+            tensors_.reset();
+            directory_.reset();
+        }
+        throw;
+    }
+}
+
+void PythonSession::Impl::start_worker() {
+    wake_up_ = effective_wake_up(options_);
+    const Choice interpreter = choose_interpreter(options_);
+    const std::string package = find_package_directory();
+    std::vector<std::string> command = worker_command(options_, interpreter.path, package);
+    command.push_back(session_id_);
+
+    prepare_directory();
+    {
+        const std::lock_guard<std::mutex> lock(state_mutex_);
+        hello_.reset();
+        older_worker_ = false;
+        in_flight_.reset();
+        inbox_.clear();
+        start_deadline_ = Deadline::after(options_.start_timeout_ms);
+        ++stats_.epoch;
+        stats_.python = interpreter.path;
+    }
+    protocol::SessionRecord record;
+    record.session_id = session_id_;
+    record.host_pid = platform::process_id();
+    record.host_start_time = platform::process_start_time(record.host_pid);
+    record.epoch = stats_.epoch;
+    record.carriers = open_carriers(wake_up_);
+    record.wake_up = wake_up_ == WakeUp::automatic ? "auto" : to_string(wake_up_);
+    platform::write_atomic(directory_->file(protocol::kSessionFile), protocol::encode_session(record));
+
+    platform::SpawnOptions spawn;
+    spawn.argv = command;
+    spawn.environment = worker_environment(options_, package,
+                                           {{"TR_SESSION_DIR", directory_->path()},
+                                            {"TR_HOST_PID", std::to_string(record.host_pid)},
+                                            {"TR_WAKEUP", record.wake_up}});
+    spawn.working_directory = options_.working_directory;
+    spawn.output_path = directory_->file(protocol::kLogFile);
+    const std::string shown = interpreter.path + " (" + interpreter.reason + ") " +
+                              (options_.module.empty() ? command[1] : "-m " + options_.module);
+    std::shared_ptr<platform::Process> process;
+    try {
+        process = launch(spawn, package, [files = carrier_, mailbox = mailbox_carrier_] {
+            files->wake();
+            if (mailbox) mailbox->wake();
+        });
+    } catch (const std::system_error& error) {
+        throw RestartError("cannot start the worker " + shown + ": " + error.what() +
+                           "; check the interpreter and the working directory");
+    }
+    {
+        const std::lock_guard<std::mutex> lock(state_mutex_);
+        process_ = std::move(process);
+        stats_.worker_pid = process_->pid();
+    }
+    log_(LogLevel::info, "worker " + std::to_string(process_->pid()) + ": " + shown);
+}
+
+/// Forks the worker from a template where that was asked for and can be done, else starts it.
+std::shared_ptr<platform::Process> PythonSession::Impl::launch(const platform::SpawnOptions& spawn,
+                                                               const std::string& package,
+                                                               std::function<void()> on_exit) {
+    std::string start = "plain";
+    if (options_.quick_start) {
+        try {
+            TemplateWorker::Kind kind{spawn.argv[0], package, worker_environment(options_, package, {}),
+                                      options_.preload, fs::path(directory_->path()).parent_path().string()};
+            auto process = TemplateWorker::get(kind, start_deadline_)->fork(spawn, on_exit);
+            const std::lock_guard<std::mutex> lock(state_mutex_);
+            stats_.start = "template";
+            return process;
+        } catch (const RestartError& error) {
+            start += std::string(": ") + error.what();
+            log_(LogLevel::info, std::string("no quick start: ") + error.what());
+        }
+    }
+    {
+        const std::lock_guard<std::mutex> lock(state_mutex_);
+        stats_.start = start;
+    }
+    return platform::Process::spawn(spawn, std::move(on_exit));
+}
+
+void PythonSession::Impl::prepare_directory() {
+    if (!directory_) {
+        auto directory = std::make_unique<SessionDirectory>(options_.workspace, session_id_);
+        const std::string file_system = platform::file_system_name(directory->path());
+        log_(LogLevel::info,
+             "directory '" + directory->path() + "' on " + file_system + " (" + directory->reason() + ")");
+        const std::lock_guard<std::mutex> lock(state_mutex_);
+        tensors_ = std::make_unique<carrier::TensorStore>(directory->path());
+        directory_ = std::move(directory);
+        stats_.file_system = file_system;
+    }
+    // What is left of exchanges with an earlier worker.
+    for (const char* name : {protocol::kRequestFile, protocol::kResponseFile, protocol::kHelloFile,
+                             protocol::kStatusFile, protocol::kCancelFile})
+        platform::remove_file(directory_->file(name));
+}
+
+/// Sets up what this side can do; which carrier it is, the worker's hello decides.
+std::vector<std::string> PythonSession::Impl::open_carriers(WakeUp wake_up) {
+    std::string fallback;
+    std::shared_ptr<carrier::Mailbox> mailbox;
+    if (wake_up == WakeUp::futex || wake_up == WakeUp::automatic) {
+        if (platform::futex_available())
+            mailbox = std::make_shared<carrier::Mailbox>(
+                carrier::Mailbox::create(directory_->file(protocol::kMailboxFile), stats_.epoch));
+        else if (wake_up == WakeUp::futex)
+            throw InputError(
+                "wake-up tier 'futex' was asked for and there is none on this operating system; use "
+                "WakeUp::automatic");
+        else
+            fallback = "there is no futex on this operating system";
+    } else {
+        platform::remove_file(directory_->file(protocol::kMailboxFile));
+    }
+    std::string files_fallback;
+    const auto files_tier = wake_up == WakeUp::futex ? WakeUp::automatic : wake_up;
+    auto files = std::make_shared<carrier::FilesCarrier>(
+        directory_->path(), carrier::open_doorbell(files_tier, directory_->path(), files_fallback));
+    const std::lock_guard<std::mutex> lock(state_mutex_);
+    tensors_->attach(mailbox);
+    mailbox_carrier_ = mailbox ? std::make_shared<carrier::MailboxCarrier>(mailbox, files) : nullptr;
+    carrier_ = files;
+    stats_.carrier = files->name();
+    stats_.host_wake_up = files->tier();
+    stats_.worker_wake_up.clear();
+    stats_.fallback = fallback.empty() ? files_fallback : fallback;
+    return mailbox ? std::vector<std::string>{"mailbox", "files"} : std::vector<std::string>{"files"};
+}
+
+void PythonSession::Impl::wait_for_first_sign() {
+    const Deadline limit = Deadline::after(kFirstSignMs).sooner(start_deadline_);
+    for (;;) {
+        const auto carrier = current_carrier();
+        carrier->prepare();
+        if (ready()) return;
+        if (!process_->alive()) throw_death();
+        if (limit.passed()) return;
+        carrier->wait(limit);
+        detail::check_interrupt();
+    }
+}
+
+void PythonSession::Impl::please_exit(std::int64_t timeout_ms, bool ensure) {
+    if (!is_alive()) return;
+    const Deadline deadline = deadline_of(timeout_ms);
+    try {
+        const TurnLock turn(*this, deadline);
+        send(kExitCommand, deadline);
+        while (!process_->wait(Deadline::after(kStepMs).sooner(deadline))) {
+            detail::check_interrupt();
+            if (deadline.passed()) throw_timeout("for the worker to exit");
+        }
+        {
+            const std::lock_guard<std::mutex> lock(state_mutex_);
+            in_flight_.reset();
+        }
+        log_(LogLevel::info, "worker " + process_->status()->describe());
+    } catch (const TimeoutError&) {
+        if (!ensure) throw;
+        log_(LogLevel::warning, "the worker did not exit when asked to; it is terminated");
+        terminate();
+    } catch (const RestartError&) {
+        // It ended by itself meanwhile, which is what was wanted.
+    }
+}
+
+void PythonSession::Impl::terminate() {
+    std::shared_ptr<platform::Process> process;
+    {
+        const std::lock_guard<std::mutex> lock(state_mutex_);
+        process = process_;
+    }
+    if (!process || !process->alive()) return;
+    process->terminate();
+    if (!process->wait(Deadline::after(kGraceMs))) {
+        process->kill();
+        process->wait(Deadline::never());
+    }
+    log_(LogLevel::info, "worker " + process->status()->describe());
+}
+
+void PythonSession::Impl::join() {
+    std::shared_ptr<platform::Process> process;
+    {
+        const std::lock_guard<std::mutex> lock(state_mutex_);
+        process = process_;
+    }
+    while (process && !process->wait(Deadline::after(kStepMs))) detail::check_interrupt();
+}
+
+}  // namespace tr
