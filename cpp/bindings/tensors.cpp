@@ -48,7 +48,8 @@ void BorrowedTensors::release() {
 }
 
 void register_tensors(py::module_& module) {
-    py::class_<Tensor>(module, "Tensor", py::buffer_protocol(),
+    // Local to this module, as a module of the user may bind the class as well.
+    py::class_<Tensor>(module, "Tensor", py::module_local(), py::buffer_protocol(),
                        "A result: its bytes through the buffer protocol, and how to read them.")
         .def_property_readonly("dtype", [](const Tensor& tensor) { return static_cast<std::int32_t>(tensor.dtype()); })
         .def_property_readonly("shape", [](const Tensor& tensor) { return py::tuple(py::cast(tensor.shape().dims())); })

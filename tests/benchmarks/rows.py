@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from hosts import Absent, Host
 
 HERE = Path(__file__).resolve().parent
+
+
+def package_folder(programs: Path) -> Path:
+    """Where the Python package of these programs' build lies, with its compiled module."""
+    built = programs.parent / "python"
+    return built if (built / "tech_renaissance" / "__init__.py").exists() else HERE.parents[1] / "python"
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,6 @@ class Row:
     needs: tuple[str, ...] = ()
     tensors: bool = True
     slow: bool = False
-    environment: dict[str, str] = field(default_factory=dict)
 
     def open(self, programs: Path) -> Host:
         """Starts its host.
@@ -48,7 +53,8 @@ class Row:
         for module in self.needs:
             if importlib.util.find_spec(module) is None:
                 raise Absent(f"the Python package {module} is not installed")
-        environment = {"PYTHONPATH": f"{programs / 'modules'}:{HERE.parents[1] / 'python'}", **self.environment}
+        package = package_folder(programs)
+        environment = {"PYTHONPATH": f"{programs / 'modules'}:{package}", "TR_PACKAGE_DIR": str(package)}
         if self.program == "pairs":
             return Host([sys.executable, str(HERE / "host" / "pairs.py"), self.transport, *self.options], environment)
         path = programs / f"bench_{self.program}"

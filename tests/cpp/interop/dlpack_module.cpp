@@ -73,7 +73,7 @@ unsigned char* byte_at(tr::Tensor& tensor, std::size_t index) {
 }  // namespace
 
 PYBIND11_MODULE(tr_dlpack_module, module) {
-    py::class_<tr::Tensor>(module, "Tensor")
+    py::class_<tr::Tensor>(module, "Tensor", py::module_local())
         .def(py::init([](const py::bytes& data, const std::vector<std::int64_t>& shape, std::int32_t dtype) {
             const std::string bytes = data;
             tr::Tensor tensor = tr::Tensor::zeros(tr::Shape(shape), static_cast<tr::DType>(dtype));
