@@ -218,8 +218,8 @@ class Run:
     def _echo_memory(self, host: Host) -> dict[str, list[float]]:
         info = host.ask("info")
         seen: dict[str, list[float]] = {"resident_mib": [], "buffers": []}
-        for _ in range(self.plan.echoes // 2):
-            host.ask(f"measure echo {64 * MIB} 1 0")  # One to warm up, and one.
+        for _ in range(self.plan.echoes // 3):
+            host.ask(f"measure echo {64 * MIB} 1 0")  # Two to warm up, and one.
             seen["resident_mib"].append(resident_mib(info["host_pid"]) + resident_mib(info["worker_pid"]))
             seen["buffers"].append(large_files(info["directory"], 64 * MIB))
         return seen
