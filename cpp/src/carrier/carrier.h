@@ -13,6 +13,8 @@ namespace tr::carrier {
 class Carrier {
   public:
     virtual ~Carrier() = default;
+    /// The worker keeps to the rules of this version of the protocol: an older one needs more care.
+    virtual void trust() {}
     /// "files" or "mailbox".
     virtual const char* name() const = 0;
     /// What wakes this side, for stats().

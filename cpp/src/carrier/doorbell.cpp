@@ -18,6 +18,7 @@ class NotifiedDoorbell final : public Doorbell {
     const char* tier() const override { return "inotify"; }
     void wait(Deadline deadline) override { watch_->wait(deadline); }
     void wake() override { watch_->wake(); }
+    void only(const std::string& name) override { watch_->only(name); }
 
   private:
     std::unique_ptr<platform::DirectoryWatch> watch_;

@@ -18,6 +18,8 @@ class Doorbell {
     virtual void wait(platform::Deadline deadline) = 0;
     /// Ends the wait under way, or the next one; any thread.
     virtual void wake() = 0;
+    /// From here on only a file of this name is waited for, where the doorbell can tell.
+    virtual void only(const std::string&) {}
     /// A new exchange begins: an adaptive doorbell is eager again.
     virtual void expect() {}
 };

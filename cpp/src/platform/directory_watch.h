@@ -16,6 +16,8 @@ class DirectoryWatch {
     virtual void wait(Deadline deadline) = 0;
     /// Ends the wait under way, or the next one; any thread.
     virtual void wake() = 0;
+    /// From here on only a file that appears under this name ends a wait.
+    virtual void only(const std::string& name) = 0;
 
     /// Sets the watch up and proves it by an event of its own, as some mounts accept a watch and never tell anything.
     /// @returns nothing when this system or this directory has none; `reason` then says why

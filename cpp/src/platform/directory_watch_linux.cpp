@@ -16,17 +16,23 @@ namespace {
 
 class InotifyWatch final : public DirectoryWatch {
   public:
-    InotifyWatch(UniqueFd inotify, UniqueFd bell) : inotify_(std::move(inotify)), bell_(std::move(bell)) {}
+    InotifyWatch(UniqueFd inotify, UniqueFd bell, std::string directory)
+        : inotify_(std::move(inotify)), bell_(std::move(bell)), directory_(std::move(directory)) {}
 
     void wait(Deadline deadline) override {
         std::array<pollfd, 2> fds{{{inotify_.get(), POLLIN, 0}, {bell_.get(), POLLIN, 0}}};
         constexpr std::int64_t kDay = 24LL * 3600 * 1000;
-        if (::poll(fds.data(), fds.size(), static_cast<int>(deadline.remaining_ms(kDay))) <= 0) return;
-        alignas(inotify_event) std::array<char, 4096> buffer;
-        // One read may leave events behind; they only end the next wait at once, which looks at the truth again.
-        if (fds[0].revents != 0 && ::read(inotify_.get(), buffer.data(), buffer.size()) < 0) return;
-        std::uint64_t count = 0;
-        if (fds[1].revents != 0 && ::read(bell_.get(), &count, sizeof count) < 0) return;
+        for (;;) {
+            if (::poll(fds.data(), fds.size(), static_cast<int>(deadline.remaining_ms(kDay))) <= 0) return;
+            std::uint64_t count = 0;
+            if (fds[1].revents != 0 && ::read(bell_.get(), &count, sizeof count) < 0) return;
+            if (fds[1].revents != 0 || read_events()) return;
+        }
+    }
+
+    void only(const std::string& name) override {
+        // The same watch with another mask: what is deleted does not wake this process any more either.
+        if (::inotify_add_watch(inotify_.get(), directory_.c_str(), IN_MOVED_TO | IN_ONLYDIR) >= 0) only_ = name;
     }
 
     void wake() override {
@@ -41,8 +47,25 @@ class InotifyWatch final : public DirectoryWatch {
     }
 
   private:
+    /// Whether anything of interest is among the events. One read may leave some behind; they end the next wait at
+    /// once.
+    bool read_events() {
+        alignas(inotify_event) std::array<char, 4096> buffer;
+        const ssize_t length = ::read(inotify_.get(), buffer.data(), buffer.size());
+        if (length <= 0 || only_.empty()) return true;
+        for (std::size_t at = 0; at < static_cast<std::size_t>(length);) {
+            const auto* event = reinterpret_cast<const inotify_event*>(buffer.data() + at);
+            // An event without a name tells of the directory, or of events that were lost.
+            if (event->len == 0 || only_ == event->name) return true;
+            at += sizeof *event + event->len;
+        }
+        return false;
+    }
+
     UniqueFd inotify_;
     UniqueFd bell_;
+    std::string directory_;
+    std::string only_;
 };
 
 }  // namespace
@@ -58,7 +81,7 @@ std::unique_ptr<DirectoryWatch> DirectoryWatch::open(const std::string& director
         return refuse("inotify_add_watch");
     UniqueFd bell(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
     if (!bell) return refuse("eventfd");
-    auto watch = std::make_unique<InotifyWatch>(std::move(inotify), std::move(bell));
+    auto watch = std::make_unique<InotifyWatch>(std::move(inotify), std::move(bell), directory);
 
     const std::string probe = directory + "/.probe-" + std::to_string(::getpid());
     UniqueFd file(::open(probe.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600));

@@ -24,6 +24,7 @@ void PythonSession::Impl::send(const std::string& message, Deadline deadline) {
         throw_death();
     }
     settle_previous(deadline);
+    if (understood) carrier_->trust();
     // A worker removes the request before it answers; an older one may be a moment late, and would remove the new one.
     if (carrier_->request_pending())
         wait_until(deadline, "for the worker to take the request before this one",
