@@ -12,6 +12,7 @@ import select
 from . import protocol
 from ._doorbell import Doorbell, open_doorbell
 from ._files import AtomicWriter, read_small, remove
+from ._status import StatusKeeper
 from .errors import InputError, RestartError
 
 # Put in place for a moment, to see whether the doorbell rings.
@@ -89,6 +90,7 @@ class FilesCarrier(Carrier):
         self._stop = stop
         self._host = host
         self._identity = _identity(directory)
+        self._keeper: StatusKeeper | None = None  # where this is the carrier in use, and no other's helper
         self._doorbell: Doorbell
         self._doorbell, self.fallback = open_doorbell(
             wake_up, directory, ("request.json", "room", _PROBE), self._ring_for_probe, loose=loose
@@ -102,6 +104,8 @@ class FilesCarrier(Carrier):
     def receive(self) -> protocol.Request | None:
         """See Carrier."""
         doorbell, stop, host = self._doorbell, self._stop, self._host
+        if self._keeper is None:
+            self._keeper = StatusKeeper(self._write_status)
         waited = False
         while True:
             doorbell.clear()
@@ -110,7 +114,7 @@ class FilesCarrier(Carrier):
             request = self.take()
             if request is not None:
                 doorbell.expect()
-                self.status(protocol.BUSY)
+                self._keeper.begin()
                 return request
             # Looked at on every way round but the first, as the end of the directory may be what rang.
             if waited and not self.still_there():
@@ -210,7 +214,14 @@ class FilesCarrier(Carrier):
                 raise RestartError(f"{self._request} is a directory that cannot be removed") from None
 
     def status(self, text: str) -> None:
-        """See Carrier. Never fails: a status that cannot be written is removed, as it would be untrue."""
+        """See Carrier."""
+        if self._keeper is None:
+            self._write_status(text)
+        else:
+            self._keeper.settle(text)
+
+    def _write_status(self, text: str) -> None:
+        """Never fails: a status that cannot be written is removed, as it would be untrue."""
         try:
             self._writer.write(self._status, text.encode("utf-8", "replace"))
         except OSError:
@@ -223,6 +234,8 @@ class FilesCarrier(Carrier):
 
     def close(self) -> None:
         """See Carrier."""
+        if self._keeper is not None:
+            self._keeper.close()
         self._doorbell.close()
 
 

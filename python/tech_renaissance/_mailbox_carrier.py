@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import _thread
-
 from . import protocol
 from ._carrier import Carrier, FilesCarrier
 from ._mailbox import MailboxFile, open_messages
+from ._status import StatusKeeper
 from .errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ._stop import HostWatch, StopSignals
 
 _RECHECK_MS = 1000
-_STATUS_SECONDS = 0.05
 
 
 class MailboxCarrier(Carrier):
@@ -42,7 +38,7 @@ class MailboxCarrier(Carrier):
         self._host = host
         self._by_file = False
         self._first_look = True
-        self._keeper = _StatusKeeper(files.status)
+        self._keeper = StatusKeeper(files.status)
 
     def receive(self) -> protocol.Request | None:
         """See Carrier."""
@@ -112,70 +108,3 @@ class MailboxCarrier(Carrier):
         """Releases what it holds."""
         self._keeper.close()
         self._files.close()
-
-
-class _StatusKeeper:
-    """Keeps status.txt true within 50 ms, from a thread of its own, so that a request need not wait for the file.
-
-    The thread sleeps while the file tells the truth.
-    """
-
-    def __init__(self, write: Callable[[str], None]) -> None:
-        self._write = write
-        self._text = self._written = protocol.READY
-        self._asleep = True
-        self._closing = False
-        self._wake = _thread.allocate_lock()
-        self._wake.acquire()
-        self._done = _thread.allocate_lock()
-        self._done.acquire()
-        self._pause = _thread.allocate_lock()
-        self._pause.acquire()
-        # Not through the module threading, which takes the thread that first imports it for the main one.
-        _thread.start_new_thread(self._run, ())
-
-    def set(self, text: str) -> None:
-        """What the file is to say."""
-        self._text = text
-        if self._asleep:
-            self._asleep = False
-            self._ring()
-
-    def close(self) -> None:
-        """Writes what is left to write, and ends the thread."""
-        self._closing = True
-        self._pause.release()
-        self._ring()
-        self._done.acquire()
-
-    def _ring(self) -> None:
-        try:
-            self._wake.release()
-        except RuntimeError:
-            return  # rung already
-
-    def _run(self) -> None:
-        try:
-            while not self._closing:
-                self._wake.acquire()
-                while not self._asleep or self._closing:
-                    if not self._closing:
-                        self._pause.acquire(True, _STATUS_SECONDS)
-                    self._catch_up()
-                    if self._closing:
-                        return
-        finally:
-            self._done.release()
-
-    def _catch_up(self) -> None:
-        text = self._text
-        if text != self._written:
-            try:
-                self._write(text)
-            except OSError:
-                return  # no room, or the directory has gone: tried again, or noticed elsewhere
-            self._written = text
-            return
-        self._asleep = True
-        if self._text != self._written:
-            self._asleep = False

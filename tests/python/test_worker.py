@@ -75,7 +75,9 @@ def test_whoever_sees_the_response_sees_the_request_gone_and_the_status_settled(
 
 
 def test_the_status_is_busy_during_a_request(probe: Host) -> None:
-    assert probe.ask("status")["result"] == "busy"
+    for before in ("echo plain", "raise_value_error"):
+        probe.ask(before)
+        assert probe.ask("status")["result"] == "busy"
 
 
 def test_a_server_may_tell_how_it_is_coming_on(probe: Host) -> None:

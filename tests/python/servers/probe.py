@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+import time
 
 from tech_renaissance import NotFoundError, TechRenaissanceServer
 
@@ -121,8 +122,13 @@ class ProbeServer(TechRenaissanceServer):
         return True
 
     def do_status(self, parameters):
-        with open(os.path.join(self.session_dir, "status.txt")) as file:
-            self.write_response("status", file.read())
+        # The file may lag by a moment: what it comes to say while this request runs, or what it still says after 5 s.
+        limit = time.monotonic() + 5
+        seen = ""
+        while seen != "busy" and time.monotonic() < limit:
+            with open(os.path.join(self.session_dir, "status.txt")) as file:
+                seen = file.read()
+        self.write_response("status", seen)
         return True
 
     def do_spin(self, parameters):
