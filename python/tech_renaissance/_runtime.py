@@ -10,7 +10,7 @@ from ._carrier import Carrier, FilesCarrier
 from ._failure import failure_from
 from ._files import AtomicWriter
 from ._session_dir import find_session, read_host_record, sweep
-from ._stop import Cancelled, Guard, HostWatch, StopSignals
+from ._stop import Cancelled, Guard, HostWatch, StopSignals, end_group
 from ._storage import FileStorage
 from ._turn import Turn, log
 from ._version import __version__
@@ -78,6 +78,7 @@ class Runtime:
             # A dying host holds its locks until it is gone.
             if self._host.gone(_HANG_UP_MS if self._stop.hung_up else 0):
                 self._sweep()
+                end_group()
             self._stop.restore()
         if self._exit is not None:
             raise self._exit
@@ -213,6 +214,12 @@ class Runtime:
     def _sweep(self) -> None:
         if self._record.known:
             sweep(self.directory, self._record.host_pid, self._record.host_start_time)
+
+
+def is_multiprocessing_child() -> bool:
+    """This process was started by multiprocessing, which runs the main script again (spawn, forkserver)."""
+    module = sys.modules.get("multiprocessing.process")
+    return module is not None and bool(getattr(module.current_process(), "_inheriting", False))
 
 
 def _fail_or_log(turn: Turn, failure: Failure) -> None:

@@ -225,14 +225,19 @@ class Guard:
         try:
             self._sweep()
         finally:
-            if os.getpgid(0) == os.getpid():
-                os.killpg(0, signal.SIGKILL)
-            os.kill(os.getpid(), signal.SIGKILL)
+            end_group()
 
     def _send(self) -> None:
         with self._mutex:  # Once the thread has left, the signal would be answered by whoever had it before.
             if not self._gone:
                 signal.pthread_kill(self._serving, signal.SIGTERM)
+
+
+def end_group() -> None:
+    """Ends this process, its threads, and what it has started: nobody is left to do so once the host is gone."""
+    if os.getpgid(0) == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def start_time(pid: int) -> str:

@@ -87,8 +87,10 @@ class TechRenaissanceServer:
         Raises:
             NotFoundError: there is no such session.
         """
-        from ._runtime import Runtime
+        from ._runtime import Runtime, is_multiprocessing_child
 
+        if is_multiprocessing_child():
+            return  # this process runs the script only to find a function in it; the worker is its parent
         self._runtime = Runtime(self, session_id)
         self.session_id = self._runtime.session_id
         self.session_dir = self._runtime.directory

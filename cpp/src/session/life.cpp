@@ -100,6 +100,10 @@ void PythonSession::Impl::start_worker() {
     spawn.output_path = directory_->file(protocol::kLogFile);
     const std::string shown = interpreter.path + " (" + interpreter.reason + ") " +
                               (options_.module.empty() ? command[1] : "-m " + options_.module);
+    {
+        const std::lock_guard<std::mutex> lock(state_mutex_);
+        command_ = shown;
+    }
     std::shared_ptr<platform::Process> process;
     try {
         process = launch(spawn, package, [files = carrier_, mailbox = mailbox_carrier_] {

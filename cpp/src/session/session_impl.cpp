@@ -153,7 +153,7 @@ void PythonSession::Impl::throw_death() const {
     std::string message = "the worker of session '" + session_id_ + "' (pid " + std::to_string(process_->pid()) + ") " +
                           status->describe();
     if (!hello_ && !older_worker_)
-        message += " before it was ready";
+        message += " before it was ready: " + command_;
     else if (in_flight_)
         message +=
             " while it was at work on request " + std::to_string(in_flight_->id) + " '" + in_flight_->command + "'";

@@ -133,6 +133,7 @@ class PythonSession::Impl {
     std::optional<InFlight> in_flight_;
     std::map<std::thread::id, Answer> inbox_;
     std::uint64_t next_id_ = 1;
+    std::string command_;  ///< the worker's, with the reason for its interpreter, for messages
     SessionStats stats_;
     bool failed_ = false;
 

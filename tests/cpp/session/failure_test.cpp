@@ -24,7 +24,7 @@ TEST_F(FailureTest, AScriptWithASyntaxError) {
     const auto error = expect_throw<RestartError>([&] { session.start(); });
     EXPECT_TRUE(contains(error.what(), "SyntaxError"));
     EXPECT_TRUE(contains(error.what(), "exited with code 1"));
-    EXPECT_TRUE(contains(error.what(), "before it was ready"));
+    EXPECT_TRUE(contains(error.what(), "before it was ready: /usr/bin/python3 (SessionOptions::python)"));
 }
 
 TEST_F(FailureTest, AScriptThatEndsAtOnce) {
@@ -307,6 +307,34 @@ TEST_F(HostDeath, ByCtrlCEndsBoth) {
     start_host(false);
     kill_host(SIGINT);
     EXPECT_TRUE(eventually([&] { return !process_runs(worker_); }));
+}
+
+TEST_F(FailureTest, ChildrenOfAServerWithoutAGuardAreNoWorkers) {
+    PythonSession session(options("spawning_server"));
+    session.start();
+    const std::string worker = session.fetch_response("pid");
+    EXPECT_NE(session.fetch_response("spawn"), worker);
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(session.fetch_response("pid"), worker);
+}
+
+TEST_F(HostDeath, TakesAlongWhatTheWorkerHasStarted) {
+    int ends[2];
+    ASSERT_EQ(::pipe(ends), 0);
+    host_ = ::fork();
+    if (host_ == 0) {
+        PythonSession session(options("spawning_server"));
+        session.start();
+        const pid_t pids[2] = {std::stoi(session.fetch_response("pid")),
+                               std::stoi(session.fetch_response("leave_things"))};
+        if (::write(ends[1], pids, sizeof pids) < 0) ::_exit(1);
+        for (;;) ::pause();
+    }
+    pid_t pids[2] = {};
+    ASSERT_EQ(::read(ends[0], pids, sizeof pids), static_cast<ssize_t>(sizeof pids));
+    ::close(ends[0]);
+    ::close(ends[1]);
+    kill_host(SIGKILL);
+    for (const pid_t pid : pids) EXPECT_TRUE(eventually([&] { return !process_runs(pid); })) << pid;
 }
 
 TEST_F(HostDeath, WhatADeadHostLeftIsSweptByTheNextStart) {
