@@ -112,6 +112,9 @@ py::dict stats_dict(const Session& self) {
     result["file_system"] = stats.file_system;
     result["python"] = stats.python;
     result["worker_pid"] = stats.worker_pid;
+    result["worker_state"] = stats.worker_state;
+    result["busy_ms"] = stats.busy_ms;
+    result["progress"] = stats.progress;
     result["epoch"] = stats.epoch;
     result["requests"] = stats.requests;
     result["responses"] = stats.responses;

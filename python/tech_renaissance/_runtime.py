@@ -9,6 +9,7 @@ from . import protocol
 from ._carrier import Carrier, FilesCarrier
 from ._failure import failure_from
 from ._files import AtomicWriter
+from ._ping import Ping
 from ._session_dir import find_session, read_host_record, sweep
 from ._stop import Cancelled, Guard, HostWatch, StopSignals, end_group
 from ._storage import FileStorage
@@ -39,7 +40,7 @@ class Runtime:
         self._host = HostWatch(
             self._record.host_pid or _number(os.environ.get("TR_HOST_PID")), self._record.host_start_time
         )
-        self._guard = Guard(self._stop, self._host, self._sweep)
+        self._guard = Guard(self._stop, self._host, Ping(self.directory), self._sweep)
         self._exit: SystemExit | None = None
 
     def serve(self) -> None:

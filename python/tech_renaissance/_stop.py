@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
+    from ._ping import Ping
+
 # The last is what the kernel sends for the host (Linux), a moment before the host is quite gone.
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _GRACE_SECONDS = 0.5
@@ -163,14 +165,15 @@ class Guard:
 
     A signal that comes just before a blocking call goes unseen until that call returns, so it is sent again until the
     serving thread has left. After the host's death there is half a second for that; then `sweep` is called and the
-    process killed, together with its group when it leads one.
+    process killed, together with its group when it leads one. It also answers the host's pings.
 
     Not through the module threading, which takes the thread that first imports it for the main one.
     """
 
-    def __init__(self, stop: StopSignals, host: HostWatch, sweep: Callable[[], None]) -> None:
+    def __init__(self, stop: StopSignals, host: HostWatch, ping: Ping, sweep: Callable[[], None]) -> None:
         self._stop = stop
         self._host = host
+        self._ping = ping
         self._sweep = sweep
         self._serving = 0
         self._mutex = _thread.allocate_lock()
@@ -196,16 +199,20 @@ class Guard:
 
     def _run(self) -> None:
         poll = select.poll()
-        for descriptor in (self._stop.noticed, self._host.descriptor):
+        for descriptor in (self._stop.noticed, self._host.descriptor, self._ping.descriptor):
             if descriptor >= 0:
                 poll.register(descriptor, select.POLLIN)
         try:
             while not self._gone:
                 ready = [descriptor for descriptor, _ in poll.poll()]
-                if self._host.descriptor in ready or (self._stop.relay() and not self._insist()):
+                if self._ping.descriptor in ready:
+                    self._ping.answer()
+                signalled = self._stop.noticed in ready and self._stop.relay()
+                if self._host.descriptor in ready or (signalled and not self._insist()):
                     self._end()
                     return
         finally:
+            self._ping.close()
             self._stop.close_noticed()
 
     def _insist(self) -> bool:

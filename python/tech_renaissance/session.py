@@ -77,7 +77,15 @@ class SessionOptions:
 
 @dataclass(frozen=True)
 class SessionStats:
-    """What a session has done so far and how; the fields are those of tr::SessionStats."""
+    """What a session has done so far and how; the fields are those of tr::SessionStats.
+
+    Attributes:
+        worker_state: "none", "starting", "ready", "busy", "wedged" (native code keeps the interpreter from running),
+            "stopped" (by a signal or a debugger), or "dead". A worker that is at work is asked, which takes up to 200
+            ms when it does not answer.
+        busy_ms: since the request in flight was sent; 0 when there is none.
+        progress: what the server said last with `write_status` in the request in flight.
+    """
 
     carrier: str
     host_wake_up: str
@@ -87,6 +95,9 @@ class SessionStats:
     file_system: str
     python: str
     worker_pid: int
+    worker_state: str
+    busy_ms: int
+    progress: str
     epoch: int
     requests: int
     responses: int

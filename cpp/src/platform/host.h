@@ -13,6 +13,8 @@ std::int64_t process_id();
 /// Together with the pid it names a process for good, as pids are reused.
 std::string process_start_time(std::int64_t pid);
 bool process_exists(std::int64_t pid);
+/// A signal or a debugger has stopped it (SIGSTOP), as far as the system tells.
+bool process_is_stopped(std::int64_t pid);
 std::string user_id();
 std::string temporary_directory();
 /// The tmpfs of this machine that every user may write to; empty when there is none.

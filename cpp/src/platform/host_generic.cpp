@@ -7,6 +7,10 @@ std::string process_start_time(std::int64_t) {
     return {};
 }
 
+bool process_is_stopped(std::int64_t) {
+    return false;
+}
+
 std::string shared_memory_directory() {
     return {};
 }

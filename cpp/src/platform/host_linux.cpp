@@ -10,8 +10,10 @@
 #include "platform/host.h"
 
 namespace tr::platform {
+namespace {
 
-std::string process_start_time(std::int64_t pid) {
+/// Of /proc/<pid>/stat, from 3 on; empty when there is no such process.
+std::string stat_field(std::int64_t pid, int wanted) {
     std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
     std::string line;
     if (!std::getline(file, line)) return {};
@@ -20,10 +22,22 @@ std::string process_start_time(std::int64_t pid) {
     if (name_end == std::string::npos) return {};
     std::istringstream fields(line.substr(name_end + 1));
     std::string field;
-    constexpr int kStartTime = 22;
-    for (int number = 3; number <= kStartTime; ++number)
+    for (int number = 3; number <= wanted; ++number)
         if (!(fields >> field)) return {};
     return field;
+}
+
+}  // namespace
+
+std::string process_start_time(std::int64_t pid) {
+    constexpr int kStartTime = 22;
+    return stat_field(pid, kStartTime);
+}
+
+bool process_is_stopped(std::int64_t pid) {
+    constexpr int kState = 3;
+    const std::string state = stat_field(pid, kState);
+    return state == "T" || state == "t";
 }
 
 std::string shared_memory_directory() {

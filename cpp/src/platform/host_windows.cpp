@@ -85,6 +85,10 @@ std::int64_t process_id() {
     return ::GetCurrentProcessId();
 }
 
+bool process_is_stopped(std::int64_t) {
+    return false;
+}
+
 std::string process_start_time(std::int64_t pid) {
     const UniqueHandle process = open_process(pid);
     FILETIME start{};

@@ -10,6 +10,7 @@
 #include "platform/file.h"
 #include "platform/futex.h"
 #include "platform/host.h"
+#include "platform/ping.h"
 #include "protocol/names.h"
 #include "session/interpreter.h"
 #include "session/interrupt.h"
@@ -155,6 +156,7 @@ void PythonSession::Impl::prepare_directory() {
              "directory '" + directory->path() + "' on " + file_system + " (" + directory->reason() + ")");
         const std::lock_guard<std::mutex> lock(state_mutex_);
         tensors_ = std::make_unique<carrier::TensorStore>(directory->path());
+        platform::make_ping(directory->path());
         directory_ = std::move(directory);
         stats_.file_system = file_system;
     }

@@ -17,10 +17,6 @@ using platform::Deadline;
 constexpr std::int64_t kRecheckMs = 1024;  ///< a ring is a hint: the truth is looked at this often anyway
 constexpr std::int64_t kExitMs = 2'000;    ///< for an idle worker to leave when its session goes
 
-std::int64_t milliseconds_since(Deadline::Clock::time_point start) {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(Deadline::Clock::now() - start).count();
-}
-
 }  // namespace
 
 PythonSession::Impl::Impl(SessionOptions options)
@@ -130,11 +126,6 @@ std::string PythonSession::Impl::session_dir() const {
     return directory_ ? directory_->path() : "";
 }
 
-SessionStats PythonSession::Impl::stats() const {
-    const std::lock_guard<std::mutex> lock(state_mutex_);
-    return stats_;
-}
-
 void PythonSession::Impl::note_failure() {
     const std::lock_guard<std::mutex> lock(state_mutex_);
     ++stats_.failures;
@@ -145,39 +136,6 @@ void PythonSession::Impl::note_failure() {
 
 void PythonSession::Impl::throw_if_never_started() const {
     if (!process_) throw InputError("session '" + session_id_ + "' has no worker: call start() first");
-}
-
-void PythonSession::Impl::throw_death() const {
-    const std::lock_guard<std::mutex> lock(state_mutex_);
-    const auto status = process_->status();
-    std::string message = "the worker of session '" + session_id_ + "' (pid " + std::to_string(process_->pid()) + ") " +
-                          status->describe();
-    if (!hello_ && !older_worker_)
-        message += " before it was ready: " + command_;
-    else if (in_flight_)
-        message +=
-            " while it was at work on request " + std::to_string(in_flight_->id) + " '" + in_flight_->command + "'";
-    else
-        message += " while it was idle";
-    constexpr std::size_t kLogBytes = 4096;
-    const std::string tail = platform::read_tail(directory_->file(protocol::kLogFile), kLogBytes);
-    message += tail.empty() ? "; it wrote nothing to its log" : "; the end of its log:\n" + tail;
-    throw RestartError(message, status->over_limit ? ErrorCode::quota_exhausted : ErrorCode::server_error);
-}
-
-void PythonSession::Impl::throw_timeout(const char* purpose) const {
-    const std::lock_guard<std::mutex> lock(state_mutex_);
-    std::string message =
-        std::string("the time limit passed while waiting ") + purpose + " in session '" + session_id_ + "': ";
-    if (!hello_ && !older_worker_)
-        message += "the worker (pid " + std::to_string(process_->pid()) + ") is not ready yet";
-    else if (in_flight_)
-        message += "the worker (pid " + std::to_string(process_->pid()) + ") is at work on request " +
-                   std::to_string(in_flight_->id) + " '" + in_flight_->command + "' since " +
-                   std::to_string(milliseconds_since(in_flight_->sent)) + " ms";
-    else
-        message += "the worker (pid " + std::to_string(process_->pid()) + ") is alive and idle";
-    throw TimeoutError(message + "; give it longer, or see '" + directory_->file(protocol::kLogFile) + "'");
 }
 
 void PythonSession::Impl::wait_until(Deadline deadline, const char* purpose, const std::function<bool()>& done) {

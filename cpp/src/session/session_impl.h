@@ -78,6 +78,12 @@ class PythonSession::Impl {
         Deadline::Clock::time_point sent;
         bool abandoned = false;  ///< whoever sent it gave up on it; its answer is dropped
     };
+    /// How the worker is; see SessionStats.
+    struct Health {
+        std::string state = "none";
+        std::int64_t busy_ms = 0;
+        std::string progress;
+    };
     class TurnLock;
     friend class TensorStream;
 
@@ -94,6 +100,7 @@ class PythonSession::Impl {
     void throw_if_never_started() const;
     /// Blocks until `done()`, or throws: RestartError, TimeoutError, or what the interrupt check throws.
     void wait_until(Deadline deadline, const char* purpose, const std::function<bool()>& done);
+    Health examine() const;
     [[noreturn]] void throw_death() const;
     [[noreturn]] void throw_timeout(const char* purpose) const;
 
@@ -136,6 +143,9 @@ class PythonSession::Impl {
     std::string command_;  ///< the worker's, with the reason for its interpreter, for messages
     SessionStats stats_;
     bool failed_ = false;
+
+    mutable std::mutex ping_mutex_;  ///< one asks at a time
+    mutable std::uint64_t pings_ = 0;
 
     std::mutex async_mutex_;
     std::condition_variable async_done_;

@@ -25,7 +25,14 @@ struct TR_API SessionStats {
     std::string file_system;  ///< of the session directory, e.g. "tmpfs"
     std::string python;       ///< the interpreter in use
     std::int64_t worker_pid = 0;
-    std::uint64_t epoch = 0;  ///< counts worker starts
+    /// "none" (before start()), "starting", "ready" (idle), "busy" (at work, the interpreter runs), "wedged" (alive,
+    /// but the interpreter does not run: native code holds the GIL), "stopped" (by SIGSTOP or a debugger), or "dead".
+    /// A worker that is at work is asked, which takes up to 200 ms when it does not answer. One that cannot be asked,
+    /// such as an older one, counts as "busy".
+    std::string worker_state;
+    std::int64_t busy_ms = 0;  ///< since the request in flight was sent; 0 when there is none
+    std::string progress;      ///< what the server said last with write_status() in the request in flight
+    std::uint64_t epoch = 0;   ///< counts worker starts
     std::uint64_t requests = 0;
     std::uint64_t responses = 0;
     std::uint64_t failures = 0;  ///< error answers, timeouts and deaths among them

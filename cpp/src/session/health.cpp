@@ -1,0 +1,122 @@
+// What a session knows of the state of its worker, and tells in stats() and in its exceptions.
+#include <system_error>
+
+#include "platform/file.h"
+#include "platform/host.h"
+#include "platform/ping.h"
+#include "protocol/names.h"
+#include "session/session_impl.h"
+#include "tech_renaissance/utils/tr_exception.h"
+
+namespace tr {
+namespace {
+
+using platform::Deadline;
+
+/// Pure Python code lets another thread run every 5 ms; the rest is for a machine under load.
+constexpr std::int64_t kPingMs = 200;
+
+std::int64_t milliseconds_since(Deadline::Clock::time_point start) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(Deadline::Clock::now() - start).count();
+}
+
+/// What a server has put into status.txt itself; empty when it is only what every worker writes there.
+std::string progress_in(const std::string& path) {
+    constexpr std::size_t kMostBytes = 4096;
+    try {
+        const std::string text = platform::read_file(path, kMostBytes).value_or("");
+        for (const char* usual : {"ready", "busy", "ok", "exiting", "error: "})
+            if (text.rfind(usual, 0) == 0 && (text == usual || usual[0] == 'e')) return {};
+        return text;
+    } catch (const std::system_error&) {
+        return {};
+    }
+}
+
+}  // namespace
+
+/// Asks a worker that is at work for a sign of life, so this takes a moment when it gives none.
+PythonSession::Impl::Health PythonSession::Impl::examine() const {
+    Health health;
+    std::shared_ptr<platform::Process> process;
+    std::string directory;
+    {
+        const std::lock_guard<std::mutex> lock(state_mutex_);
+        process = process_;
+        if (!process) return health;
+        directory = directory_->path();
+        const bool ready = hello_ || older_worker_ || platform::file_exists(directory_->file(protocol::kStatusFile));
+        const bool busy = in_flight_ && !carrier_->response_pending();
+        if (busy) health.busy_ms = milliseconds_since(in_flight_->sent);
+        health.state = !ready ? "starting" : busy ? "busy" : "ready";
+        if (busy) health.progress = progress_in(directory_->file(protocol::kStatusFile));
+    }
+    if (!process->alive()) {
+        health.state = "dead";
+    } else if (platform::process_is_stopped(process->pid())) {
+        health.state = "stopped";
+    } else if (health.state != "ready") {
+        const std::lock_guard<std::mutex> lock(ping_mutex_);
+        const auto ping = platform::ask_ping(directory, ++pings_, Deadline::after(kPingMs));
+        if (!process->alive())
+            health.state = "dead";
+        else if (ping == platform::Ping::silent)
+            health.state = "wedged";
+    }
+    return health;
+}
+
+SessionStats PythonSession::Impl::stats() const {
+    const Health health = examine();
+    const std::lock_guard<std::mutex> lock(state_mutex_);
+    SessionStats stats = stats_;
+    stats.worker_state = health.state;
+    stats.busy_ms = health.busy_ms;
+    stats.progress = health.progress;
+    return stats;
+}
+
+void PythonSession::Impl::throw_death() const {
+    const std::lock_guard<std::mutex> lock(state_mutex_);
+    const auto status = process_->status();
+    std::string message = "the worker of session '" + session_id_ + "' (pid " + std::to_string(process_->pid()) + ") " +
+                          status->describe();
+    if (!hello_ && !older_worker_)
+        message += " before it was ready: " + command_;
+    else if (in_flight_)
+        message +=
+            " while it was at work on request " + std::to_string(in_flight_->id) + " '" + in_flight_->command + "'";
+    else
+        message += " while it was idle";
+    constexpr std::size_t kLogBytes = 4096;
+    const std::string tail = platform::read_tail(directory_->file(protocol::kLogFile), kLogBytes);
+    message += tail.empty() ? "; it wrote nothing to its log" : "; the end of its log:\n" + tail;
+    throw RestartError(message, status->over_limit ? ErrorCode::quota_exhausted : ErrorCode::server_error);
+}
+
+void PythonSession::Impl::throw_timeout(const char* purpose) const {
+    const Health health = examine();
+    const std::lock_guard<std::mutex> lock(state_mutex_);
+    std::string message = std::string("the time limit passed while waiting ") + purpose + " in session '" +
+                          session_id_ + "': the worker (pid " + std::to_string(process_->pid()) + ") is ";
+    if (!hello_ && !older_worker_)
+        message += "not ready yet";
+    else if (in_flight_)
+        message += "at work on request " + std::to_string(in_flight_->id) + " '" + in_flight_->command + "' since " +
+                   std::to_string(milliseconds_since(in_flight_->sent)) + " ms";
+    else
+        message += "alive and idle";
+    if (!health.progress.empty()) message += ", its status is '" + health.progress + "'";
+    if (health.state == "wedged")
+        message +=
+            "; its interpreter does not run: native code keeps it from it (holds the GIL), or the machine is "
+            "very busy; it may not end by itself: terminate() it";
+    else if (health.state == "stopped")
+        message += "; the process is stopped, by a signal (SIGSTOP) or a debugger: continue it with SIGCONT";
+    else
+        message += health.state == "busy" ? "; its interpreter runs, so it is merely slow: give it longer"
+                                          : "; give it longer";
+    throw TimeoutError(message + ", or see '" + directory_->file(protocol::kLogFile) + "'");
+}
+
+}  // namespace tr
