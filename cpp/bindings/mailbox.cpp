@@ -7,8 +7,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "bindings.h"
+#include "protocol/plain_message.h"
 
 namespace py = pybind11;
 
@@ -23,10 +25,11 @@ class WorkerMailbox {
   public:
     WorkerMailbox(const std::string& path, std::uint64_t epoch) : mailbox_(Mailbox::open(path, epoch)) {}
 
-    std::optional<py::bytes> next(std::int64_t timeout_ms) {
+    /// None; or of a plain request its members, in the order of protocol.Request; or the bytes of another message.
+    py::object next(std::int64_t timeout_ms) {
         const std::uint32_t bell = mailbox_.bell();
-        if (auto message = take()) return message;
-        if (timeout_ms <= 0) return std::nullopt;
+        py::object message = take();
+        if (!message.is_none() || timeout_ms <= 0) return message;
         {
             const py::gil_scoped_release no_gil;
             mailbox_.wait(bell, Deadline::after(timeout_ms));
@@ -35,6 +38,17 @@ class WorkerMailbox {
     }
 
     bool send(std::string_view message) { return mailbox_.send(message); }
+
+    /// Answers a request that succeeded.
+    /// @returns false when that takes more than a plain response; nothing was done then
+    bool answer(std::uint64_t request_id, py::handle command, py::handle result, const py::list& tensors) {
+        const auto name = plain_text(command);
+        const auto text = plain_text(result);
+        if (!name || !text) return false;
+        std::vector<std::string_view> tags;
+        for (const auto& tensor : tensors) tags.push_back(tensor.cast<std::string_view>());
+        return mailbox_.send(protocol::write_plain_response(request_id, *name, *text, tags));
+    }
     bool received_by_peer() const { return mailbox_.received_by_peer(); }
 
     void wait(std::int64_t timeout_ms) const {
@@ -45,10 +59,20 @@ class WorkerMailbox {
     }
 
   private:
-    std::optional<py::bytes> take() {
+    /// Of a str whose letters lie there one a byte; nothing for others.
+    static std::optional<std::string_view> plain_text(py::handle object) {
+        if (!PyUnicode_CheckExact(object.ptr()) || !PyUnicode_IS_COMPACT_ASCII(object.ptr())) return std::nullopt;
+        const std::string_view text(static_cast<const char*>(PyUnicode_DATA(object.ptr())),
+                                    static_cast<std::size_t>(PyUnicode_GET_LENGTH(object.ptr())));
+        return protocol::is_plain(text) ? std::optional(text) : std::nullopt;
+    }
+
+    py::object take() {
         const auto message = mailbox_.receive();
-        if (!message) return std::nullopt;
+        if (!message) return py::none();
         mailbox_.acknowledge();
+        if (const auto plain = protocol::read_plain_request(*message))
+            return py::make_tuple(plain->command, plain->parameters, plain->id, plain->deadline_ms);
         return py::bytes(*message);
     }
 
@@ -62,6 +86,8 @@ void register_mailbox(py::module_& module) {
         .def(py::init<const std::string&, std::uint64_t>(), py::arg("path"), py::arg("epoch"))
         .def("next", &WorkerMailbox::next, py::arg("timeout_ms"))
         .def("send", [](WorkerMailbox& self, const py::bytes& message) { return self.send(std::string_view(message)); })
+        .def("answer", &WorkerMailbox::answer, py::arg("request_id"), py::arg("command"), py::arg("result"),
+             py::arg("tensors"))
         .def("received_by_peer", &WorkerMailbox::received_by_peer)
         .def("wait", &WorkerMailbox::wait, py::arg("timeout_ms"));
 }

@@ -11,9 +11,11 @@ import os
 import struct
 
 from .errors import InputError
+from .protocol import encode_success
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 _MAGIC = 0x424D5254
@@ -148,6 +150,8 @@ class PureMailbox:
     def next(self, timeout_ms: int) -> bytes | None:
         """The message that lies ready or comes within the time; None when none did, or something else rang.
 
+        Of a plain request the compiled module gives a tuple of its members instead.
+
         Raises:
             InputError: the peer wrote an impossible length.
         """
@@ -187,6 +191,10 @@ class PureMailbox:
         peer[self._BELL] = (peer[self._BELL] + 1) & 0xFFFFFFFF
         self._syscall(self._c_long(self._FUTEX), self._peer_bell, self._c_long(self._WAKE), self._c_long(2**31 - 1))
         return True
+
+    def answer(self, request_id: int, command: str, result: str, tensors: Sequence[str]) -> bool:
+        """Publishes the answer to a request that succeeded; False when that has to be done in another way."""
+        return self.send(encode_success(request_id, command, result, tensors))
 
     def received_by_peer(self) -> bool:
         """The host has taken the message sent last."""

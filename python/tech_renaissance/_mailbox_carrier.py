@@ -49,15 +49,15 @@ class MailboxCarrier(Carrier):
             if self._stop.requested:
                 return None
             try:
-                data = messages.next(_RECHECK_MS)
+                found = messages.next(_RECHECK_MS)
             except InputError as error:
                 request = protocol.Request("")
                 request.problem = error
                 break
-            if data:
-                request = protocol.read_request(data)
+            if found:
+                request = protocol.Request(*found) if type(found) is tuple else protocol.read_request(found)
                 self._by_file = False
-            elif data is not None:
+            elif found is not None:
                 request = self._from_file()
             elif self._host.gone() or not self._files.still_there():
                 return None
@@ -73,14 +73,18 @@ class MailboxCarrier(Carrier):
 
     def publish(self, response: protocol.Response, status: str) -> None:
         """See Carrier."""
-        data = protocol.encode_response(response)
         self._keeper.set(status)
         if self._by_file:
             self._files.remove_request()
             self._by_file = False
-        if not self._messages.send(data):
+        messages = self._messages
+        plain = response.id is not None and response.is_plain()
+        if plain and messages.answer(response.id, response.command, response.result, response.tensors):
+            return
+        data = protocol.encode_response(response)
+        if not messages.send(data):
             self._files.publish_file(data)
-            self._messages.send(b"")
+            messages.send(b"")
 
     def publish_part(self, response: protocol.Response) -> None:
         """See Carrier."""

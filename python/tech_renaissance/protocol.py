@@ -32,6 +32,12 @@ _MAX_ID = 2**64 - 1
 
 _is_tag = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}").fullmatch
 _separators = re.compile(r"[\s,]+")
+_plain = rb"[ !#-\[\]-~]"
+_number = rb"(?:0|[1-9][0-9]{0,18})"
+_plain_request = re.compile(
+    rb'\{"command":"(%b+)","parameters":"(%b*)","id":(%b),"timestamp":%b(?:,"deadline_ms":(%b))?\}'
+    % (_plain, _plain, _number, _number, _number)
+).fullmatch
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _quote = json.encoder.encode_basestring
 # What json.loads calls in the end; the layers above it cost more than it does.
@@ -55,9 +61,9 @@ class Request:
         command: str,
         parameters: str = "",
         id: int | None = None,  # noqa: A002 - its name on the wire
+        deadline_ms: int | None = None,
         *,
         legacy: bool = False,
-        deadline_ms: int | None = None,
     ) -> None:
         self.command = command
         self.parameters = parameters
@@ -103,6 +109,10 @@ class Response:
         self.failure = failure
         self.legacy = legacy
         self.more = False
+
+    def is_plain(self) -> bool:
+        """It tells of success and no more, as nearly all do."""
+        return self.failure is None and not (self.legacy or self.more or self.message)
 
 
 def is_tag(name: str) -> bool:
@@ -168,10 +178,21 @@ def parse_request(data: bytes | bytearray | memoryview) -> Request:
 
 def read_request(data: bytes | bytearray | memoryview) -> Request:
     """The same, but what makes it unreadable becomes the request's `problem`, for the answer."""
+    if plain := read_plain_request(data):
+        return plain
     try:
         return parse_request(data)
     except InputError as error:
         return unreadable(error)
+
+
+def read_plain_request(data: bytes | bytearray | memoryview) -> Request | None:
+    """A request as a host writes nearly all of them, in a third of the time that JSON takes; None for any other."""
+    match = _plain_request(data) if len(data) <= MAX_MESSAGE_BYTES else None
+    if match is None:
+        return None
+    command, parameters, id, deadline_ms = match.groups()  # noqa: A001 - its name on the wire
+    return Request(command.decode(), parameters.decode(), int(id), int(deadline_ms) if deadline_ms else None)
 
 
 def unreadable(error: InputError) -> Request:
@@ -213,8 +234,8 @@ def encode_request(request: Request) -> bytes:
 def encode_response(response: Response) -> bytes:
     """The bytes of a response, in the spelling that its `legacy` says."""
     failure = response.failure
-    if failure is None and response.id is not None and not (response.legacy or response.more or response.message):
-        return _encode_success(response)
+    if response.is_plain() and response.id is not None:
+        return encode_success(response.id, response.command, response.result, response.tensors)
     message: dict[str, object] = {}
     if response.id is not None:
         message["id"] = response.id
@@ -241,13 +262,13 @@ def encode_response(response: Response) -> bytes:
     return encode_object(message)
 
 
-def _encode_success(response: Response) -> bytes:
+def encode_success(id: int, command: str, result: str, tensors: Sequence[str]) -> bytes:  # noqa: A002 - as on the wire
     """What nearly every response is, in a fifth of the time that the general way takes."""
     # Tags are quoted as they are: no letter of theirs needs an escape.
-    tensors = '"' + '","'.join(response.tensors) + '"' if response.tensors else ""
+    tags = '"' + '","'.join(tensors) + '"' if tensors else ""
     return (
-        f'{{"id":{response.id},"command":{_quote(response.command)},"result":{_quote(response.result)},"message":"",'
-        f'"tensors":[{tensors}],"timestamp":{now_ms()}}}'
+        f'{{"id":{id},"command":{_quote(command)},"result":{_quote(result)},"message":"","tensors":[{tags}],'
+        f'"timestamp":{now_ms()}}}'
     ).encode("utf-8", "replace")
 
 

@@ -105,6 +105,35 @@ def test_a_request_survives_the_wire(legacy: bool, command: str, parameters: str
         assert getattr(read, name) == getattr(sent, name)
 
 
+# Mostly of letters that need no escape, so that many of the messages are plain.
+texts = st.text(st.sampled_from("ab z_,./~!#[]") | st.characters())
+numbers = st.sampled_from(["0", "7", "07", "-1", "1.5", "1e3", "", str(2**63), "9" * 19, str(2**64 - 1), str(2**64)])
+
+
+@given(texts, texts, numbers, numbers, st.none() | numbers, st.data())
+def test_a_plain_request_means_what_it_means_as_json(
+    command: str, parameters: str, number: str, timestamp: str, deadline: str | None, draw: st.DataObject
+) -> None:
+    text = f'{{"command":{json.dumps(command)},"parameters":{json.dumps(parameters, ensure_ascii=False)},"id":{number}'
+    text += f',"timestamp":{timestamp}' + ("" if deadline is None else f',"deadline_ms":{deadline}') + "}"
+    data = text.encode("utf-8", "surrogatepass")
+    if draw.draw(st.booleans()):  # one byte is another
+        place = draw.draw(st.integers(0, len(data) - 1))
+        data = data[:place] + draw.draw(st.binary(max_size=2)) + data[place + 1 :]
+    plain = protocol.read_plain_request(data)
+    if plain is not None:
+        general = protocol.parse_request(data)
+        for name in ("id", "command", "parameters", "deadline_ms", "legacy", "problem"):
+            assert getattr(plain, name) == getattr(general, name), data
+
+
+def test_what_a_host_writes_is_plain() -> None:
+    data = b'{"command":"matmul","parameters":"a,b","id":7,"timestamp":1699123456789,"deadline_ms":60000}'
+    plain = protocol.read_plain_request(data)
+    assert plain is not None
+    assert (plain.id, plain.command, plain.parameters, plain.deadline_ms) == (7, "matmul", "a,b", 60000)
+
+
 @given(command=st.text(min_size=1), result=st.text(), message=st.text(), tensors=st.lists(st.sampled_from(GOOD_TAGS)))
 def test_a_response_survives_the_wire(command: str, result: str, message: str, tensors: list[str]) -> None:
     failure = Failure("E9999", message, "ValueError", "Traceback")

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "protocol/names.h"
+#include "protocol/plain_message.h"
 #include "protocol/response_reader.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
@@ -84,10 +85,14 @@ std::string complete_request(json& object, bool both_spellings) {
     return command;
 }
 
+std::string quoted(const std::string& text) {
+    return is_plain(text) ? '"' + text + '"' : json(text).dump();
+}
+
 /// What nearly every request is, without the detour over a tree of values.
-std::string plain_request(const std::string& command, const std::string& parameters, bool both_spellings) {
-    const std::string quoted_command = json(command).dump();
-    const std::string quoted_parameters = json(parameters).dump();
+std::string request_of(const std::string& command, const std::string& parameters, bool both_spellings) {
+    const std::string quoted_command = quoted(command);
+    const std::string quoted_parameters = quoted(parameters);
     std::string text = "{\"command\":" + quoted_command + ",\"parameters\":" + quoted_parameters;
     if (both_spellings) text += ",\"cmd\":" + quoted_command + ",\"params\":" + quoted_parameters;
     return text + "}";
@@ -112,7 +117,7 @@ Request make_request(const std::string& message, std::uint64_t id, bool both_spe
             const auto blank = text.find_first_of(" \t\r\n");
             request.command = text.substr(0, blank);
             const std::string parameters = blank == std::string::npos ? "" : trim(text.substr(blank));
-            request.text = plain_request(request.command, parameters, both_spellings);
+            request.text = request_of(request.command, parameters, both_spellings);
         }
         if (request.command.empty())
             throw InputError(
@@ -141,6 +146,7 @@ std::string encode_cancel(std::uint64_t id) {
 
 Response parse_response(const std::string& text) {
     require_size(text, "response");
+    if (auto plain = read_plain_response(text)) return std::move(*plain);
     ResponseReader reader;
     json::sax_parse(text, &reader);
     Response response = reader.take();

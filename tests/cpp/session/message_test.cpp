@@ -2,7 +2,9 @@
 #include "protocol/message.h"
 
 #include <nlohmann/json.hpp>
+#include <random>
 
+#include "protocol/plain_message.h"
 #include "support.h"
 
 namespace tr::test {
@@ -118,6 +120,91 @@ TEST(ResponseText, DeepNestingTakesNoStack) {
     EXPECT_THROW(parse_response(std::string(5'000'000, '[')), InputError);
     const std::string deep = std::string(1'000'000, '[') + std::string(1'000'000, ']');
     EXPECT_EQ(parse_response(R"({"x": )" + deep + R"(, "command": "c"})").command, "c");
+}
+
+// ------------------------------------------------------------------------------------------------------------- plain
+
+const char* const kPlainResponse =
+    R"({"id":18,"command":"matmul","result":"ok ~!#[]","message":"","tensors":["result_0","b"],"timestamp":1699123456789})";
+
+TEST(PlainMessages, AreWhatEachSideWrites) {
+    const auto request = make_request(" matmul a,b c=2", 7, false, 500).text;
+    const auto plain = read_plain_request(request);
+    ASSERT_TRUE(plain) << request;
+    EXPECT_EQ(plain->command, "matmul");
+    EXPECT_EQ(plain->parameters, "a,b c=2");
+    EXPECT_EQ(plain->id, 7U);
+    EXPECT_EQ(plain->deadline_ms, 500U);
+    EXPECT_FALSE(read_plain_request(make_request("x", 7, false, 0).text)->deadline_ms);
+    EXPECT_FALSE(read_plain_request(make_request("x \"y\"", 7, false, 0).text));
+    EXPECT_FALSE(read_plain_request(make_request("x \xc3\xa9", 7, false, 0).text));
+
+    const auto response = read_plain_response(write_plain_response(9, "c", "r", {"a", "b"}));
+    ASSERT_TRUE(response);
+    EXPECT_EQ(response->id, 9U);
+    EXPECT_EQ(response->command, "c");
+    EXPECT_EQ(response->text, "r");
+    EXPECT_EQ(response->tensors, (std::vector<std::string>{"a", "b"}));
+    EXPECT_TRUE(read_plain_response(write_plain_response(9, "c", "r", {}))->tensors.empty());
+    EXPECT_TRUE(read_plain_response(kPlainResponse));
+}
+
+/// What is read of a response; or that it is refused.
+std::string told(const std::string& text) {
+    try {
+        const auto response = parse_response(text);
+        std::string found = (response.id ? std::to_string(*response.id) : "none") + "|" + response.command + "|" +
+                            response.text + "|" + response.message;
+        for (const auto& tag : response.tensors) found += "|" + tag;
+        return found + (response.failure ? "|failed" : "") + (response.more ? "|more" : "") +
+               (response.older_spelling ? "|older" : "");
+    } catch (const InputError&) {
+        return "refused";
+    }
+}
+
+/// A text like this one but for a few bytes.
+std::string changed(std::string text, std::mt19937& random) {
+    const std::string letters =
+        "0123456789\"\"{}[],:\\ \x01\x7f\xc3\xa9"
+        "abe-.";
+    for (auto count = random() % 4; count > 0; --count) {
+        const auto place = random() % text.size();
+        const char letter = letters[random() % letters.size()];
+        switch (random() % 3) {
+            case 0:
+                text[place] = letter;
+                break;
+            case 1:
+                text.insert(place, 1, letter);
+                break;
+            default:
+                text.erase(place, 1 + random() % 3);
+        }
+    }
+    return text;
+}
+
+TEST(PlainMessages, MeanWhatTheyMeanAsJson) {
+    std::mt19937 random(1);  // NOLINT: the same texts each time
+    int plain = 0;
+    for (int i = 0; i < 20'000; ++i) {
+        const std::string response = changed(kPlainResponse, random);
+        if (read_plain_response(response)) ++plain;
+        EXPECT_EQ(told(response), told(" " + response)) << response;  // the blank makes it one that is not plain
+
+        const std::string request = changed(make_request("matmul a,b", 7, false, 500).text, random);
+        if (const auto found = read_plain_request(request)) {
+            ++plain;
+            const auto json = nlohmann::json::parse(request);
+            EXPECT_EQ(found->command, json["command"]);
+            EXPECT_EQ(found->parameters, json["parameters"]);
+            EXPECT_EQ(found->id, json["id"]);
+            EXPECT_EQ(found->deadline_ms.has_value(), json.contains("deadline_ms"));
+            EXPECT_EQ(found->deadline_ms.value_or(0), json.value("deadline_ms", std::uint64_t{0}));
+        }
+    }
+    EXPECT_GT(plain, 5'000);
 }
 
 }  // namespace

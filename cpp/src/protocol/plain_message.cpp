@@ -1,0 +1,120 @@
+#include "protocol/plain_message.h"
+
+#include <algorithm>
+
+#include "protocol/names.h"
+
+namespace tr::protocol {
+namespace {
+
+bool is_plain_letter(char letter) {
+    return letter >= ' ' && letter <= '~' && letter != '"' && letter != '\\';
+}
+
+/// Takes a message apart from its start; every step says whether the message goes on as it should.
+class Reader {
+  public:
+    explicit Reader(std::string_view message) : rest_(message) {}
+
+    bool skip(std::string_view expected) {
+        if (rest_.substr(0, expected.size()) != expected) return false;
+        rest_.remove_prefix(expected.size());
+        return true;
+    }
+    /// What stands before the next quote, which is skipped as well.
+    bool text(std::string_view& found) {
+        std::size_t length = 0;
+        while (length < rest_.size() && is_plain_letter(rest_[length])) ++length;
+        found = rest_.substr(0, length);
+        rest_.remove_prefix(length);
+        return skip("\"");
+    }
+    bool number(std::uint64_t& found) {
+        constexpr std::size_t kDigits = 19;  // of which any number fits
+        std::size_t length = 0;
+        found = 0;
+        for (; length < rest_.size() && length <= kDigits && rest_[length] >= '0' && rest_[length] <= '9'; ++length)
+            found = 10 * found + static_cast<std::uint64_t>(rest_[length] - '0');
+        if (length == 0 || length > kDigits || (length > 1 && rest_[0] == '0')) return false;
+        rest_.remove_prefix(length);
+        return true;
+    }
+    bool at_end() const { return rest_.empty(); }
+
+  private:
+    std::string_view rest_;
+};
+
+bool read_tags(Reader& reader, std::vector<std::string>& tags) {
+    if (reader.skip("]")) return true;
+    do {
+        std::string_view tag;
+        if (!reader.skip("\"") || !reader.text(tag)) return false;
+        tags.emplace_back(tag);
+        if (!is_tag(tags.back())) return false;
+    } while (reader.skip(","));
+    return reader.skip("]");
+}
+
+bool read_deadline(Reader& reader, std::optional<std::uint64_t>& deadline_ms) {
+    std::uint64_t found = 0;
+    if (!reader.skip(",\"deadline_ms\":")) return true;
+    if (!reader.number(found)) return false;
+    deadline_ms = found;
+    return true;
+}
+
+}  // namespace
+
+bool is_plain(std::string_view text) {
+    return std::all_of(text.begin(), text.end(), is_plain_letter);
+}
+
+std::optional<PlainRequest> read_plain_request(std::string_view message) {
+    Reader reader(message);
+    PlainRequest request;
+    std::uint64_t unused = 0;
+    const bool good = reader.skip("{\"command\":\"") && reader.text(request.command) && !request.command.empty() &&
+                      reader.skip(",\"parameters\":\"") && reader.text(request.parameters) && reader.skip(",\"id\":") &&
+                      reader.number(request.id) && reader.skip(",\"timestamp\":") && reader.number(unused) &&
+                      read_deadline(reader, request.deadline_ms) && reader.skip("}") && reader.at_end();
+    return good ? std::optional(request) : std::nullopt;
+}
+
+std::optional<Response> read_plain_response(std::string_view message) {
+    Reader reader(message);
+    std::uint64_t id = 0;
+    std::uint64_t unused = 0;
+    std::string_view command;
+    std::string_view text;
+    std::optional<Response> response;
+    if (!(reader.skip("{\"id\":") && reader.number(id) && reader.skip(",\"command\":\"") && reader.text(command) &&
+          reader.skip(",\"result\":\"") && reader.text(text) && reader.skip(",\"message\":\"\",\"tensors\":[")))
+        return response;
+    response.emplace();
+    if (!(read_tags(reader, response->tensors) && reader.skip(",\"timestamp\":") && reader.number(unused) &&
+          reader.skip("}") && reader.at_end())) {
+        response.reset();
+        return response;
+    }
+    response->id = id;
+    response->command = command;
+    response->text = text;
+    return response;
+}
+
+std::string write_plain_response(std::uint64_t id, std::string_view command, std::string_view result,
+                                 const std::vector<std::string_view>& tensors) {
+    std::string message;
+    message.reserve(128 + command.size() + result.size() + 16 * tensors.size());
+    message.append("{\"id\":").append(std::to_string(id)).append(",\"command\":\"").append(command);
+    message.append("\",\"result\":\"").append(result).append("\",\"message\":\"\",\"tensors\":[");
+    for (const auto tag : tensors) {
+        if (message.back() != '[') message += ',';
+        message.append("\"").append(tag).append("\"");
+    }
+    message.append("],\"timestamp\":").append(std::to_string(now_ms())).append("}");
+    return message;
+}
+
+}  // namespace tr::protocol
