@@ -20,7 +20,8 @@ _PROBE = ".tmp-doorbell"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ._stop import HostWatch, StopSignals
+    from ._process import ProcessWatch
+    from ._stop import StopSignals
 
 
 class Carrier:
@@ -79,7 +80,7 @@ class FilesCarrier(Carrier):
     name = "files"
 
     def __init__(
-        self, directory: str, writer: AtomicWriter, wake_up: str, stop: StopSignals, host: HostWatch, *, loose: bool
+        self, directory: str, writer: AtomicWriter, wake_up: str, stop: StopSignals, host: ProcessWatch, *, loose: bool
     ) -> None:
         self._directory = directory
         self._request = f"{directory}/request.json"

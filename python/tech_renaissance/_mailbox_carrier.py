@@ -10,7 +10,8 @@ from .errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ._stop import HostWatch, StopSignals
+    from ._process import ProcessWatch
+    from ._stop import StopSignals
 
 _RECHECK_MS = 1000
 
@@ -30,7 +31,7 @@ class MailboxCarrier(Carrier):
     wake_up = "futex"
 
     def __init__(
-        self, mailbox: MailboxFile, epoch: int, files: FilesCarrier, stop: StopSignals, host: HostWatch
+        self, mailbox: MailboxFile, epoch: int, files: FilesCarrier, stop: StopSignals, host: ProcessWatch
     ) -> None:
         self._messages, self.fallback = open_messages(mailbox, epoch)
         self._files = files

@@ -10,8 +10,9 @@ from ._carrier import Carrier, FilesCarrier
 from ._failure import failure_from
 from ._files import AtomicWriter
 from ._ping import Ping
+from ._process import ProcessWatch
 from ._session_dir import find_session, read_host_record, sweep
-from ._stop import Cancelled, Guard, HostWatch, StopSignals, end_group
+from ._stop import Cancelled, Guard, StopSignals, end_group
 from ._storage import FileStorage
 from ._turn import Turn, log
 from ._version import __version__
@@ -37,7 +38,7 @@ class Runtime:
         self._writer = writer
         self.storage = FileStorage(self.directory, writer)
         self._stop = StopSignals()
-        self._host = HostWatch(
+        self._host = ProcessWatch(
             self._record.host_pid or _number(os.environ.get("TR_HOST_PID")), self._record.host_start_time
         )
         self._guard = Guard(self._stop, self._host, Ping(self.directory), self._sweep)

@@ -111,7 +111,8 @@ def sweep(directory: str, host_pid: int, host_start_time: str) -> bool:
             held.append(descriptor)
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         record = read_host_record(directory)
-        if (record.host_pid, record.host_start_time) != (host_pid, host_start_time):
+        # Without a record nobody's: a host that died before it wrote one.
+        if record.known and (record.host_pid, record.host_start_time) != (host_pid, host_start_time):
             return False
         shutil.rmtree(directory)
         return True

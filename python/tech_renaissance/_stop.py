@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._ping import Ping
+    from ._process import ProcessWatch
 
 # The last is what the kernel sends for the host (Linux), a moment before the host is quite gone.
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -113,53 +114,6 @@ class StopSignals:
         self.descriptor = self._bell = self._relay = -1
 
 
-class HostWatch:
-    """Whether the host lives: the process of this pid that started at this time.
-
-    Args:
-        pid: of the host; 0 when it is not known, and then it is taken to live.
-        start_time: field 22 of its /proc/<pid>/stat; "" when it is not known.
-
-    Attributes:
-        descriptor: readable once the host is dead; -1 when this system has no such thing.
-    """
-
-    def __init__(self, pid: int, start_time: str = "") -> None:
-        self.pid = 0 if pid == os.getpid() else pid
-        self._start_time = start_time
-        self.descriptor = -1
-        self._dead = False
-        if self.pid:
-            try:
-                self.descriptor = os.pidfd_open(self.pid)
-            except ProcessLookupError:
-                self._dead = True
-            except (AttributeError, OSError):
-                pass
-            # Only now, as the descriptor must be of the process whose start was looked at.
-            if not self._is_same():
-                self._dead = True
-
-    def gone(self, within_ms: int = 0) -> bool:
-        """The host is dead, or dies within this time."""
-        if not self._dead and self.pid:
-            if self.descriptor >= 0:
-                self._dead = _ended(self.descriptor, within_ms)
-            else:
-                self._dead = not self._is_same()
-        return self._dead
-
-    def _is_same(self) -> bool:
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except OSError:
-            pass
-        found = start_time(self.pid)
-        return not self._start_time or not found or found == self._start_time
-
-
 class Guard:
     """A thread that sees to it that signals and the host's death are heeded, whatever user code is doing.
 
@@ -170,7 +124,7 @@ class Guard:
     Not through the module threading, which takes the thread that first imports it for the main one.
     """
 
-    def __init__(self, stop: StopSignals, host: HostWatch, ping: Ping, sweep: Callable[[], None]) -> None:
+    def __init__(self, stop: StopSignals, host: ProcessWatch, ping: Ping, sweep: Callable[[], None]) -> None:
         self._stop = stop
         self._host = host
         self._ping = ping
@@ -247,15 +201,6 @@ def end_group() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def start_time(pid: int) -> str:
-    """When a process started, in clock ticks since boot (Linux); "" when it cannot be told."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[19].decode()
-    except (OSError, IndexError):
-        return ""
-
-
 def _pipe() -> tuple[int, int]:
     ends = os.pipe()
     for end in ends:
@@ -275,9 +220,3 @@ def _read(descriptor: int) -> bytes:
         return os.read(descriptor, 64)
     except OSError:
         return b""
-
-
-def _ended(descriptor: int, timeout_ms: int | None) -> bool:
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(timeout_ms))

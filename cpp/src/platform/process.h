@@ -17,6 +17,7 @@ struct SpawnOptions {
     std::string working_directory;         ///< empty: that of this process
     std::string output_path;               ///< receives standard output and error, appended; mode 0600
     int input = -1;                        ///< POSIX: descriptor that becomes standard input; else that is empty
+    bool detached = false;                 ///< POSIX: it sees this process end, and ignores SIGINT, SIGTERM and SIGHUP
 };
 
 struct ExitStatus {

@@ -30,6 +30,7 @@ struct ChildPlan {
     int output;
     int report;  ///< end of a pipe that closes when the program has been run, and otherwise carries a Failure
     pid_t parent;
+    bool detached;
 };
 
 struct Failure {
@@ -59,10 +60,12 @@ void reset_signals() {
         ::_exit(127);
     };
     ::setpgid(0, 0);
-    die_with_parent(plan.parent);
+    if (!plan.detached) die_with_parent(plan.parent);
     if (::dup2(plan.input, 0) < 0 || ::dup2(plan.output, 1) < 0 || ::dup2(plan.output, 2) < 0) give_up('i');
     if (plan.working_directory != nullptr && ::chdir(plan.working_directory) != 0) give_up('d');
     reset_signals();
+    if (plan.detached)
+        for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::signal(number, SIG_IGN);
     ::execve(plan.argv[0], plan.argv.data(), plan.environment.data());
     give_up('x');
     ::_exit(127);
@@ -165,7 +168,8 @@ class PosixProcess final : public WatchedProcess {
                              options.input >= 0 ? options.input : input.get(),
                              output.get(),
                              writer.get(),
-                             ::getpid()};
+                             ::getpid(),
+                             options.detached};
         const pid_t child = split_off(plan);
         if (child < 0) fail("forking");
         ::setpgid(child, child);  // here too: whichever side comes first

@@ -12,6 +12,7 @@
 #include "platform/host.h"
 #include "platform/ping.h"
 #include "protocol/names.h"
+#include "session/guardian.h"
 #include "session/interpreter.h"
 #include "session/interrupt.h"
 #include "session/session_impl.h"
@@ -51,6 +52,11 @@ void PythonSession::Impl::start() {
             carrier::throw_write_error(error, directory_ ? directory_->file("") : options_.workspace, 0);
         }
         wait_for_first_sign();
+        // Long there by now, as it came up beside the worker.
+        if (const std::string why = guardian::confirm(); !why.empty())
+            log_(LogLevel::info, "no guardian: " + why +
+                                     "; should this program be killed while the worker is deep in native code, the "
+                                     "worker goes on until that returns");
     } catch (...) {
         note_failure();
         terminate();
@@ -72,6 +78,9 @@ void PythonSession::Impl::start_worker() {
     command.push_back(session_id_);
 
     prepare_directory();
+    // Before the worker is there, which may be killed with this program before it can clear up.
+    const guardian::Start guarding{interpreter.path, package, worker_environment(options_, package, {})};
+    guardian::watch(directory_->path(), 0, guarding);
     {
         const std::lock_guard<std::mutex> lock(state_mutex_);
         hello_.reset();
@@ -120,6 +129,7 @@ void PythonSession::Impl::start_worker() {
         process_ = std::move(process);
         stats_.worker_pid = process_->pid();
     }
+    guardian::watch(directory_->path(), process_->pid(), guarding);
     log_(LogLevel::info, "worker " + std::to_string(process_->pid()) + ": " + shown);
 }
 

@@ -258,97 +258,12 @@ TEST_F(FailureTest, AFailedSessionsDirectoryIsKeptOnRequest) {
     EXPECT_EQ(next.fetch_response("echo x"), "x");
 }
 
-/// Starts a session in another process and tells its worker's pid and directory.
-class HostDeath : public SessionTest {
-  protected:
-    void start_host(bool busy) {
-        int ends[2];
-        ASSERT_EQ(::pipe(ends), 0);
-        host_ = ::fork();
-        if (host_ == 0) {
-            auto session = std::make_unique<PythonSession>(options());
-            session->start();
-            pid_t worker = std::stoi(session->fetch_response("pid"));
-            if (busy) session->send_request("wait_for_fifo " + workspace_.path() + "/gate");
-            while (busy && !session->is_busy()) {
-            }
-            if (::write(ends[1], &worker, sizeof worker) < 0) ::_exit(1);
-            for (;;) ::pause();
-        }
-        ASSERT_EQ(::read(ends[0], &worker_, sizeof worker_), static_cast<ssize_t>(sizeof worker_));
-        ::close(ends[0]);
-        ::close(ends[1]);
-    }
-    void kill_host(int number) const {
-        ::kill(host_, number);
-        int status = 0;
-        ::waitpid(host_, &status, 0);
-    }
-    pid_t host_ = 0;
-    pid_t worker_ = 0;
-};
-
-TEST_F(HostDeath, EndsAnIdleWorkerAndLeavesNothing) {
-    start_host(false);
-    ASSERT_TRUE(process_runs(worker_));
-    kill_host(SIGKILL);
-    EXPECT_TRUE(eventually([&] { return !process_runs(worker_); }));
-    EXPECT_TRUE(eventually([&] { return !fs::exists(workspace_.path() + "/python_session/tr_session_test"); }));
-}
-
-TEST_F(HostDeath, EndsABusyWorker) {
-    const Gate gate(workspace_.path() + "/gate");
-    start_host(true);
-    kill_host(SIGKILL);
-    EXPECT_TRUE(eventually([&] { return !process_runs(worker_); }));
-}
-
-TEST_F(HostDeath, ByCtrlCEndsBoth) {
-    start_host(false);
-    kill_host(SIGINT);
-    EXPECT_TRUE(eventually([&] { return !process_runs(worker_); }));
-}
-
 TEST_F(FailureTest, ChildrenOfAServerWithoutAGuardAreNoWorkers) {
     PythonSession session(options("spawning_server"));
     session.start();
     const std::string worker = session.fetch_response("pid");
     EXPECT_NE(session.fetch_response("spawn"), worker);
     for (int i = 0; i < 3; ++i) EXPECT_EQ(session.fetch_response("pid"), worker);
-}
-
-TEST_F(HostDeath, TakesAlongWhatTheWorkerHasStarted) {
-    int ends[2];
-    ASSERT_EQ(::pipe(ends), 0);
-    host_ = ::fork();
-    if (host_ == 0) {
-        PythonSession session(options("spawning_server"));
-        session.start();
-        const pid_t pids[2] = {std::stoi(session.fetch_response("pid")),
-                               std::stoi(session.fetch_response("leave_things"))};
-        if (::write(ends[1], pids, sizeof pids) < 0) ::_exit(1);
-        for (;;) ::pause();
-    }
-    pid_t pids[2] = {};
-    ASSERT_EQ(::read(ends[0], pids, sizeof pids), static_cast<ssize_t>(sizeof pids));
-    ::close(ends[0]);
-    ::close(ends[1]);
-    kill_host(SIGKILL);
-    for (const pid_t pid : pids) EXPECT_TRUE(eventually([&] { return !process_runs(pid); })) << pid;
-}
-
-TEST_F(HostDeath, WhatADeadHostLeftIsSweptByTheNextStart) {
-    // A directory as a host killed before its worker ran leaves it: a lock that nobody holds.
-    const std::string stale = workspace_.path() + "/python_session/tr_session_stale";
-    fs::create_directories(stale);
-    for (const char* name : {"session.lock", "request.json", "a.tsr"}) std::ofstream(stale + "/" + name) << "x";
-    std::ofstream(stale + "/session.json")
-        << R"({"session_id": "stale", "host_pid": 1, "host_start_time": "0", "epoch": 1})";
-    fs::permissions(workspace_.path() + "/python_session", fs::perms::owner_all);
-    fs::permissions(stale, fs::perms::owner_all);
-    PythonSession session(options());
-    session.start();
-    EXPECT_FALSE(fs::exists(stale));
 }
 
 TEST_F(FailureTest, AWorkspaceOfSomebodyElsesIsRefused) {

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 
 from tech_renaissance import TechRenaissanceServer
@@ -45,6 +46,12 @@ class TextServer(TechRenaissanceServer):
         elif command == "kill":
             print("about to be killed")
             os.kill(os.getpid(), getattr(signal, parameters))
+        elif command == "hold_the_gil":
+            child = subprocess.Popen(["sleep", "600"])
+            with open(parameters + ".new", "w", encoding="utf-8") as file:
+                file.write(str(child.pid))
+            os.rename(parameters + ".new", parameters)
+            max(range(10**12))  # native code for hours: no thread of this process runs Python, no handler either
         elif command == "ignore_sigterm":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         else:

@@ -1,0 +1,11 @@
+"""The guardian of a host. Run by the host with `-I -S`, so that it loads the standard library and this alone."""
+
+import os
+import sys
+
+sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+
+from tech_renaissance._guardian import main
+
+if __name__ == "__main__":
+    main()
