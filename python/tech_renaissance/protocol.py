@@ -40,8 +40,23 @@ _plain_request = re.compile(
 ).fullmatch
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _quote = json.encoder.encode_basestring
-# What json.loads calls in the end; the layers above it cost more than it does.
-_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # typeshed leaves it out
+_BLANKS = " \t\r\n"
+
+
+def _no_json(text: str) -> float:
+    raise ValueError(f"{text} is no number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError(f"{text[:40]} is out of range")
+    return number
+
+
+_decoder = json.JSONDecoder(parse_constant=_no_json, parse_float=_finite)
+# What decode() calls in the end; the layers above it cost more than it does.
+_scan = _decoder.scan_once  # type: ignore[attr-defined]  # typeshed leaves it out
 
 
 class Request:
@@ -283,6 +298,8 @@ def parse_response(data: bytes | bytearray | memoryview) -> Response:
     """
     message = parse_object(data, "response")
     legacy = "command" not in message and "cmd" in message
+    for key in ("command", "result", "cmd", "params"):  # those of the other spelling as well
+        _text(message, key, "response")
     response = Response(
         _text(message, "cmd" if legacy else "command", "response"),
         _text(message, "params" if legacy else "result", "response"),
@@ -292,12 +309,10 @@ def parse_response(data: bytes | bytearray | memoryview) -> Response:
         legacy=legacy,
     )
     response.more = message.get("more") is True
+    response.tensors = _tags(message)
     if legacy:
-        words = [word.strip() for word in response.result.split(",")]
-        if response.failure is None and all(is_tag(word) for word in words):
-            response.tensors = words
-    else:
-        response.tensors = _tags(message)
+        words = [word.strip(_BLANKS) for word in response.result.split(",")]
+        response.tensors = words if response.failure is None and all(map(is_tag, words)) else []
     return response
 
 
@@ -345,10 +360,12 @@ def parse_object(data: bytes | bytearray | memoryview, what: str) -> dict[str, o
         text = data.decode("utf-8")
         message, end = _scan(text, 0) if data.startswith(b"{") else (None, -1)
         if end != len(text):  # blanks around it, or no object, or no JSON
-            message = json.loads(text)
+            message = _decoder.decode(text.strip(_BLANKS))
+        if b"\\u" in data:
+            _encode(message).encode("utf-8")  # half a character, such as "\\ud800", is none
     except StopIteration as error:
         raise InputError(f"{what} is not JSON: expected a value at character {error.value}") from None
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise InputError(f"{what} is not UTF-8: {error}") from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{what} is not JSON: {error}") from None

@@ -45,11 +45,27 @@ void require_size(const std::string& text, const char* what) {
                          ErrorCode::request_too_large);
 }
 
+/// What the parser lets pass and JSON does not: a byte order mark, and a NUL, which it takes for the end of the text.
+void require_no_marks(const std::string& text, const char* what) {
+    if (text.compare(0, 3, "\xef\xbb\xbf") == 0)
+        throw InputError(std::string(what) + " is not JSON: it starts with a byte order mark");
+    if (text.find('\0') != std::string::npos) throw InputError(std::string(what) + " is not JSON: it holds a NUL");
+}
+
+/// Refuses what is nested deeper than anything that we would build a tree of.
+bool keep_shallow(int depth, json::parse_event_t event, json&) {
+    if (event != json::parse_event_t::object_start && event != json::parse_event_t::array_start) return true;
+    if (depth >= static_cast<int>(kMaxDepth)) throw InputError("nested more than " + std::to_string(kMaxDepth) + " deep");
+    return true;
+}
+
 json parse_object(const std::string& text, const char* what) {
-    require_size(text, what);
+    require_no_marks(text, what);
     json object;
     try {
-        object = json::parse(text);
+        object = json::parse(text, keep_shallow);
+    } catch (const InputError& error) {
+        throw InputError(std::string(what) + ": " + error.what());
     } catch (const json::exception& error) {
         throw InputError(std::string(what) + " is not JSON: " + error.what());
     }
@@ -147,11 +163,12 @@ std::string encode_cancel(std::uint64_t id) {
 Response parse_response(const std::string& text) {
     require_size(text, "response");
     if (auto plain = read_plain_response(text)) return std::move(*plain);
+    require_no_marks(text, "response");
     ResponseReader reader;
     json::sax_parse(text, &reader);
     Response response = reader.take();
     if (response.older_spelling) {
-        if (!response.failure) response.tensors = comma_separated_tags(response.text);
+        response.tensors = response.failure ? std::vector<std::string>{} : comma_separated_tags(response.text);
     } else if (!response.failure && response.text == "error" && !response.message.empty()) {
         // A server that says "error" in words alone still failed.
         response.failure = RemoteFailure{"E9999", "", response.message, ""};

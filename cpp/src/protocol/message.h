@@ -12,6 +12,10 @@ namespace tr::protocol {
 
 /// No message is longer than this: a peer's file above it is refused unread.
 inline constexpr std::size_t kMaxMessageBytes = 64U << 20;
+/// The same for what the two sides say of themselves, hello.json and session.json.
+inline constexpr std::size_t kMaxRecordBytes = 1U << 20;
+/// How deep the objects and lists of a message may be nested.
+inline constexpr std::size_t kMaxDepth = 64;
 
 struct Request {
     std::string command;  ///< for error messages; the wire text holds it too

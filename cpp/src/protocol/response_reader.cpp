@@ -15,10 +15,10 @@ void ResponseReader::refuse(const char* expected, const char* kind) const {
 /// Where a text belongs at this place; nothing for a member that is not known.
 std::string* ResponseReader::text_target() {
     if (place_ == Place::message) {
-        if (key_ == "command") return has_command_ = true, &response_.command;
+        if (key_ == "command") return &response_.command;
         if (key_ == "result") return &response_.text;
         if (key_ == "message") return &response_.message;
-        if (key_ == "cmd") return has_cmd_ = true, &cmd_;
+        if (key_ == "cmd") return &cmd_;
         if (key_ == "params") return &params_;
     } else if (place_ == Place::error) {
         if (key_ == "code") return &response_.failure->code;
@@ -57,8 +57,8 @@ bool ResponseReader::number_unsigned(number_unsigned_t found) {
     return value("number");
 }
 
-bool ResponseReader::number_integer(number_integer_t) {
-    return value("number");
+bool ResponseReader::number_integer(number_integer_t found) {
+    return found == 0 ? number_unsigned(0) : value("number");  // only a sign makes 0 come here
 }
 
 bool ResponseReader::string(string_t& found) {
@@ -73,7 +73,13 @@ bool ResponseReader::string(string_t& found) {
     return true;
 }
 
+void ResponseReader::enter() {
+    if (++depth_ > kMaxDepth)
+        throw InputError("response: nested more than " + std::to_string(kMaxDepth) + " deep");
+}
+
 bool ResponseReader::start_object(std::size_t) {
+    enter();
     if (place_ == Place::outside) {
         place_ = Place::message;
     } else if (place_ == Place::message && key_ == "error") {
@@ -87,11 +93,17 @@ bool ResponseReader::start_object(std::size_t) {
 }
 
 bool ResponseReader::key(string_t& found) {
-    if (place_ != Place::unknown) key_ = std::move(found);
+    if (place_ == Place::unknown) return true;
+    key_ = std::move(found);
+    if (place_ == Place::message) {
+        has_command_ = has_command_ || key_ == "command";
+        has_cmd_ = has_cmd_ || key_ == "cmd";
+    }
     return true;
 }
 
 bool ResponseReader::end_object() {
+    --depth_;
     if (place_ == Place::unknown) {
         if (--unknown_depth_ == 0) place_ = before_unknown_;
     } else {
@@ -101,6 +113,7 @@ bool ResponseReader::end_object() {
 }
 
 bool ResponseReader::start_array(std::size_t) {
+    enter();
     if (place_ == Place::message && key_ == "tensors") {
         response_.tensors.clear();
         place_ = Place::tensors;
@@ -112,6 +125,7 @@ bool ResponseReader::start_array(std::size_t) {
 }
 
 bool ResponseReader::end_array() {
+    --depth_;
     if (place_ == Place::tensors)
         place_ = Place::message;
     else if (--unknown_depth_ == 0)

@@ -34,10 +34,12 @@ class ResponseReader final : public nlohmann::json_sax<nlohmann::json> {
 
     /// A value of a kind that no known member has; "null" stands for a member that is not there.
     bool value(const char* kind);
+    void enter();
     std::string* text_target();
     [[noreturn]] void refuse(const char* expected, const char* kind) const;
 
     Place place_ = Place::outside;
+    std::size_t depth_ = 0;
     std::size_t unknown_depth_ = 0;
     Place before_unknown_ = Place::outside;
     std::string key_;

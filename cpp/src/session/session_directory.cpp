@@ -70,7 +70,7 @@ void sweep(const std::string& parent, const std::set<std::string>& ours) {
             const auto lock = platform::FileLock::try_acquire(lock_path);
             if (!lock) continue;
             // A file system without locks grants any: then the record has to tell whether the host lives.
-            const auto text = platform::read_file(path + "/" + protocol::kSessionFile, protocol::kMaxMessageBytes);
+            const auto text = platform::read_file(path + "/" + protocol::kSessionFile, protocol::kMaxRecordBytes);
             const auto record = text ? protocol::parse_session(*text) : std::nullopt;
             if (record && platform::process_exists(record->host_pid) &&
                 platform::process_start_time(record->host_pid) == record->host_start_time)
@@ -133,7 +133,7 @@ void SessionDirectory::claim(const std::string& parent) {
             throw InputError("refusing the session directory '" + path_ + "': " + why, ErrorCode::permission_denied);
         lock_ = platform::FileLock::try_acquire(file(protocol::kLockFile));
         if (!lock_) {
-            const auto text = platform::read_file(file(protocol::kSessionFile), protocol::kMaxMessageBytes);
+            const auto text = platform::read_file(file(protocol::kSessionFile), protocol::kMaxRecordBytes);
             const auto record = text ? protocol::parse_session(*text) : std::nullopt;
             in_use(record ? "process " + std::to_string(record->host_pid) : "another process");
         }

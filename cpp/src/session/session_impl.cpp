@@ -81,7 +81,7 @@ bool PythonSession::Impl::ready() {
         if (!platform::file_exists(directory_->file(protocol::kStatusFile))) return false;
         std::optional<std::string> text;
         try {
-            text = platform::read_file(directory_->file(protocol::kHelloFile), protocol::kMaxMessageBytes);
+            text = platform::read_file(directory_->file(protocol::kHelloFile), protocol::kMaxRecordBytes);
         } catch (const std::system_error& error) {
             throw InputError(std::string("what the worker says of itself cannot be read: ") + error.what());
         }

@@ -1,0 +1,202 @@
+#include "targets.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <stdexcept>
+
+#include "carrier/mailbox.h"
+#include "data/tsr_header.h"
+#include "platform/file.h"
+#include "protocol/message.h"
+#include "protocol/names.h"
+#include "protocol/plain_message.h"
+#include "tech_renaissance/data/tsr.h"
+#include "tech_renaissance/utils/tr_exception.h"
+
+namespace tr::hostile {
+namespace {
+
+constexpr const char* kRefused = "refused";
+
+std::string hex(std::string_view bytes) {
+    constexpr char kDigits[] = "0123456789abcdef";
+    std::string text;
+    for (const char byte : bytes) {
+        text += kDigits[static_cast<unsigned char>(byte) >> 4];
+        text += kDigits[static_cast<unsigned char>(byte) & 15];
+    }
+    return text;
+}
+
+void require(bool holds, const char* what) {
+    if (!holds) throw std::logic_error(what);
+}
+
+/// A mailbox in a directory of this process, its host, and all of its bytes as an evil peer sees them.
+class Scene {
+  public:
+    static constexpr std::uint64_t kEpoch = 1;
+
+    Scene() : path_(directory() + "/mailbox"), host_(carrier::Mailbox::create(path_, kEpoch)) {
+        peer_ = platform::map_shared(path_);
+    }
+    ~Scene() { std::filesystem::remove_all(std::filesystem::path(path_).parent_path()); }
+    Scene(const Scene&) = delete;
+    Scene& operator=(const Scene&) = delete;
+
+    /// 16 bytes of header, 16 of each line, and what goes into both slots.
+    void write(std::string_view input) {
+        const auto part = [&input](char* to, std::size_t size) {
+            std::memset(to, 0, size);
+            const std::size_t length = std::min(size, input.size());
+            if (length > 0) std::memcpy(to, input.data(), length);
+            input.remove_prefix(length);
+        };
+        char* bytes = static_cast<char*>(peer_.memory.get());
+        part(bytes, 16);
+        part(bytes + 64, 16);
+        part(bytes + 128, 16);
+        for (char* slot : {bytes + 256, bytes + 256 + carrier::Mailbox::kSlotBytes}) {
+            std::memset(slot, 0, last_length_);
+            const std::size_t length = std::min<std::size_t>(carrier::Mailbox::kSlotBytes, input.size());
+            if (length > 0) std::memcpy(slot, input.data(), length);
+        }
+        last_length_ = std::min<std::size_t>(carrier::Mailbox::kSlotBytes, input.size());
+    }
+    const std::string& path() const { return path_; }
+    carrier::Mailbox& host() { return host_; }
+
+  private:
+    static std::string directory() {
+        std::string name = std::filesystem::exists("/dev/shm") ? "/dev/shm/tr_fuzz_XXXXXX" : "/tmp/tr_fuzz_XXXXXX";
+        if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp " + name);
+        return name;
+    }
+    std::string path_;
+    carrier::Mailbox host_;
+    platform::SharedFile peer_;
+    std::size_t last_length_ = carrier::Mailbox::kSlotBytes;
+};
+
+}  // namespace
+
+std::string tsr(std::string_view input) {
+    const auto* bytes = reinterpret_cast<const unsigned char*>(input.data());
+    std::string header_says = kRefused;
+    try {
+        const TsrHeader header = decode_tsr_header(bytes, input.size(), input.size(), "input");
+        require(header.header_bytes + header.data_bytes == input.size(), "a length that was not checked");
+        header_says = to_string(header.dtype) + " " + header.shape.to_string();
+        check_tsr_data(header.dtype, bytes + header.header_bytes, header.data_bytes, "input");
+    } catch (const TSRError&) {
+        header_says = kRefused;
+    }
+    try {
+        std::istringstream stream{std::string(input)};
+        const Tensor tensor = read_tsr(stream);
+        // A stream may go on behind the tensor; a file may not.
+        if (header_says != kRefused)
+            require(header_says == to_string(tensor.dtype()) + " " + tensor.shape().to_string(), "two readers differ");
+    } catch (const TSRError&) {
+        require(header_says == kRefused, "the reader of streams refuses what the reader of files takes");
+    }
+    return header_says == kRefused ? kRefused : "accepted " + header_says;
+}
+
+std::string response(std::string_view input) {
+    const auto understood = [](const std::string& message) -> std::string {
+        try {
+            const protocol::Response found = protocol::parse_response(message);
+            std::string text = "accepted id=" + (found.id ? std::to_string(*found.id) : "none");
+            text += " more=" + std::to_string(found.more) + " older=" + std::to_string(found.older_spelling);
+            text += " command=" + hex(found.command) + " result=" + hex(found.text) + " tensors=";
+            for (const auto& tag : found.tensors) {
+                require(protocol::is_tag(tag), "a tag that is none");
+                text += tag + ",";
+            }
+            return text;
+        } catch (const InputError&) {
+            return kRefused;
+        }
+    };
+    const std::string message(input);
+    std::string found = understood(message);
+    // A blank behind it changes nothing, but that the reader of plain messages leaves it to the parser.
+    require(found == understood(message + " "), "two readers differ");
+    return found;
+}
+
+/// The compiled module reads plain requests for the worker, and leaves all others to Python.
+std::string plain(std::string_view input) {
+    const auto found = protocol::read_plain_request(input);
+    if (!found) return kRefused;
+    return "accepted id=" + std::to_string(found->id) + " command=" + hex(found->command) +
+           " parameters=" + hex(found->parameters) +
+           " deadline=" + (found->deadline_ms ? std::to_string(*found->deadline_ms) : "none");
+}
+
+std::string hello(std::string_view input) {
+    try {
+        const protocol::Hello found = protocol::parse_hello(std::string(input));
+        return "accepted epoch=" + std::to_string(found.epoch);
+    } catch (const InputError&) {
+        return kRefused;
+    }
+}
+
+std::string session(std::string_view input) {
+    const auto found = protocol::parse_session(std::string(input));
+    return found ? "accepted pid=" + std::to_string(found->host_pid) + " epoch=" + std::to_string(found->epoch)
+                 : kRefused;
+}
+
+/// What a program passes to send_request(), which may come from anywhere too.
+std::string request(std::string_view input) {
+    try {
+        const protocol::Request made = protocol::make_request(std::string(input), 7, input.size() % 2 == 0, 1000);
+        const auto object = nlohmann::json::parse(made.text, nullptr, false);
+        require(object.is_object() && object.at("id") == 7, "a request that is no JSON");
+        return "accepted " + hex(made.command) + " " + hex(made.text.substr(0, made.text.rfind(",\"id\":7,")));
+    } catch (const InputError&) {
+        return kRefused;
+    }
+}
+
+std::string mailbox(std::string_view input) {
+    static Scene scene;
+    scene.write(input);
+    try {
+        scene.host().pending();
+        if (scene.host().receive()) scene.host().acknowledge();
+    } catch (const InputError&) {
+        // An impossible length; the worker's side below says what it makes of its own line.
+    }
+    try {
+        auto worker = carrier::Mailbox::open(scene.path(), Scene::kEpoch);
+        const auto message = worker.receive();
+        if (!message) return "accepted nothing";
+        worker.acknowledge();
+        return "accepted " + hex(*message);
+    } catch (const InputError&) {
+        return kRefused;
+    }
+}
+
+Target find_target(const std::string& name) {
+    if (name == "tsr") return tsr;
+    if (name == "response") return response;
+    if (name == "plain") return plain;
+    if (name == "hello") return hello;
+    if (name == "session") return session;
+    if (name == "request") return request;
+    if (name == "mailbox") return mailbox;
+    return nullptr;
+}
+
+}  // namespace tr::hostile
