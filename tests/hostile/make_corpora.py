@@ -103,7 +103,10 @@ RESPONSE = {
     "tensors_nested": (b'{"command":"c","tensors":[["a"]]}', "a list for a tag"),
     "tensors_text": (b'{"command":"c","tensors":"a"}', "text for a list"),
     "id_negative": (b'{"id":-1,"command":"c"}', "a negative id"),
-    "id_minus_zero": (b'{"id":-0,"command":"c"}', "broke: 0 with a sign, which one language took and the other did not"),
+    "id_minus_zero": (
+        b'{"id":-0,"command":"c"}',
+        "broke: 0 with a sign, which one language took and the other did not",
+    ),
     "id_2_64": (b'{"id":18446744073709551616,"command":"c"}', "an id of 2^64"),
     "id_float": (b'{"id":7.0,"command":"c"}', "an id with a point"),
     "id_text": (b'{"id":"7","command":"c"}', "an id as text"),

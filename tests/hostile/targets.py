@@ -5,6 +5,7 @@ was understood. Anything but an answer is a finding. The standard library and Nu
 from __future__ import annotations
 
 import atexit
+import contextlib
 import io
 import shutil
 import tempfile
@@ -58,10 +59,8 @@ def read_request(data: bytes) -> str:
     protocol.encode_response(protocol.Response(request.command, id=request.id, legacy=request.legacy))
     if request.problem is not None:
         return REFUSED
-    try:
+    with contextlib.suppress(InputError):
         protocol.split_tags(request.parameters)
-    except InputError:
-        pass
     protocol.error_status(request.parameters)
     assert protocol.parse_request(protocol.encode_request(request)).command == request.command
     return "accepted " + request.command.encode("utf-8").hex()

@@ -27,7 +27,7 @@ def corpus(target: str) -> dict[str, bytes]:
 
 def mutated(target: str) -> list[bytes]:
     """Inputs near those of the corpus, the same in each run."""
-    choose = random.Random(target)  # noqa: S311 - nothing secret
+    choose = random.Random(target)
     seeds = list(corpus(target).values())
     found = []
     for _ in range(MUTATIONS):
@@ -103,7 +103,9 @@ def test_the_corpora_are_what_the_page_says() -> None:
     for target, expected in make_corpora.CORPORA.items():
         assert corpus(target) == {name: data for name, (data, _) in expected.items()}, "run make_corpora.py"
     page = (HERE / "README.md").read_text()
-    assert all(f"| {name} | {note} |" in page for each in make_corpora.CORPORA.values() for name, (_, note) in each.items())
+    assert all(
+        f"| {name} | {note} |" in page for each in make_corpora.CORPORA.values() for name, (_, note) in each.items()
+    )
 
 
 def _repeats_a_member(data: bytes) -> bool:

@@ -55,7 +55,8 @@ void require_no_marks(const std::string& text, const char* what) {
 /// Refuses what is nested deeper than anything that we would build a tree of.
 bool keep_shallow(int depth, json::parse_event_t event, json&) {
     if (event != json::parse_event_t::object_start && event != json::parse_event_t::array_start) return true;
-    if (depth >= static_cast<int>(kMaxDepth)) throw InputError("nested more than " + std::to_string(kMaxDepth) + " deep");
+    if (depth >= static_cast<int>(kMaxDepth))
+        throw InputError("nested more than " + std::to_string(kMaxDepth) + " deep");
     return true;
 }
 

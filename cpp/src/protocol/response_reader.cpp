@@ -74,8 +74,7 @@ bool ResponseReader::string(string_t& found) {
 }
 
 void ResponseReader::enter() {
-    if (++depth_ > kMaxDepth)
-        throw InputError("response: nested more than " + std::to_string(kMaxDepth) + " deep");
+    if (++depth_ > kMaxDepth) throw InputError("response: nested more than " + std::to_string(kMaxDepth) + " deep");
 }
 
 bool ResponseReader::start_object(std::size_t) {
