@@ -1,5 +1,6 @@
-"""What each reader of a peer's bytes makes of an input, in the words of targets.cpp: "refused", or "accepted" and what
-was understood. Anything but an answer is a finding. The standard library and NumPy are enough, as for a fuzzer.
+"""What each reader of a peer's bytes makes of an input, in the words of targets.cpp.
+
+"refused", or "accepted" and what was understood; anything but an answer is a finding. NumPy is all that it needs.
 """
 
 from __future__ import annotations
