@@ -90,7 +90,7 @@ class Runtime:
             self._stop.arm()
             self._server.on_start()
         finally:
-            self._stop.disarm()
+            self._stop.armed = False
 
     def _open_carrier(self) -> Carrier:
         wake_up = os.environ.get("TR_WAKEUP") or self._record.wake_up
@@ -157,7 +157,7 @@ class Runtime:
             if not turn.answered:
                 turn.fail(Failure(CANCELLED, f"{request.command!r} was cancelled: the worker was told to stop"))
         finally:
-            self._stop.disarm()
+            self._stop.armed = False
             self._server._turn = None
         return self._exit is None and not self._stop.requested
 
@@ -166,17 +166,17 @@ class Runtime:
         try:
             stop.arm()
             outcome = server.main_logic(request.command, request.parameters)
-            stop.disarm()
+            stop.armed = False
         except Cancelled:
             raise
         except SystemExit as error:
-            stop.disarm()
+            stop.armed = False
             self._exit = error
             failure = failure_from(error)
             failure.message = f"the server called sys.exit({error.code!r}) in {request.command!r} and has left"
             _fail_or_log(turn, failure)
         except BaseException as error:
-            stop.disarm()
+            stop.armed = False
             _fail_or_log(turn, failure_from(error))
         else:
             if not turn.answered:

@@ -211,6 +211,8 @@ class SharedStorage(FileStorage):
 
     def settle(self) -> None:
         """See FileStorage. What the server has kept of the inputs that it sends back is its own from now on."""
+        if not self._sent_back:
+            return
         for path, buffer in self._sent_back.items():
             if not buffer.refs or not _names(path, buffer.inode):
                 continue

@@ -37,6 +37,7 @@ class StopSignals:
         descriptor: readable after a signal, for the serving thread; -1 when this is not the main thread.
         noticed: readable as soon as a signal comes, for the guard, which passes it on; -1 likewise.
         requested: a signal came.
+        armed: a signal raises Cancelled; see `arm`. Set to False, it is only noted.
         hung_up: it was the one for a host that is about to be gone.
     """
 
@@ -44,7 +45,7 @@ class StopSignals:
         self.descriptor = self.noticed = -1
         self.requested = self.hung_up = False
         self._bell = self._relay = -1
-        self._armed = False
+        self.armed = False
         self._previous: list[tuple[int, Any]] = []
         self._previous_wakeup = -1
 
@@ -90,22 +91,17 @@ class StopSignals:
         _read(self.descriptor)
 
     def arm(self) -> None:
-        """From here to `disarm` a signal raises Cancelled; so does one that came before."""
-        self._armed = True
+        """From here on a signal raises Cancelled, as long as `armed` stays true; so does one that came before."""
+        self.armed = True
         if self.requested:
-            self._armed = False
+            self.armed = False
             raise Cancelled
-
-    def disarm(self) -> bool:
-        """Signals are only noted from here. Returns whether they raised before."""
-        armed, self._armed = self._armed, False
-        return armed
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
         self.hung_up = self.hung_up or number == getattr(signal, "SIGHUP", 0)
-        if self._armed:
-            self._armed = False
+        if self.armed:
+            self.armed = False
             raise Cancelled
 
     def _close(self) -> None:

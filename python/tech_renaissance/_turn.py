@@ -25,6 +25,8 @@ class Turn:
         storage: of the session's tensors.
     """
 
+    __slots__ = ("_carrier", "_parts", "_stop", "_tensors", "answered", "request", "storage")
+
     def __init__(self, request: Request, carrier: Carrier, storage: FileStorage, stop: StopSignals) -> None:
         self.request = request
         self.answered = False
@@ -51,7 +53,7 @@ class Turn:
             self._wait_for_room()
         response = Response(self.request.command, protocol.OK, self.request.id, tensors=self._tensors)
         response.more = True
-        armed = self._stop.disarm()
+        armed, self._stop.armed = self._stop.armed, False
         try:
             self.storage.settle()
             self._carrier.publish_part(response)
@@ -70,7 +72,8 @@ class Turn:
 
     def answer(self, result: str, command: str | None = None) -> None:
         """The answer of a request that succeeded, with the tensors staged so far."""
-        self._publish(Response(command or self.request.command, result, tensors=self._tensors), protocol.OK)
+        request = self.request
+        self._publish(Response(command or request.command, result, request.id, self._tensors), protocol.OK)
 
     def status(self, text: str) -> None:
         """Tells how the request is coming on."""
@@ -97,7 +100,8 @@ class Turn:
         response.id = self.request.id
         response.legacy = self.request.legacy
         # A signal must not end this halfway; it takes effect afterwards.
-        armed = self._stop.disarm()
+        stop = self._stop
+        armed, stop.armed = stop.armed, False
         try:
             if self._parts:
                 self._carrier.wait_for_room(self.request.id)  # or the host would never see the part before
@@ -109,7 +113,7 @@ class Turn:
                 raise  # Not even this can be told: leave, which the host notices.
             self.fail(failure_from(_no_room(error)))
         if armed:
-            self._stop.arm()
+            stop.arm()
 
 
 def _no_room(error: InputError | OSError) -> Exception:

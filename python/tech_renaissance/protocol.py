@@ -110,8 +110,8 @@ class Response:
         command: str,
         result: str = OK,
         id: int | None = None,  # noqa: A002 - its name on the wire
-        *,
         tensors: Sequence[str] = (),
+        *,
         message: str = "",
         failure: Failure | None = None,
         legacy: bool = False,

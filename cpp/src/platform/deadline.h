@@ -25,9 +25,9 @@ class Deadline {
     bool passed() const { return !is_never() && Clock::now() >= when_; }
     Clock::time_point when() const { return when_; }
     /// Milliseconds left, rounded up and at least 0, but at most `limit`.
-    std::int64_t remaining_ms(std::int64_t limit) const {
+    std::int64_t remaining_ms(std::int64_t limit, Clock::time_point now = Clock::now()) const {
         if (is_never()) return limit;
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(when_ - Clock::now()).count();
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(when_ - now).count();
         return std::clamp<std::int64_t>(left, 0, limit);
     }
     Deadline sooner(Deadline other) const { return when_ < other.when_ ? *this : other; }

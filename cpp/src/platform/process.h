@@ -58,7 +58,7 @@ class Process {
     /// Ends the whole process group (SIGKILL); nothing when it has ended.
     virtual void kill() = 0;
 
-    bool alive() const { return !status().has_value(); }
+    virtual bool alive() const { return !status().has_value(); }
 };
 
 }  // namespace tr::platform

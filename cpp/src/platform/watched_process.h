@@ -4,6 +4,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -24,6 +25,8 @@ class WatchedProcess : public Process {
         const std::lock_guard<std::mutex> lock(mutex_);
         return status_;
     }
+
+    bool alive() const override { return !ended_.load(std::memory_order_acquire); }
 
     bool wait(Deadline deadline) override {
         std::unique_lock<std::mutex> lock(mutex_);
@@ -67,6 +70,7 @@ class WatchedProcess : public Process {
             const std::lock_guard<std::mutex> lock(mutex_);
             ::kill(-pid_, SIGKILL);  // what the process started and left behind
             status_ = reap();
+            ended_.store(true, std::memory_order_release);
             changed_.notify_all();
         }
         on_exit_();
@@ -86,6 +90,7 @@ class WatchedProcess : public Process {
     const pid_t owner_ = ::getpid();
     std::function<void()> on_exit_;
     std::optional<ExitStatus> status_;
+    std::atomic<bool> ended_{false};  ///< there is a status; for alive(), which every call asks
 };
 
 }  // namespace tr::platform

@@ -1,5 +1,6 @@
 #include "protocol/message.h"
 
+#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
@@ -13,10 +14,11 @@ namespace {
 
 using nlohmann::json;
 
-std::string trim(const std::string& text) {
-    constexpr const char* kBlank = " \t\r\n";
+constexpr const char* kBlank = " \t\r\n";
+
+std::string_view trim(std::string_view text) {
     const auto first = text.find_first_not_of(kBlank);
-    if (first == std::string::npos) return {};
+    if (first == std::string_view::npos) return {};
     return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
 }
 
@@ -80,7 +82,7 @@ std::vector<std::string> comma_separated_tags(const std::string& text) {
     std::vector<std::string> tags;
     for (std::size_t start = 0; start <= text.size();) {
         const std::size_t end = std::min(text.find(',', start), text.size());
-        const std::string tag = trim(text.substr(start, end - start));
+        const std::string tag(trim(std::string_view(text).substr(start, end - start)));
         if (!is_tag(tag)) return {};
         tags.push_back(tag);
         start = end + 1;
@@ -102,17 +104,25 @@ std::string complete_request(json& object, bool both_spellings) {
     return command;
 }
 
-std::string quoted(const std::string& text) {
-    return is_plain(text) ? '"' + text + '"' : json(text).dump();
+void append_quoted(std::string& out, std::string_view text) {
+    if (is_plain(text))
+        out.append("\"").append(text).append("\"");
+    else
+        out += json(text).dump();
 }
 
 /// What nearly every request is, without the detour over a tree of values.
-std::string request_of(const std::string& command, const std::string& parameters, bool both_spellings) {
-    const std::string quoted_command = quoted(command);
-    const std::string quoted_parameters = quoted(parameters);
-    std::string text = "{\"command\":" + quoted_command + ",\"parameters\":" + quoted_parameters;
-    if (both_spellings) text += ",\"cmd\":" + quoted_command + ",\"params\":" + quoted_parameters;
-    return text + "}";
+std::string request_of(std::string_view command, std::string_view parameters, bool both_spellings) {
+    constexpr std::size_t kRest = 128;
+    std::string text;
+    text.reserve(command.size() + parameters.size() + kRest);
+    append_quoted(text.append("{\"command\":"), command);
+    append_quoted(text.append(",\"parameters\":"), parameters);
+    if (both_spellings) {
+        append_quoted(text.append(",\"cmd\":"), command);
+        append_quoted(text.append(",\"params\":"), parameters);
+    }
+    return text += '}';
 }
 
 }  // namespace
@@ -123,7 +133,7 @@ std::int64_t now_ms() {
 }
 
 Request make_request(const std::string& message, std::uint64_t id, bool both_spellings, std::int64_t deadline_ms) {
-    const std::string text = trim(message);
+    const std::string_view text = trim(message);
     json object;
     if (!text.empty() && text.front() == '{') object = json::parse(text, nullptr, /*allow_exceptions=*/false);
     Request request;
@@ -131,23 +141,23 @@ Request make_request(const std::string& message, std::uint64_t id, bool both_spe
         if (object.is_object()) {
             request.command = complete_request(object, both_spellings);
         } else {
-            const auto blank = text.find_first_of(" \t\r\n");
+            const auto blank = std::min(text.find_first_of(kBlank), text.size());
             request.command = text.substr(0, blank);
-            const std::string parameters = blank == std::string::npos ? "" : trim(text.substr(blank));
-            request.text = request_of(request.command, parameters, both_spellings);
+            request.text = request_of(request.command, trim(text.substr(blank)), both_spellings);
         }
         if (request.command.empty())
             throw InputError(
                 "a request needs a command: expected 'command parameters' or {\"command\": ..., "
                 "\"parameters\": ...}, found '" +
-                text.substr(0, 200) + "'");
+                std::string(text.substr(0, 200)) + "'");
         if (object.is_object()) request.text = object.dump();
     } catch (const json::exception& error) {
         throw InputError("request '" + request.command + "' cannot be written as JSON: " + error.what());
     }
     request.text.pop_back();  // the brace, for what every request has
-    request.text += ",\"id\":" + std::to_string(id) + ",\"timestamp\":" + std::to_string(now_ms());
-    if (deadline_ms > 0) request.text += ",\"deadline_ms\":" + std::to_string(deadline_ms);
+    request.text.append(",\"id\":").append(std::to_string(id));
+    request.text.append(",\"timestamp\":").append(std::to_string(now_ms()));
+    if (deadline_ms > 0) request.text.append(",\"deadline_ms\":").append(std::to_string(deadline_ms));
     request.text += '}';
     if (request.text.size() > kMaxMessageBytes)
         throw InputError("request '" + request.command + "' of " + std::to_string(request.text.size()) +

@@ -17,8 +17,9 @@ using platform::Deadline;
 void PythonSession::Impl::send(const std::string& message, Deadline deadline) {
     throw_if_never_started();
     const bool understood = ready() && !older_worker_;
-    const auto request = protocol::make_request(message, next_id_, !understood,
-                                                deadline.is_never() ? 0 : deadline.remaining_ms(INT64_MAX));
+    const auto now = Deadline::Clock::now();
+    auto request = protocol::make_request(message, next_id_, !understood,
+                                          deadline.is_never() ? 0 : deadline.remaining_ms(INT64_MAX, now));
     if (!process_->alive()) {
         note_failure();
         throw_death();
@@ -31,7 +32,7 @@ void PythonSession::Impl::send(const std::string& message, Deadline deadline) {
                    [this] { return !carrier_->request_pending(); });
     carrier_->publish(request.text);
     const std::lock_guard<std::mutex> lock(state_mutex_);
-    in_flight_ = InFlight{next_id_++, request.command, std::this_thread::get_id(), Deadline::Clock::now()};
+    in_flight_ = InFlight{next_id_++, std::move(request.command), std::this_thread::get_id(), now};
     ++stats_.requests;
 }
 
@@ -52,17 +53,15 @@ void PythonSession::Impl::settle_previous(Deadline deadline) {
 
 /// The whole answer: of a stream, the tensors of all its parts.
 PythonSession::Impl::Answer PythonSession::Impl::receive(Deadline deadline) {
-    std::vector<Tensor> tensors;
-    std::exception_ptr error;
-    for (;;) {
+    Answer answer = receive_part(deadline);
+    while (answer.more) {
         Answer part = receive_part(deadline);
-        tensors.insert(tensors.end(), part.tensors.begin(), part.tensors.end());
-        if (part.error && !error) error = part.error;
-        if (part.more) continue;
-        part.tensors = std::move(tensors);
-        part.error = error;
-        return part;
+        part.tensors.swap(answer.tensors);
+        part.tensors.insert(part.tensors.end(), answer.tensors.begin(), answer.tensors.end());
+        if (answer.error) part.error = answer.error;
+        answer = std::move(part);
     }
+    return answer;
 }
 
 PythonSession::Impl::Answer PythonSession::Impl::receive_part(Deadline deadline) {
@@ -89,9 +88,12 @@ std::optional<PythonSession::Impl::Answer> PythonSession::Impl::take_answer() {
     } catch (const InputError&) {
         answer.error = std::current_exception();  // an answer that makes no sense is one all the same
     }
+    std::uint64_t bytes = 0;
+    for (const auto& tensor : answer.tensors) bytes += tensor.nbytes();
     {
         const std::lock_guard<std::mutex> lock(state_mutex_);
         ++stats_.responses;
+        stats_.bytes_received += bytes;
         stats_.last_round_trip_us =
             std::chrono::duration<double, std::micro>(Deadline::Clock::now() - in_flight_->sent).count();
         if (!answer.more) in_flight_.reset();
@@ -118,10 +120,6 @@ PythonSession::Impl::Answer PythonSession::Impl::read_answer(protocol::Response 
     } catch (const TRException&) {
         answer.error = std::current_exception();
     }
-    std::uint64_t bytes = 0;
-    for (const auto& tensor : answer.tensors) bytes += tensor.nbytes();
-    const std::lock_guard<std::mutex> lock(state_mutex_);
-    stats_.bytes_received += bytes;
     return answer;
 }
 

@@ -85,6 +85,7 @@ void PythonSession::Impl::start_worker() {
         const std::lock_guard<std::mutex> lock(state_mutex_);
         hello_.reset();
         older_worker_ = false;
+        ready_ = false;
         in_flight_.reset();
         inbox_.clear();
         start_deadline_ = Deadline::after(options_.start_timeout_ms);
@@ -211,12 +212,12 @@ std::vector<std::string> PythonSession::Impl::open_carriers(WakeUp wake_up) {
 void PythonSession::Impl::wait_for_first_sign() {
     const Deadline limit = Deadline::after(kFirstSignMs).sooner(start_deadline_);
     for (;;) {
-        const auto carrier = current_carrier();
-        carrier->prepare();
+        auto& carrier = current_carrier();
+        carrier.prepare();
         if (ready()) return;
         if (!process_->alive()) throw_death();
         if (limit.passed()) return;
-        carrier->wait(limit);
+        carrier.wait(limit);
         detail::check_interrupt();
     }
 }

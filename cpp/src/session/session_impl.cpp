@@ -14,8 +14,8 @@ namespace tr {
 namespace {
 
 using platform::Deadline;
-constexpr std::int64_t kRecheckMs = 1024;  ///< a ring is a hint: the truth is looked at this often anyway
-constexpr std::int64_t kExitMs = 2'000;    ///< for an idle worker to leave when its session goes
+constexpr std::chrono::milliseconds kRecheck(1024);  ///< a ring is a hint: the truth is looked at this often anyway
+constexpr std::int64_t kExitMs = 2'000;              ///< for an idle worker to leave when its session goes
 
 }  // namespace
 
@@ -72,6 +72,7 @@ bool PythonSession::Impl::is_busy() const {
 }
 
 bool PythonSession::Impl::ready() {
+    if (ready_.load(std::memory_order_acquire)) return true;
     std::string news;
     {
         const std::lock_guard<std::mutex> lock(state_mutex_);
@@ -87,6 +88,7 @@ bool PythonSession::Impl::ready() {
         }
         older_worker_ = !text;
         news = text ? hear(protocol::parse_hello(*text)) : "of an older kind, which says nothing of itself";
+        ready_.store(true, std::memory_order_release);
     }
     log_(LogLevel::info, "worker ready: " + news);  // with no lock held, as the callback may ask for stats()
     return true;
@@ -116,9 +118,10 @@ std::string PythonSession::Impl::hear(protocol::Hello hello) {
     return line;
 }
 
-std::shared_ptr<carrier::Carrier> PythonSession::Impl::current_carrier() const {
+carrier::Carrier& PythonSession::Impl::current_carrier() const {
+    if (ready_.load(std::memory_order_acquire)) return *carrier_;
     const std::lock_guard<std::mutex> lock(state_mutex_);
-    return carrier_;
+    return *carrier_;
 }
 
 std::string PythonSession::Impl::session_dir() const {
@@ -140,11 +143,11 @@ void PythonSession::Impl::throw_if_never_started() const {
 
 void PythonSession::Impl::wait_until(Deadline deadline, const char* purpose, const std::function<bool()>& done) {
     throw_if_never_started();
-    current_carrier()->expect();
+    current_carrier().expect();
     for (;;) {
         const bool is_ready = ready();
-        const auto carrier = current_carrier();
-        carrier->prepare();
+        auto& carrier = current_carrier();
+        carrier.prepare();
         if (done()) return;
         if (!process_->alive()) {
             if (done()) return;  // its last act
@@ -152,11 +155,12 @@ void PythonSession::Impl::wait_until(Deadline deadline, const char* purpose, con
             throw_death();
         }
         const Deadline limit = is_ready ? deadline : deadline.sooner(start_deadline_);
-        if (limit.passed()) {
+        const auto now = Deadline::Clock::now();
+        if (limit.when() <= now) {
             note_failure();
             throw_timeout(purpose);
         }
-        carrier->wait(Deadline::after(kRecheckMs).sooner(limit));
+        carrier.wait(Deadline::at(now + kRecheck).sooner(limit));
         detail::check_interrupt();
     }
 }

@@ -95,7 +95,8 @@ class PythonSession::Impl {
                                               std::function<void()> on_exit);
     std::vector<std::string> open_carriers(WakeUp wake_up);
     std::string hear(protocol::Hello hello);
-    std::shared_ptr<carrier::Carrier> current_carrier() const;
+    /// The one in use. With the turn held: it changes only as the worker says hello, and lives until the next start.
+    carrier::Carrier& current_carrier() const;
     void wait_for_first_sign();
     void throw_if_never_started() const;
     /// Blocks until `done()`, or throws: RestartError, TimeoutError, or what the interrupt check throws.
@@ -134,7 +135,8 @@ class PythonSession::Impl {
     std::shared_ptr<carrier::Carrier> mailbox_carrier_;  ///< for a worker that says it uses it; else empty
     std::shared_ptr<platform::Process> process_;         // after the carriers: its thread wakes them
     std::optional<protocol::Hello> hello_;
-    bool older_worker_ = false;  ///< ready, but without a hello
+    bool older_worker_ = false;       ///< ready, but without a hello
+    std::atomic<bool> ready_{false};  ///< either of these; from here on carrier_ stays what it is
     WakeUp wake_up_ = WakeUp::automatic;
     Deadline start_deadline_ = Deadline::never();
     std::optional<InFlight> in_flight_;
