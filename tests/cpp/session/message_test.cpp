@@ -119,7 +119,7 @@ TEST(ResponseText, ThatIsMalformedIsRefusedWithItsReason) {
 TEST(ResponseText, DeepNestingTakesNoStack) {
     EXPECT_THROW(parse_response(std::string(5'000'000, '[')), InputError);
     const std::string deep = std::string(1'000'000, '[') + std::string(1'000'000, ']');
-    EXPECT_EQ(parse_response(R"({"x": )" + deep + R"(, "command": "c"})").command, "c");
+    EXPECT_THROW(parse_response(R"({"x": )" + deep + R"(, "command": "c"})"), InputError);
 }
 
 // ------------------------------------------------------------------------------------------------------------- plain
