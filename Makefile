@@ -4,7 +4,7 @@ JOBS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 PYTHON := $(CURDIR)/.venv/bin/python
 SANITIZER_OPTIONS := ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 
-.PHONY: help setup demo test bench asan tsan lint format clean build-dev build-release
+.PHONY: help setup demo test bench faults asan tsan lint format clean build-dev build-release
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -40,6 +40,9 @@ test: build-dev ## Run every test: C++, Python, both together, packages, lint
 bench: setup ## Measure beside the rivals and write docs/performance.*; QUICK=1: two minutes, nothing written there
 	$(call cmake_build,release,-DTR_BUILD_BENCHMARKS=ON -DTR_BUILD_BINDINGS=ON)
 	@tests/benchmarks/run $(PYTHON) build/release $(JOBS) $(if $(QUICK),--quick,--docs)
+
+faults: build-dev ## Kill workers and hosts at every step of the protocol, on each carrier; KILLS=200 for each
+	@TR_BUILD_DIR=$(CURDIR)/build/dev $(PYTHON) tests/faults/table.py --kills $(or $(KILLS),200)
 
 asan tsan: setup ## Run the C++ tests under a sanitizer
 	$(call cmake_build,$@)

@@ -114,7 +114,10 @@ def sweep(directory: str, host_pid: int, host_start_time: str) -> bool:
         # Without a record nobody's: a host that died before it wrote one.
         if record.known and (record.host_pid, record.host_start_time) != (host_pid, host_start_time):
             return False
-        shutil.rmtree(directory)
+        # First the name goes: half a directory might be taken for that of a host which takes no lock.
+        hidden = os.path.join(os.path.dirname(directory), f".{os.path.basename(directory)}")
+        os.rename(directory, hidden)
+        shutil.rmtree(hidden)
         return True
     except (OSError, InputError):
         return False

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "platform/futex.h"
+#include "platform/sequence_point.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
 namespace tr::carrier {
@@ -74,9 +75,12 @@ bool Mailbox::send(std::string_view message) {
     const Side to = side_ == Side::host ? Side::worker : Side::host;
     if (!message.empty()) std::memcpy(slot(to), message.data(), message.size());
     peer().length.store(static_cast<std::uint32_t>(message.size()), std::memory_order_relaxed);
+    TR_SEQUENCE_POINT("message written");
     // Who sees the number sees the length and the bytes.
     peer().sequence.store(++sent_, std::memory_order_release);
+    TR_SEQUENCE_POINT("message announced");
     ring_peer();
+    TR_SEQUENCE_POINT("message rung");
     return true;
 }
 
@@ -87,6 +91,7 @@ bool Mailbox::pending() const {
 std::optional<std::string> Mailbox::receive() {
     const std::uint32_t sequence = own().sequence.load(std::memory_order_acquire);
     if (sequence == received_) return std::nullopt;
+    TR_SEQUENCE_POINT("message seen");
     received_ = sequence;
     const std::uint32_t length = own().length.load(std::memory_order_relaxed);
     if (length > kSlotBytes)
@@ -104,8 +109,10 @@ void Mailbox::wait(std::uint32_t seen, platform::Deadline deadline) const {
 }
 
 void Mailbox::ring_peer() {
-    peer().bell.fetch_add(1, std::memory_order_release);
-    platform::futex_wake(peer().bell);
+    TR_RINGS("futex") {
+        peer().bell.fetch_add(1, std::memory_order_release);
+        platform::futex_wake(peer().bell);
+    }
 }
 
 void Mailbox::ring_self() {

@@ -11,6 +11,7 @@
 #include "carrier/files_carrier.h"
 #include "data/tsr_header.h"
 #include "platform/host.h"
+#include "platform/sequence_point.h"
 #include "protocol/names.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
@@ -105,6 +106,7 @@ void TensorStore::store(const TensorView& tensor, const std::string& tag, bool i
                 auto* memory = static_cast<char*>(buffer->file.memory.get());
                 if (std::memcmp(memory, header.data(), header.size()) != 0)
                     std::memcpy(memory, header.data(), header.size());
+                TR_SEQUENCE_POINT("tensor half written");
                 if (tensor.nbytes() > 0) std::memcpy(memory + header.size(), tensor.data(), tensor.nbytes());
                 put_under(buffer, path, in_flight);
                 trim();
@@ -217,6 +219,7 @@ std::shared_ptr<TensorStore::Buffer> TensorStore::make_buffer(std::uint64_t byte
     buffer->file = platform::create_shared(buffer->path, bytes);
     buffer->slot = slot;
     leases[slot].count.store(0, std::memory_order_relaxed);
+    TR_SEQUENCE_POINT("buffer to be listed");
     leases[slot].inode.store(buffer->file.identity.inode, std::memory_order_release);
     buffers_.push_back(buffer);
     return buffer;
@@ -325,6 +328,7 @@ Tensor TensorStore::load_leased(const PeerFile& file, const std::string& path) c
     if (header.data_bytes <= kSmallLease) return Tensor::from_data(data, header.shape, header.dtype);
     auto& count = mailbox_->peer_leases()[file.slot].count;
     count.fetch_add(1, std::memory_order_acq_rel);
+    TR_SEQUENCE_POINT("lease taken");
     // Keeps the mailbox, where the count is, and the mapping for as long as the tensor lives. A fork of this process
     // has a copy of the tensor, but no lease.
     std::shared_ptr<void> memory(

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "platform/directory_watch.h"
+#include "platform/sequence_point.h"
 #include "platform/unique_fd.h"
 
 namespace tr::platform {
@@ -26,7 +27,9 @@ class InotifyWatch final : public DirectoryWatch {
             if (::poll(fds.data(), fds.size(), static_cast<int>(deadline.remaining_ms(kDay))) <= 0) return;
             std::uint64_t count = 0;
             if (fds[1].revents != 0 && ::read(bell_.get(), &count, sizeof count) < 0) return;
-            if (fds[1].revents != 0 || read_events()) return;
+            if (fds[1].revents != 0) return;
+            if (!read_events()) continue;
+            TR_RINGS("inotify") return;
         }
     }
 

@@ -15,6 +15,7 @@
 #include <cstring>
 #include <system_error>
 
+#include "platform/sequence_point.h"
 #include "platform/unique_fd.h"
 
 namespace tr::platform {
@@ -126,13 +127,16 @@ void write_atomic(const std::string& path, std::string_view head, std::string_vi
     const std::string temporary = temporary_name(path);
     UniqueFd file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!file) fail(errno, "creating", temporary);
+    TR_SEQUENCE_POINT("created", path);
     int error = write_all(file.get(), head, body);
     if (::close(file.release()) != 0 && error == 0) error = errno;
+    TR_SEQUENCE_POINT("written", path);
     if (error == 0 && ::rename(temporary.c_str(), path.c_str()) != 0) error = errno;
     if (error != 0) {
         ::unlink(temporary.c_str());
         fail(error, "writing", path);
     }
+    TR_SEQUENCE_POINT("named", path);
 }
 
 std::optional<std::string> read_file(const std::string& path, std::size_t limit) {
@@ -154,7 +158,10 @@ std::optional<std::string> read_file(const std::string& path, std::size_t limit)
 }
 
 bool remove_file(const std::string& path) {
-    if (::unlink(path.c_str()) == 0) return true;
+    if (::unlink(path.c_str()) == 0) {
+        TR_SEQUENCE_POINT("removed", path);
+        return true;
+    }
     if (errno == ENOENT) return false;
     fail(errno, "removing", path);
 }
@@ -203,6 +210,7 @@ std::optional<FileIdentity> identify(const std::string& path) {
 SharedFile create_shared(const std::string& path, std::uint64_t size) {
     const UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!file) fail(errno, "creating", path);
+    TR_SEQUENCE_POINT("created", path);
     try {
         if (const int error = ::posix_fallocate(file.get(), 0, static_cast<off_t>(size)); error != 0)
             fail(error, "reserving " + std::to_string(size) + " bytes for", path);
@@ -224,14 +232,17 @@ SharedFile map_shared(const std::string& path) {
 
 void link_file(const std::string& path, const std::string& name) {
     if (::link(path.c_str(), name.c_str()) != 0) fail(errno, "linking", path);
+    TR_SEQUENCE_POINT("linked", path);
 }
 
 void rename_file(const std::string& from, const std::string& to) {
     if (::rename(from.c_str(), to.c_str()) != 0) fail(errno, "renaming", from);
+    TR_SEQUENCE_POINT("named", to);
 }
 
 bool make_private_directory(const std::string& path) {
     if (::mkdir(path.c_str(), 0700) == 0) {
+        TR_SEQUENCE_POINT("created", path);
         // The umask may have taken bits away that the owner needs.
         if (::chmod(path.c_str(), 0700) != 0) fail(errno, "setting the mode of", path);
         return true;
@@ -256,6 +267,7 @@ void remove_tree(const std::string& path) noexcept {
     const int directory = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (directory < 0) return;
     remove_entries(directory);
+    TR_SEQUENCE_POINT("emptied", path);
     ::rmdir(path.c_str());
 }
 
@@ -266,6 +278,7 @@ FileLock FileLock::try_acquire(const std::string& path) {
         if (errno == EACCES || errno == EAGAIN) return {};
         fail(errno, "locking", path);
     }
+    TR_SEQUENCE_POINT("locked", path);
     return FileLock(file.release());
 }
 
@@ -274,6 +287,7 @@ FileLock FileLock::acquire(const std::string& path) {
     struct flock lock = whole_file();
     while (::fcntl(file.get(), F_SETLKW, &lock) != 0)
         if (errno != EINTR) fail(errno, "locking", path);
+    TR_SEQUENCE_POINT("locked", path);
     return FileLock(file.release());
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "carrier/files_carrier.h"
+#include "platform/sequence_point.h"
 #include "protocol/names.h"
 #include "session/session_impl.h"
 #include "session/tensor_stream_state.h"
@@ -84,7 +85,9 @@ std::optional<PythonSession::Impl::Answer> PythonSession::Impl::take_answer() {
             carrier_->acknowledge();
             return std::nullopt;
         }
+        TR_SEQUENCE_POINT("answer read");
         answer = read_answer(std::move(response));
+        TR_SEQUENCE_POINT("tensors held");
     } catch (const InputError&) {
         answer.error = std::current_exception();  // an answer that makes no sense is one all the same
     }
@@ -99,6 +102,7 @@ std::optional<PythonSession::Impl::Answer> PythonSession::Impl::take_answer() {
         if (!answer.more) in_flight_.reset();
     }
     carrier_->acknowledge();  // its tensors are held from here on, so the next ones may be written
+    TR_SEQUENCE_POINT("answer acknowledged");
     if (answer.more) carrier_->ring_worker();
     return answer;
 }

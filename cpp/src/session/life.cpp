@@ -11,6 +11,7 @@
 #include "platform/futex.h"
 #include "platform/host.h"
 #include "platform/ping.h"
+#include "platform/sequence_point.h"
 #include "protocol/names.h"
 #include "session/guardian.h"
 #include "session/interpreter.h"
@@ -130,6 +131,7 @@ void PythonSession::Impl::start_worker() {
         process_ = std::move(process);
         stats_.worker_pid = process_->pid();
     }
+    TR_SEQUENCE_POINT("worker started");
     guardian::watch(directory_->path(), process_->pid(), guarding);
     log_(LogLevel::info, "worker " + std::to_string(process_->pid()) + ": " + shown);
 }
@@ -232,6 +234,7 @@ void PythonSession::Impl::please_exit(std::int64_t timeout_ms, bool ensure) {
             detail::check_interrupt();
             if (deadline.passed()) throw_timeout("for the worker to exit");
         }
+        TR_SEQUENCE_POINT("worker gone");
         {
             const std::lock_guard<std::mutex> lock(state_mutex_);
             in_flight_.reset();

@@ -1,6 +1,7 @@
 #include "session/session_directory.h"
 
 #include <atomic>
+#include <cstdlib>
 #include <filesystem>
 #include <mutex>
 #include <set>
@@ -57,13 +58,42 @@ void make_own_directory(const std::string& path, const std::string& reason) {
                          ErrorCode::permission_denied);
 }
 
+/// The name of a session directory that is being made or removed. Who finds one under the lock of the workspace finds
+/// what a dead host left.
+std::string hidden_name(const std::string& path) {
+    return (fs::path(path).parent_path() / ("." + fs::path(path).filename().string())).string();
+}
+
+/// Under the lock of the workspace. First the name goes: half a directory might be taken for an older host's.
+void remove_session(const std::string& path) {
+    const std::string hidden = hidden_name(path);
+    std::error_code error;
+    fs::rename(path, hidden, error);
+    platform::remove_tree(error ? path : hidden);
+}
+
+/// The log of a template whose host died before it could remove it.
+void remove_template_log(const std::string& path, const std::string& name) {
+    const std::string prefix = ".template-";
+    std::error_code error;
+    if (name.rfind(prefix, 0) == 0 && !platform::process_exists(std::atoll(name.c_str() + prefix.size())))
+        fs::remove(path, error);
+}
+
 /// Removes session directories whose host is gone. Called under the lock of `parent` and of own_sessions().
 void sweep(const std::string& parent, const std::set<std::string>& ours) {
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(parent, error)) {
         const std::string path = entry.path().string();
-        if (entry.path().filename().string().rfind(kPrefix, 0) != 0 || ours.count(path) != 0) continue;
+        const std::string name = entry.path().filename().string();
+        remove_template_log(path, name);
+        const bool unfinished = name.rfind(std::string(".") + kPrefix, 0) == 0;
+        if ((!unfinished && name.rfind(kPrefix, 0) != 0) || ours.count(path) != 0) continue;
         if (!platform::why_not_private(path).empty()) continue;
+        if (unfinished) {
+            platform::remove_tree(path);
+            continue;
+        }
         try {
             const std::string lock_path = path + "/" + protocol::kLockFile;
             if (!platform::file_exists(lock_path)) continue;  // of an older host, which takes no lock
@@ -75,7 +105,7 @@ void sweep(const std::string& parent, const std::set<std::string>& ours) {
             if (record && platform::process_exists(record->host_pid) &&
                 platform::process_start_time(record->host_pid) == record->host_start_time)
                 continue;
-            platform::remove_tree(path);
+            remove_session(path);
         } catch (const std::system_error&) {
             continue;  // not ours to clear away, or gone meanwhile
         }
@@ -128,7 +158,7 @@ void SessionDirectory::claim(const std::string& parent) {
                          ErrorCode::conflict);
     };
     if (own.paths.count(path_) != 0) in_use("another session of this program");
-    if (!platform::make_private_directory(path_)) {
+    if (platform::file_exists(path_)) {
         if (const std::string why = platform::why_not_private(path_); !why.empty())
             throw InputError("refusing the session directory '" + path_ + "': " + why, ErrorCode::permission_denied);
         lock_ = platform::FileLock::try_acquire(file(protocol::kLockFile));
@@ -139,9 +169,13 @@ void SessionDirectory::claim(const std::string& parent) {
         }
         // Left by a dead host, or by hand: nothing of it may be taken for this session's.
         lock_.release();
-        platform::remove_tree(path_);
-        platform::make_private_directory(path_);
+        remove_session(path_);
     }
+    // It appears with its lock in it, as one without is an older host's and never swept.
+    const std::string hidden = hidden_name(path_);
+    platform::make_private_directory(hidden);
+    platform::FileLock::try_acquire(hidden + "/" + protocol::kLockFile).release();
+    platform::rename_file(hidden, path_);
     lock_ = platform::FileLock::try_acquire(file(protocol::kLockFile));
     own.paths.insert(path_);
 }
@@ -156,7 +190,7 @@ SessionDirectory::~SessionDirectory() {
     } catch (const std::system_error&) {
         // The workspace has been removed under us; then nobody else starts a session in it either.
     }
-    if (!kept_) platform::remove_tree(path_);
+    if (!kept_) remove_session(path_);
     lock_.release();
     own.paths.erase(path_);
 }

@@ -5,6 +5,7 @@
 
 #include "platform/file.h"
 #include "platform/host.h"
+#include "platform/sequence_point.h"
 #include "protocol/names.h"
 #include "session/interrupt.h"
 #include "session/turn_lock.h"
@@ -97,6 +98,7 @@ bool PythonSession::Impl::ready() {
 /// The worker says what it is and which carrier it takes. With state_mutex_ held.
 /// @returns the same for the log
 std::string PythonSession::Impl::hear(protocol::Hello hello) {
+    TR_SEQUENCE_POINT("hello heard");
     stats_.worker_wake_up = hello.wake_up;
     if (hello.carrier == "mailbox" && mailbox_carrier_) {
         carrier_ = mailbox_carrier_;

@@ -10,6 +10,7 @@
 #include "platform/channel.h"
 #include "platform/file.h"
 #include "platform/host.h"
+#include "platform/sequence_point.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
 namespace tr {
@@ -37,6 +38,7 @@ class Template final : public TemplateWorker, public std::enable_shared_from_thi
         } catch (const std::system_error& error) {
             throw RestartError(std::string("the template worker cannot be started: ") + error.what());
         }
+        TR_SEQUENCE_POINT("template started");
         channel_->close_child_end();
         const auto line = channel_->receive_line(deadline);
         constexpr std::size_t kLogBytes = 2048;
@@ -60,6 +62,7 @@ class Template final : public TemplateWorker, public std::enable_shared_from_thi
         const std::int64_t pid = answer.value("pid", std::int64_t{0});
         if (pid <= 0)
             throw RestartError("the template worker cannot fork: " + answer.value("reason", "no reason given"));
+        TR_SEQUENCE_POINT("worker forked");
         auto self = shared_from_this();
         auto process = platform::Process::adopt(pid, [self, pid] { return self->reap(pid); }, std::move(on_exit));
         if (!process) throw RestartError("this operating system cannot watch a worker that another process forked");

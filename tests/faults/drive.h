@@ -1,0 +1,90 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tech_renaissance.h"
+
+namespace tr::faults {
+
+/// Something that the library promises did not hold.
+struct Violation : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+/// What a program of this folder was started with: `tr_faults <task> --name value ...`.
+struct Arguments {
+    std::string carrier = "mailbox";
+    std::string workspace;
+    std::string steps;  ///< only steps whose name contains this
+    std::string who;
+    std::string fault;
+    std::string progress;
+    int kills = 1;
+    int shard = 0;  ///< this process takes every `shards`-th step, from this one on
+    int shards = 1;
+    int sessions = 3;
+    int threads = 2;
+    double seconds = 10;
+    std::uint64_t seed = 1;
+};
+
+int worker_deaths(const Arguments& arguments);
+int template_deaths(const Arguments& arguments);
+int host_deaths(const Arguments& arguments);
+int doorbells(const Arguments& arguments);
+int soak(const Arguments& arguments);
+
+/// Options of a session with server.py whose worker takes this carrier: "mailbox" through the compiled module,
+/// "mailbox-ctypes", "inotify" or "polling".
+SessionOptions options_for(const Arguments& arguments, const std::string& session_id, bool quick_start);
+/// Where an order to die is put for a worker or a template (see points.py), and its traces.
+std::string fault_file(const Arguments& arguments);
+void order_death(const Arguments& arguments, const std::string& who, const std::string& step, int passage);
+/// When the process that was ordered to die did, and forgets it; nothing when none did.
+std::optional<std::int64_t> time_of_death(const Arguments& arguments);
+
+using Steps = std::vector<std::pair<std::string, int>>;
+/// Of a file with a step and a number of passages a line, those that this process is to take.
+Steps chosen_steps(const Arguments& arguments, const std::string& trace_file);
+
+std::string read_text(const std::string& path);
+std::size_t count_entries(const std::string& directory);
+
+/// Bytes that depend on the seed alone.
+std::vector<std::uint8_t> pattern(std::uint64_t seed, std::size_t size);
+
+/// Uses a session in every way that has steps of its own, and looks at each answer.
+class Drive {
+  public:
+    explicit Drive(PythonSession& session) : session_(session) {}
+
+    /// From start() to please_exit().
+    void everything(bool wait_until_ready);
+    /// A few calls to a worker that runs.
+    void some_calls();
+    /// What was received, or lies in shared memory, is what it was.
+    void check_held() const;
+    /// When the call began that is under way, or was last.
+    std::int64_t call_began() const { return began_; }
+
+  private:
+    void echo(std::size_t bytes);
+    void flip(std::size_t bytes, bool hold);
+    void send_back(std::size_t bytes);
+    void from_shared_memory(std::size_t bytes);
+    void stream(int parts, int taken);
+    void expect(const Tensor& tensor, const std::vector<std::uint8_t>& bytes, const char* what) const;
+    void begin();
+
+    PythonSession& session_;
+    std::uint64_t seed_ = 0;
+    std::int64_t began_ = 0;
+    std::vector<std::pair<Tensor, std::vector<std::uint8_t>>> held_;
+};
+
+}  // namespace tr::faults

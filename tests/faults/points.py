@@ -1,0 +1,280 @@
+"""Names the steps of the worker's protocol and kills this process at one of them; disturbs its doorbells.
+
+What C++ does with macros in a build of its own (cpp/src/platform/sequence_point.h), this does by replacing functions of
+the package, so that the package itself has none of it. The steps have the same names on both sides.
+
+$TR_FAULT_FILE names a file with three lines: who is to die ("worker" or "template"), the step, the passage. Whom it
+concerns removes it. With an empty step nothing dies, and `write_trace` tells which steps were passed how often.
+"""
+
+from __future__ import annotations
+
+import _thread
+import importlib.util
+import mmap
+import os
+import signal
+import sys
+import time
+from types import SimpleNamespace
+
+FILE = os.environ.get("TR_FAULT_FILE", "")
+NOTE = FILE + ".died"
+_rename, _unlink, _open, _writev, _link, _fork = os.rename, os.unlink, os.open, os.writev, os.link, os.fork
+_counts: dict[str, int] = {}
+_armed: tuple[str, int] | None = None
+_targets: dict[int, str] = {}  # of the file that each thread is writing
+_core = None
+
+
+def reached(step):
+    count = _counts[step] = _counts.get(step, 0) + 1
+    if (step, count) == _armed:
+        note = _open(NOTE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.write(note, str(time.monotonic_ns()).encode())
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def order_for(role):
+    """Step and passage, when the file is meant for this process."""
+    try:
+        with open(FILE, encoding="utf-8") as file:
+            whom, step, passage = file.read().split("\n")[:3]
+        if whom == role:
+            _unlink(FILE)
+            return step, int(passage)
+    except FileNotFoundError:
+        pass
+    return None
+
+
+def kind_of(path):
+    """What a file is in the protocol, from its name."""
+    name = os.path.basename(os.fspath(path))
+    if name.startswith((".host-", ".worker-")):
+        return "buffer"
+    if name.startswith(".tmp-"):
+        return "temporary file"
+    return "tensor" if name.endswith(".tsr") else name
+
+
+def install():
+    """In a worker, before it looks for its session."""
+    global _armed
+    if os.environ.get("TR_FAULT_BARE"):
+        sys.path.insert(0, os.path.join(os.path.dirname(__file__), "bare"))
+    load_core()
+    order = order_for("worker")
+    if order is None:
+        return
+    _armed = order
+    if _core is not None:
+        _core.arm(*order, NOTE)
+    wrap_files()
+    wrap_methods()
+    wrap_mailbox()
+
+
+def load_core():
+    """Puts the compiled mailbox with named steps in place of the package's."""
+    global _core
+    path = os.environ.get("TR_FAULT_CORE")
+    if not path:
+        return
+    import tech_renaissance
+
+    spec = importlib.util.spec_from_file_location("tr_faults_core", path)
+    _core = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(_core)
+    tech_renaissance._core = sys.modules["tech_renaissance._core"] = _core
+
+
+def write_trace():
+    """For an order without a step: what was passed, beside the file."""
+    if _armed == ("", 0):
+        counts = {**_counts, **(_core.passages() if _core else {})}
+        with open(FILE + ".trace", "w", encoding="utf-8") as file:
+            file.writelines(f"{step}\t{count}\n" for step, count in counts.items())
+
+
+# ------------------------------------------------------------------------------------------------------------- files
+
+
+def wrap_files():
+    """Each file's creation, its last byte, its name and its removal, for what the package does through `os`."""
+    from tech_renaissance import _carrier, _files, _shared_storage
+
+    def target(path):
+        kind = kind_of(path)
+        return _targets.get(_thread.get_ident(), kind) if kind == "temporary file" else kind
+
+    def opened(path, flags, mode=0o777):
+        descriptor = _open(path, flags, mode)
+        if flags & os.O_CREAT:
+            reached(f"{target(path)} created")
+        return descriptor
+
+    def written(descriptor, parts):
+        done = _writev(descriptor, parts[:1])  # the kernel may stop anywhere as well
+        reached("tensor half written")
+        return done
+
+    def renamed(source, path):
+        reached(f"{kind_of(path)} written")
+        _rename(source, path)
+        reached(f"{kind_of(path)} named")
+
+    def unlinked(path):
+        _unlink(path)
+        reached(f"{kind_of(path)} removed")
+
+    def linked(source, path, **options):
+        _link(source, path, **options)
+        reached(f"{kind_of(path)} linked")
+
+    os.open, os.rename, os.unlink, os.link, os.writev = opened, renamed, unlinked, linked, written
+
+    class HalfWritten(mmap.mmap):
+        """A mapping whose contents come in two steps."""
+
+        def __setitem__(self, where, what):
+            start = where.start or 0
+            if start:
+                half = len(what) // 2
+                super().__setitem__(slice(start, start + half), what[:half])
+                reached("tensor half written")
+                super().__setitem__(slice(start + half, start + len(what)), what[half:])
+            else:
+                super().__setitem__(where, what)
+
+    _shared_storage.mmap = SimpleNamespace(mmap=HalfWritten)
+
+    def note_target(owner, method, path_of):
+        original = getattr(owner, method)
+
+        def noting(self, *arguments, **options):
+            thread = _thread.get_ident()
+            _targets[thread] = kind_of(path_of(arguments))
+            try:
+                return original(self, *arguments, **options)
+            finally:
+                _targets.pop(thread, None)
+
+        setattr(owner, method, noting)
+
+    note_target(_files.AtomicWriter, "write", lambda arguments: arguments[0])
+    note_target(_carrier.FilesCarrier, "_prepare", lambda arguments: "response.json")
+
+
+# ----------------------------------------------------------------------------------------------------------- methods
+
+
+def wrap_methods():
+    """Steps that are the beginning or the end of a method."""
+    from tech_renaissance import _carrier, _mailbox_carrier, _runtime, _shared_storage, _stop, _turn
+
+    for owner, method, before, after in (
+        (_runtime.Runtime, "__init__", "script running", "session found"),
+        (_runtime.Runtime, "_call_on_start", "host watched", "on_start called"),
+        (_runtime.Runtime, "_open_carrier", None, "carrier open"),
+        (_carrier.FilesCarrier, "receive", None, "request taken"),
+        (_mailbox_carrier.MailboxCarrier, "receive", None, "request taken"),
+        (_shared_storage._Buffer, "hand_out", None, "lease taken"),
+        (_turn.Turn, "stage", None, "result staged"),
+        (_turn.Turn, "answer", "answer about to go out", "answer out"),
+        (_turn.Turn, "send_part", "part about to go out", "part out"),
+        (_turn.Turn, "_wait_for_room", "waiting for room", "room for a part"),
+        (_turn.Turn, "leave", "exit requested", "exit answered"),
+        (_stop.StopSignals, "restore", "leaving", None),
+    ):
+        original = getattr(owner, method)
+
+        def wrapped(*arguments, _original=original, _before=before, _after=after, **options):
+            if _before:
+                reached(_before)
+            result = _original(*arguments, **options)
+            if _after:
+                reached(_after)
+            return result
+
+        setattr(owner, method, wrapped)
+
+
+# ----------------------------------------------------------------------------------------------------------- mailbox
+
+
+class Words:
+    """The words of a line of the mailbox, with steps around the stores to some of them."""
+
+    def __init__(self, words, steps):
+        self._words = words
+        self._steps = steps
+
+    def __getitem__(self, index):
+        return self._words[index]
+
+    def __setitem__(self, index, value):
+        before, after = self._steps.get(index, (None, None))
+        if before:
+            reached(before)
+        self._words[index] = value
+        if after:
+            reached(after)
+
+
+def wrap_mailbox():
+    """The mailbox without the compiled module; that one has its steps in C++."""
+    from tech_renaissance import _mailbox
+
+    box = _mailbox.PureMailbox
+    original = box.__init__
+
+    def init(self, file):
+        original(self, file)
+        self._peer = Words(self._peer, {box._SEQUENCE: ("message written", "message announced")})
+        self._own = Words(self._own, {box._RECEIVED: ("message seen", "message acknowledged")})
+        call = self._syscall
+
+        def syscall(number, bell, operation, *rest):
+            result = call(number, bell, operation, *rest)
+            if operation.value == box._WAKE:
+                reached("message rung")
+            return result
+
+        self._syscall = syscall
+
+    box.__init__ = init
+
+
+# ---------------------------------------------------------------------------------------------------------- template
+
+
+def watch_forks():
+    """In a template, which imports this module: steps around the forks that the host asks for."""
+
+    def fork():
+        global _armed
+        order = order_for("template")
+        if order is not None:
+            _armed = order
+            _counts.clear()
+        reached("fork requested")
+        pid = _fork()
+        if pid:
+            reached("worker forked")
+        return pid
+
+    def waitpid(pid, options, _original=os.waitpid):
+        order = order_for("template")
+        global _armed
+        if order is not None:
+            _armed = order
+            _counts.clear()
+        reached("reaping requested")
+        return _original(pid, options)
+
+    os.fork, os.waitpid = fork, waitpid
+
+
+if os.path.basename(sys.argv[0]) == "template.py":
+    watch_forks()
