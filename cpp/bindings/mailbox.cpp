@@ -41,7 +41,7 @@ class WorkerMailbox {
 
     /// Answers a request that succeeded.
     /// @returns false when that takes more than a plain response; nothing was done then
-    bool answer(std::uint64_t request_id, py::handle command, py::handle result, const py::list& tensors) {
+    bool answer(std::uint64_t request_id, py::handle command, py::handle result, const py::sequence& tensors) {
         const auto name = plain_text(command);
         const auto text = plain_text(result);
         if (!name || !text) return false;

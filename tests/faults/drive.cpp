@@ -97,6 +97,7 @@ Steps chosen_steps(const Arguments& arguments, const std::string& trace_file) {
         const auto tab = line.find('\t');
         all.emplace_back(line.substr(0, tab), std::stoi(line.substr(tab + 1)));
     }
+    if (all.empty()) throw Violation("no step was passed: a process did not come to its end");
     std::sort(all.begin(), all.end());
     // By name, as other processes that share the steps need not have come by all of these.
     const auto is_mine = [&arguments](const std::string& step) {

@@ -24,7 +24,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("TR_BUILD_DIR", REPOSITORY / "build" / "dev"))
 PROGRAM = BUILD / "tests" / "tr_faults"
-MEDIAN_MS, P99_MS, ORPHAN_MS = 20, 100, 1000
+MEDIAN_MS, P99_MS = 20, 100
+ENOUGH_TO_TIME = 50  # kills in each cell: a short run shares the machine with other tests
 
 #: task, carrier, more arguments, and how many processes share the steps.
 RUNS = [
@@ -79,14 +80,14 @@ def run(task, carrier, extra, kills, shard, shards, cells, problems):
         shutil.rmtree(workspace, ignore_errors=True)
 
 
-def run_all(kills, only, jobs):
+def run_all(kills, only, jobs, sample):
     """All cells, and what went wrong besides."""
     cells, problems = [], []
     work = queue.Queue()
     for task, carrier, extra, shards in RUNS:
         if only in f"{task} {carrier}":
             for shard in range(shards):
-                work.put((task, carrier, extra, kills, shard, shards))
+                work.put((task, carrier, extra, kills, shard, shards * sample))
 
     def serve():
         while True:
@@ -161,7 +162,7 @@ def show_markdown(cells):
         print(f"| {who} | {step} | {outcomes_of(here)} | " + " | ".join(kills) + f" | {wrong} |")
 
 
-def verdict(cells, problems, seconds):
+def verdict(cells, problems, seconds, kills):
     """The sums; whether everything held."""
     sums = {name: sum(cell[name] for cell in cells) for name in ("kills", "lost", "hung", "leaked")}
     print(f"\n{len(cells)} cells, at least {min((cell['kills'] for cell in cells), default=0)} kills in each: "
@@ -171,7 +172,7 @@ def verdict(cells, problems, seconds):
         print(
             f"  {who} dies, {carrier}: {what} after {median:.1f} ms (median), {p99:.1f} ms (p99), {most:.1f} ms (max)"
         )
-        if who == "worker" and (median > MEDIAN_MS or p99 > P99_MS):
+        if who == "worker" and kills >= ENOUGH_TO_TIME and (median > MEDIAN_MS or p99 > P99_MS):
             late.append(f"{who} {carrier}: over {MEDIAN_MS} ms (median) or {P99_MS} ms (p99)")
     for cell in cells:
         if cell["violation"]:
@@ -185,17 +186,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kills", type=int, default=200, help="in each cell")
     parser.add_argument("--only", default="", help="runs whose name contains this, such as 'worker inotify'")
+    parser.add_argument("--sample", type=int, default=1, help="only one step in so many, always the same ones")
     parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 2), help="processes at a time")
     parser.add_argument("--markdown", action="store_true", help="print the table as in docs/reliability.md")
     parser.add_argument("--cells", type=Path, help="also write the cells there, a line of JSON each")
     arguments = parser.parse_args()
     start = time.monotonic()
-    cells, problems = run_all(arguments.kills, arguments.only, arguments.jobs)
-    problems += missing(cells, arguments.only)
+    cells, problems = run_all(arguments.kills, arguments.only, arguments.jobs, arguments.sample)
+    if arguments.sample == 1:
+        problems += missing(cells, arguments.only)
     show_markdown(cells) if arguments.markdown else show(cells)
     if arguments.cells:
         arguments.cells.write_text("".join(json.dumps(cell) + "\n" for cell in cells), encoding="utf-8")
-    return 0 if verdict(cells, problems, time.monotonic() - start) else 1
+    return 0 if verdict(cells, problems, time.monotonic() - start, arguments.kills) else 1
 
 
 if __name__ == "__main__":

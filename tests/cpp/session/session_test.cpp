@@ -19,6 +19,17 @@ TEST_F(SessionTest, ARequestMayBeSentBeforeTheWorkerIsReady) {
     EXPECT_TRUE(session.is_ready());
 }
 
+TEST_F(SessionTest, AWorkerThatIsAskedToExitExitsWithoutAnError) {
+    auto logged = options();
+    std::string log;
+    logged.log = [&log](LogLevel, const std::string& line) { log += line + '\n'; };
+    PythonSession session(logged);
+    session.start();
+    EXPECT_EQ(session.fetch_response("echo first"), "first");
+    session.please_exit();
+    EXPECT_TRUE(contains(log, "exited with code 0"));
+}
+
 TEST_F(SessionTest, TextComesBackUnchanged) {
     PythonSession session(options());
     session.start();
