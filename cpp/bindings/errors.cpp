@@ -27,6 +27,7 @@ void raise_in_python(const TRException& error) {
     value.attr("code") = to_string(error.code());
     value.attr("python_type") = error.python_type();
     value.attr("traceback") = error.traceback();
+    if (const auto* death = dynamic_cast<const RestartError*>(&error)) value.attr("may_retry") = death->may_retry();
     PyErr_SetObject(type.ptr(), value.ptr());
 }
 

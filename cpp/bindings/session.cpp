@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -116,6 +117,7 @@ py::dict stats_dict(const Session& self) {
     result["busy_ms"] = stats.busy_ms;
     result["progress"] = stats.progress;
     result["epoch"] = stats.epoch;
+    result["quarantined"] = stats.quarantined;
     result["requests"] = stats.requests;
     result["responses"] = stats.responses;
     result["failures"] = stats.failures;
@@ -125,13 +127,16 @@ py::dict stats_dict(const Session& self) {
     return result;
 }
 
+// The fields of RestartPolicy, in their order.
+using PolicyFields = std::tuple<int, std::int64_t, std::int64_t, std::vector<std::string>, int>;
+
 std::unique_ptr<Session> make_session(const std::string& script, const std::string& module,
                                       const std::string& session_id, const std::string& workspace,
                                       const std::string& python, const std::map<std::string, std::string>& environment,
                                       const std::string& working_directory, std::int64_t start_timeout_ms,
                                       std::int64_t default_timeout_ms, const std::string& wake_up,
                                       const py::object& log, bool quiet, bool keep_on_failure, bool quick_start,
-                                      const std::vector<std::string>& preload) {
+                                      const std::vector<std::string>& preload, const PolicyFields& restart) {
     SessionOptions options;
     options.script = script;
     options.module = module;
@@ -148,6 +153,9 @@ std::unique_ptr<Session> make_session(const std::string& script, const std::stri
     options.keep_on_failure = keep_on_failure;
     options.quick_start = quick_start;
     options.preload = preload;
+    auto& policy = options.restart;
+    std::tie(policy.attempts, policy.backoff_ms, policy.max_backoff_ms, policy.idempotent, policy.quarantine_after) =
+        restart;
     return std::make_unique<Session>(std::move(options));
 }
 
@@ -161,6 +169,8 @@ void register_life(py::class_<Session>& session) {
         .def("please_exit", forward(&PythonSession::please_exit), py::arg("timeout_ms"), py::arg("ensure"))
         .def("terminate", forward(&PythonSession::terminate))
         .def("join", forward(&PythonSession::join))
+        .def("restart", forward(&PythonSession::restart), py::arg("timeout_ms"))
+        .def("clear_quarantine", forward(&PythonSession::clear_quarantine))
         .def("end_stream", &Session::end_stream)
         .def("close", &Session::close)
         .def("session_dir", forward(&PythonSession::session_dir))
@@ -231,7 +241,8 @@ void register_session(py::module_& module) {
     session.def(py::init(&make_session), py::kw_only(), py::arg("script"), py::arg("module"), py::arg("session_id"),
                 py::arg("workspace"), py::arg("python"), py::arg("environment"), py::arg("working_directory"),
                 py::arg("start_timeout_ms"), py::arg("default_timeout_ms"), py::arg("wake_up"), py::arg("log"),
-                py::arg("quiet"), py::arg("keep_on_failure"), py::arg("quick_start"), py::arg("preload"));
+                py::arg("quiet"), py::arg("keep_on_failure"), py::arg("quick_start"), py::arg("preload"),
+                py::arg("restart"));
     register_life(session);
     register_requests(session);
     register_tensor_inputs(session);

@@ -17,13 +17,12 @@ int main() {
         }
         std::cout << "   divide 1 4 = " << session.fetch_response("divide 1 4") << '\n';
 
-        std::cout << "2. The request takes too long; the worker is stopped and started again.\n";
+        std::cout << "2. The request takes too long; the worker is replaced.\n";
         try {
             session.fetch_response("stall", 200);
         } catch (const tr::TimeoutError&) {
             std::cout << "   no answer within 200 ms\n";
-            session.terminate();
-            session.start();
+            session.restart();
         }
         std::cout << "   divide 1 8 = " << session.fetch_response("divide 1 8") << '\n';
 
@@ -32,7 +31,8 @@ int main() {
             session.fetch_response("crash");
         } catch (const tr::RestartError& error) {
             std::cout << "   " << error.what() << '\n';
-            session.start();
+            std::cout << "   it may " << (error.may_retry() ? "" : "not ") << "be sent again\n";
+            session.restart();
         }
         std::cout << "   divide 1 2 = " << session.fetch_response("divide 1 2") << '\n';
     } catch (const tr::TRException& error) {

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     )
     from .server import TechRenaissanceServer
     from .session import PythonSession as PythonSession
+    from .session import RestartPolicy as RestartPolicy
     from .session import SessionOptions as SessionOptions
     from .tensor_stream import TensorStream
     from .tsr import TsrInfo, export_tsr, import_tsr, read_tsr, tsr_info, write_tsr
 
-# PythonSession and SessionOptions are left out: they need the compiled module, which a worker may not have.
+# PythonSession and its options are left out: they need the compiled module, which a worker may not have.
 __all__ = [
     "InputError",
     "NotFoundError",
@@ -53,6 +54,7 @@ _HOME = {
     "PythonSession": "session",
     "RemoteError": "errors",
     "RestartError": "errors",
+    "RestartPolicy": "session",
     "RetryError": "errors",
     "SessionOptions": "session",
     "TRException": "errors",

@@ -76,9 +76,15 @@ class TimeoutError(RetryError, builtins.TimeoutError):  # noqa: A001 - the name 
 
 
 class RestartError(TRException):
-    """The worker is gone or never came: start it again."""
+    """The worker is gone or never came: start it again.
+
+    Attributes:
+        may_retry: the request may be sent again once there is a worker: it was not run, or `RestartPolicy.idempotent`
+            names its command. Otherwise nobody can tell what effect it had.
+    """
 
     default_code = SERVER_ERROR
+    may_retry = False
 
 
 class RemoteError(TRException):

@@ -33,6 +33,35 @@ _DEFAULT_TIMEOUT = -1
 _INTERPRETER_VARIABLES = ("TR_PYTHON", "VIRTUAL_ENV", "CONDA_PREFIX")
 
 
+@dataclass(frozen=True)
+class RestartPolicy:
+    """What a session does by itself about a worker that has died. By default nothing: the caller calls `restart`.
+
+    With `attempts`, a call that finds the worker dead starts another one first. A call whose worker dies under it is
+    repeated, tensors and all, when its request was not run, or its command is idempotent; otherwise it ends with a
+    RestartError at once, and the next call starts the worker. That holds for calls that are a whole turn (fetch_*,
+    calculate*); a stream, and a request of `send_request`, are not repeated, but find a worker. The call's time limit
+    holds for all of it. After `terminate` or `please_exit` nothing is started: that worker was ended on purpose.
+
+    Attributes:
+        attempts: how many workers one call may start; 0 turns all of this off.
+        backoff_ms: the first start is at once; when no request has been answered since the last one, the next comes so
+            much later than that, and twice as much each time.
+        max_backoff_ms: where that ends.
+        idempotent: commands that may be run twice; "*" stands for all. One whose server writes to its inputs is not
+            among them, where these are shared memory (`empty`), or were sent by hand.
+        quarantine_after: a request that was at work in this many deaths, and was never answered in between, is refused
+            with an InputError (E1003) from then on, until `clear_quarantine`. It is told by its text, and the dtypes
+            and shapes of the tensors of `calculate`. 0: never.
+    """
+
+    attempts: int = 0
+    backoff_ms: int = 100
+    max_backoff_ms: int = 5_000
+    idempotent: Sequence[str] = ()
+    quarantine_after: int = 3
+
+
 @dataclass
 class SessionOptions:
     """What a session is started with; every field has a default that works.
@@ -56,6 +85,7 @@ class SessionOptions:
         quick_start: fork the worker from a template that has imported `preload` already (Linux); the first such session
             of a program waits for the template. Where it cannot be done, `stats().start` tells why.
         preload: modules of the template.
+        restart: starts workers in place of dead ones.
     """
 
     script: str | os.PathLike[str] = "default"
@@ -73,6 +103,7 @@ class SessionOptions:
     keep_on_failure: bool = False
     quick_start: bool = False
     preload: Sequence[str] = ("torch",)
+    restart: RestartPolicy = RestartPolicy()
 
 
 @dataclass(frozen=True)
@@ -84,6 +115,7 @@ class SessionStats:
             "stopped" (by a signal or a debugger), or "dead". A worker that is at work is asked, which takes up to 200
             ms when it does not answer.
         busy_ms: since the request in flight was sent; 0 when there is none.
+        quarantined: requests that are refused because they have ended workers; `RestartPolicy.quarantine_after`.
         progress: what the server said last with `write_status` in the request in flight.
     """
 
@@ -99,6 +131,7 @@ class SessionStats:
     busy_ms: int
     progress: str
     epoch: int
+    quarantined: list[str]
     requests: int
     responses: int
     failures: int
@@ -152,6 +185,7 @@ class PythonSession:
         values = {item.name: getattr(options, item.name) for item in fields(options)}
         for name in ("script", "workspace", "python", "working_directory"):
             values[name] = os.fspath(values[name])
+        values["restart"] = tuple(getattr(options.restart, item.name) for item in fields(options.restart))
         if not values["python"] and not any(map(os.environ.get, _INTERPRETER_VARIABLES)):
             values["python"] = sys.executable
         self._core = _core.Session(**values)
@@ -346,6 +380,23 @@ class PythonSession:
     def join(self) -> None:
         """Waits, without a limit, until the worker process has ended by itself."""
         self._core.join()
+
+    def restart(self, timeout_ms: int | None = None) -> None:
+        """Ends the worker, if there is one, and starts another, whatever state the session is in; waits until it is up.
+
+        Tensors stay under their tags, and those that are held stay valid. An answer that has come can still be read; a
+        request in flight ends for the thread that sent it: with a RestartError, or E4002 where the server could still
+        say so. Nothing else that the old worker may say reaches anybody.
+
+        Raises:
+            RestartError: the new worker dies before it is ready.
+            TimeoutError: it takes longer.
+        """
+        self._core.restart(_limit(timeout_ms))
+
+    def clear_quarantine(self) -> None:
+        """Lets requests through again that `RestartPolicy.quarantine_after` keeps from the worker."""
+        self._core.clear_quarantine()
 
     def session_dir(self) -> str:
         """Where the files of this session are; empty before `start`."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from snippets import REPOSITORY, matches, unfolded
 
-from tech_renaissance import PythonSession, SessionOptions, TRException, errors, read_tsr, write_tsr
+from tech_renaissance import PythonSession, RestartPolicy, SessionOptions, TRException, errors, read_tsr, write_tsr
 
 PAGE = (REPOSITORY / "docs" / "errors.md").read_text(encoding="utf-8")
 EXAMPLES = REPOSITORY / "cpp" / "examples"
@@ -74,6 +75,14 @@ def id_in_use(folder: Path) -> None:
         PythonSession(options(folder, EXAMPLES / "fragile_server.py")).start()
 
 
+def request_ends_workers(folder: Path) -> None:
+    policy = RestartPolicy(attempts=3, backoff_ms=1, idempotent=["crash"])
+    with PythonSession(replace(options(folder, EXAMPLES / "fragile_server.py"), restart=policy)) as session:
+        with pytest.raises(errors.RestartError, match="has ended 3 workers"):
+            session.fetch_response("crash")
+        session.fetch_response("crash")
+
+
 def malformed_file(folder: Path) -> None:
     write_tsr(1.5, folder / "x.tsr")
     with (folder / "x.tsr").open("ab") as file:
@@ -86,6 +95,7 @@ CASES = {
     "An unknown command": unknown_command,
     "A wrong number of tensors": wrong_count,
     "The worker dies": worker_dies,
+    "A request that ends workers": request_ends_workers,
     "The script ends at once": script_ends_at_once,
     "No interpreter": no_interpreter,
     "The script does not exist": no_script,

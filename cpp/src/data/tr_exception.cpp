@@ -28,7 +28,8 @@ RetryError::RetryError(const std::string& message, ErrorCode code, std::string p
 TimeoutError::TimeoutError(const std::string& message, std::string python_type, std::string traceback)
     : RetryError(message, ErrorCode::timeout, std::move(python_type), std::move(traceback)) {}
 
-RestartError::RestartError(const std::string& message, ErrorCode code) : TRException(message, code) {}
+RestartError::RestartError(const std::string& message, ErrorCode code, bool may_retry)
+    : TRException(message, code), may_retry_(may_retry) {}
 
 RemoteError::RemoteError(const std::string& message, std::string python_type, std::string traceback)
     : TRException(message, ErrorCode::unknown, std::move(python_type), std::move(traceback)) {}

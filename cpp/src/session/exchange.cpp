@@ -6,6 +6,7 @@
 #include "carrier/files_carrier.h"
 #include "platform/sequence_point.h"
 #include "protocol/names.h"
+#include "session/recovery.h"
 #include "session/session_impl.h"
 #include "session/tensor_stream_state.h"
 #include "session/turn_lock.h"
@@ -15,15 +16,16 @@ namespace tr {
 
 using platform::Deadline;
 
-void PythonSession::Impl::send(const std::string& message, Deadline deadline) {
+void PythonSession::Impl::send(const std::string& message, const std::vector<TensorView>& tensors, Deadline deadline) {
     throw_if_never_started();
+    unsent_ = true;
     const bool understood = ready() && !older_worker_;
     const auto now = Deadline::Clock::now();
     auto request = protocol::make_request(message, next_id_, !understood,
                                           deadline.is_never() ? 0 : deadline.remaining_ms(INT64_MAX, now));
     if (!process_->alive()) {
         note_failure();
-        throw_death();
+        throw death();
     }
     settle_previous(deadline);
     if (understood) carrier_->trust();
@@ -32,8 +34,10 @@ void PythonSession::Impl::send(const std::string& message, Deadline deadline) {
         wait_until(deadline, "for the worker to take the request before this one",
                    [this] { return !carrier_->request_pending(); });
     carrier_->publish(request.text);
+    unsent_ = false;
     const std::lock_guard<std::mutex> lock(state_mutex_);
     in_flight_ = InFlight{next_id_++, std::move(request.command), std::this_thread::get_id(), now};
+    if (recovers()) in_flight_->identity = identity_of(message, tensors);
     ++stats_.requests;
 }
 
@@ -99,6 +103,7 @@ std::optional<PythonSession::Impl::Answer> PythonSession::Impl::take_answer() {
         stats_.bytes_received += bytes;
         stats_.last_round_trip_us =
             std::chrono::duration<double, std::micro>(Deadline::Clock::now() - in_flight_->sent).count();
+        if (troubled_.load(std::memory_order_relaxed)) note_answer();
         if (!answer.more) in_flight_.reset();
     }
     carrier_->acknowledge();  // its tensors are held from here on, so the next ones may be written
@@ -131,6 +136,7 @@ PythonSession::Impl::Answer PythonSession::Impl::read_answer(protocol::Response 
 /// thread may have sent.
 PythonSession::Impl::Answer PythonSession::Impl::own_answer(Deadline deadline) {
     throw_if_never_started();
+    unsent_ = false;
     {
         const std::lock_guard<std::mutex> lock(state_mutex_);
         if (auto kept = inbox_.find(std::this_thread::get_id()); kept != inbox_.end()) {
@@ -162,7 +168,11 @@ std::vector<Tensor> PythonSession::Impl::tensors_of(Answer answer) {
 void PythonSession::Impl::send_request(const std::string& message) {
     const Deadline deadline = deadline_of(kDefaultTimeout);
     const TurnLock turn(*this, deadline);
-    send(message, deadline);
+    if (recovers()) {
+        refuse_quarantined(message, {});
+        find_worker(deadline);
+    }
+    send(message, {}, deadline);
 }
 
 bool PythonSession::Impl::new_response() {
@@ -241,6 +251,11 @@ PythonSession::Impl::Answer PythonSession::Impl::exchange(const std::vector<Tens
                                                           const std::string& message, std::int64_t timeout_ms) {
     const Deadline deadline = deadline_of(timeout_ms);
     const TurnLock turn(*this, deadline);
+    return recovers() ? exchange_recovering(tensors, message, deadline) : exchange_once(tensors, message, deadline);
+}
+
+PythonSession::Impl::Answer PythonSession::Impl::exchange_once(const std::vector<TensorView>& tensors,
+                                                               const std::string& message, Deadline deadline) {
     begin_exchange(tensors, message, deadline);
     try {
         return checked(receive(deadline));
@@ -253,10 +268,11 @@ PythonSession::Impl::Answer PythonSession::Impl::exchange(const std::vector<Tens
 void PythonSession::Impl::begin_exchange(const std::vector<TensorView>& tensors, const std::string& message,
                                          Deadline deadline) {
     throw_if_never_started();
+    unsent_ = true;
     settle_previous(deadline);  // the worker may still read tensors under these tags
     for (std::size_t i = 0; i < tensors.size(); ++i)
         send_tensor(tensors[i], std::string(1, static_cast<char>('a' + i)));
-    send(message, deadline);
+    send(message, tensors, deadline);
 }
 
 /// Nobody may take the answer to the request in flight, should it still come.
@@ -277,7 +293,12 @@ TensorStream PythonSession::Impl::stream(const std::string& command, const std::
                                          std::int64_t timeout_ms) {
     const Deadline deadline = deadline_of(timeout_ms);
     auto state = std::make_unique<TensorStream::State>(*this, deadline, timeout_ms);
-    begin_exchange(tensors, with_tags(command, tensors.size()), deadline);
+    const std::string message = with_tags(command, tensors.size());
+    if (recovers()) {
+        refuse_quarantined(message, tensors);
+        find_worker(deadline);
+    }
+    begin_exchange(tensors, message, deadline);
     return TensorStream(std::move(state));
 }
 

@@ -73,25 +73,53 @@ SessionStats PythonSession::Impl::stats() const {
     stats.worker_state = health.state;
     stats.busy_ms = health.busy_ms;
     stats.progress = health.progress;
+    for (const auto& [identity, count] : deaths_)
+        if (count >= options_.restart.quarantine_after) stats.quarantined.push_back(identity);
     return stats;
 }
 
-void PythonSession::Impl::throw_death() const {
+/// The worker has, or may have, seen the request in flight. With state_mutex_ held.
+bool PythonSession::Impl::request_was_taken() const {
+    // A worker says hello before it looks for requests. Only the mailbox tells whether it has found one since.
+    return in_flight_ && (hello_ || older_worker_) && (carrier_ != mailbox_carrier_ || !carrier_->request_pending());
+}
+
+/// What to throw when the worker is found dead.
+RestartError PythonSession::Impl::death() {
     const std::lock_guard<std::mutex> lock(state_mutex_);
     const auto status = process_->status();
     std::string message = "the worker of session '" + session_id_ + "' (pid " + std::to_string(process_->pid()) + ") " +
                           status->describe();
+    const bool taken = request_was_taken();
     if (!hello_ && !older_worker_)
         message += " before it was ready: " + command_;
     else if (in_flight_)
-        message +=
-            " while it was at work on request " + std::to_string(in_flight_->id) + " '" + in_flight_->command + "'";
+        message += (taken ? " while it was at work on request " : " before it took request ") +
+                   std::to_string(in_flight_->id) + " '" + in_flight_->command + "'";
     else
         message += " while it was idle";
+
+    const bool banned = taken && count_death();
+    bool may_retry = true;
+    if (unsent_) {
+        message += "; the new request was not sent: it may be sent again";
+    } else if (in_flight_ && !taken) {
+        message += "; the request was not run: it may be sent again";
+    } else if (banned) {
+        message += "; it has ended " + std::to_string(deaths_[in_flight_->identity]) +
+                   " workers and is refused from now on, until clear_quarantine()";
+        may_retry = false;
+    } else if (in_flight_ && is_idempotent(in_flight_->command)) {
+        message += "; '" + in_flight_->command + "' is declared idempotent: it may be sent again";
+    } else {
+        if (in_flight_) message += "; whether the request had an effect cannot be told";
+        may_retry = !in_flight_ && (hello_ || older_worker_);  // a worker that never came is no reason to try again
+    }
+    if (in_flight_ && in_flight_->owner == std::this_thread::get_id()) in_flight_->told = true;
     constexpr std::size_t kLogBytes = 4096;
     const std::string tail = platform::read_tail(directory_->file(protocol::kLogFile), kLogBytes);
     message += tail.empty() ? "; it wrote nothing to its log" : "; the end of its log:\n" + tail;
-    throw RestartError(message, status->over_limit ? ErrorCode::quota_exhausted : ErrorCode::server_error);
+    return RestartError(message, status->over_limit ? ErrorCode::quota_exhausted : ErrorCode::server_error, may_retry);
 }
 
 void PythonSession::Impl::throw_timeout(const char* purpose) const {
@@ -110,7 +138,7 @@ void PythonSession::Impl::throw_timeout(const char* purpose) const {
     if (health.state == "wedged")
         message +=
             "; its interpreter does not run: native code keeps it from it (holds the GIL), or the machine is "
-            "very busy; it may not end by itself: terminate() it";
+            "very busy; it may never come back: restart() ends it";
     else if (health.state == "stopped")
         message += "; the process is stopped, by a signal (SIGSTOP) or a debugger: continue it with SIGCONT";
     else

@@ -46,13 +46,20 @@ void PythonSession::Impl::start() {
     if (is_alive())
         throw InputError("session '" + session_id_ + "' runs already (worker " + std::to_string(process_->pid()) +
                          "); stop it with please_exit() or terminate() before it is started again");
+    unsent_ = false;
+    bring_up(Deadline::never());
+}
+
+/// Starts a worker in place of none or a dead one, and waits a moment for it to say something.
+void PythonSession::Impl::bring_up(Deadline limit) {
+    const bool first = !directory_;
     try {
         try {
             start_worker();
         } catch (const std::system_error& error) {
             carrier::throw_write_error(error, directory_ ? directory_->file("") : options_.workspace, 0);
         }
-        wait_for_first_sign();
+        wait_for_first_sign(limit);
         // Long there by now, as it came up beside the worker.
         if (const std::string why = guardian::confirm(); !why.empty())
             log_(LogLevel::info, "no guardian: " + why +
@@ -60,12 +67,14 @@ void PythonSession::Impl::start() {
                                      "worker goes on until that returns");
     } catch (...) {
         note_failure();
-        terminate();
+        end_worker(process_);
         const std::lock_guard<std::mutex> lock(state_mutex_);
-        process_.reset();
-        if (!options_.keep_on_failure) {
-            tensors_.reset();
-            directory_.reset();
+        if (first) {
+            process_.reset();
+            if (!options_.keep_on_failure) {
+                tensors_.reset();
+                directory_.reset();
+            }
         }
         throw;
     }
@@ -78,17 +87,14 @@ void PythonSession::Impl::start_worker() {
     std::vector<std::string> command = worker_command(options_, interpreter.path, package);
     command.push_back(session_id_);
 
+    settle_lost();
     prepare_directory();
     // Before the worker is there, which may be killed with this program before it can clear up.
     const guardian::Start guarding{interpreter.path, package, worker_environment(options_, package, {})};
     guardian::watch(directory_->path(), 0, guarding);
     {
         const std::lock_guard<std::mutex> lock(state_mutex_);
-        hello_.reset();
-        older_worker_ = false;
-        ready_ = false;
-        in_flight_.reset();
-        inbox_.clear();
+        stopped_ = false;
         start_deadline_ = Deadline::after(options_.start_timeout_ms);
         ++stats_.epoch;
         stats_.python = interpreter.path;
@@ -129,6 +135,9 @@ void PythonSession::Impl::start_worker() {
     {
         const std::lock_guard<std::mutex> lock(state_mutex_);
         process_ = std::move(process);
+        hello_.reset();
+        older_worker_ = false;
+        ready_ = false;
         stats_.worker_pid = process_->pid();
     }
     TR_SEQUENCE_POINT("worker started");
@@ -211,13 +220,13 @@ std::vector<std::string> PythonSession::Impl::open_carriers(WakeUp wake_up) {
     return mailbox ? std::vector<std::string>{"mailbox", "files"} : std::vector<std::string>{"files"};
 }
 
-void PythonSession::Impl::wait_for_first_sign() {
-    const Deadline limit = Deadline::after(kFirstSignMs).sooner(start_deadline_);
+void PythonSession::Impl::wait_for_first_sign(Deadline at_most) {
+    const Deadline limit = Deadline::after(kFirstSignMs).sooner(start_deadline_).sooner(at_most);
     for (;;) {
         auto& carrier = current_carrier();
         carrier.prepare();
         if (ready()) return;
-        if (!process_->alive()) throw_death();
+        if (!process_->alive()) throw death();
         if (limit.passed()) return;
         carrier.wait(limit);
         detail::check_interrupt();
@@ -229,7 +238,11 @@ void PythonSession::Impl::please_exit(std::int64_t timeout_ms, bool ensure) {
     const Deadline deadline = deadline_of(timeout_ms);
     try {
         const TurnLock turn(*this, deadline);
-        send(kExitCommand, deadline);
+        {
+            const std::lock_guard<std::mutex> lock(state_mutex_);
+            stopped_ = true;
+        }
+        send(kExitCommand, {}, deadline);
         while (!process_->wait(Deadline::after(kStepMs).sooner(deadline))) {
             detail::check_interrupt();
             if (deadline.passed()) throw_timeout("for the worker to exit");
@@ -254,7 +267,13 @@ void PythonSession::Impl::terminate() {
     {
         const std::lock_guard<std::mutex> lock(state_mutex_);
         process = process_;
+        stopped_ = true;
     }
+    stop_changed_.notify_all();
+    end_worker(process);
+}
+
+void PythonSession::Impl::end_worker(const std::shared_ptr<platform::Process>& process) {
     if (!process || !process->alive()) return;
     process->terminate();
     if (!process->wait(Deadline::after(kGraceMs))) {

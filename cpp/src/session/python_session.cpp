@@ -97,6 +97,12 @@ void PythonSession::terminate() {
 void PythonSession::join() {
     impl_->join();
 }
+void PythonSession::restart(std::int64_t timeout_ms) {
+    impl_->restart(timeout_ms);
+}
+void PythonSession::clear_quarantine() {
+    impl_->clear_quarantine();
+}
 std::string PythonSession::session_dir() const {
     return impl_->session_dir();
 }

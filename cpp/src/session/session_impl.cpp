@@ -152,9 +152,11 @@ void PythonSession::Impl::wait_until(Deadline deadline, const char* purpose, con
         carrier.prepare();
         if (done()) return;
         if (!process_->alive()) {
-            if (done()) return;  // its last act
+            // Its last acts: what it answered, and that it was ready to take a request.
+            if (done()) return;
+            ready();
             note_failure();
-            throw_death();
+            throw death();
         }
         const Deadline limit = is_ready ? deadline : deadline.sooner(start_deadline_);
         const auto now = Deadline::Clock::now();
@@ -170,6 +172,7 @@ void PythonSession::Impl::wait_until(Deadline deadline, const char* purpose, con
 void PythonSession::Impl::wait_until_ready(std::int64_t timeout_ms) {
     const Deadline deadline = deadline_of(timeout_ms);
     const TurnLock turn(*this, deadline);
+    unsent_ = false;
     wait_until(deadline, "for the worker to be ready", [this] { return ready(); });
 }
 

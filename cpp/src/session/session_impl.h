@@ -21,6 +21,7 @@
 #include "session/session_directory.h"
 #include "session/turn.h"
 #include "tech_renaissance/session/python_session.h"
+#include "tech_renaissance/utils/tr_exception.h"
 
 namespace tr {
 
@@ -56,6 +57,8 @@ class PythonSession::Impl {
     void please_exit(std::int64_t timeout_ms, bool ensure);
     void terminate();
     void join();
+    void restart(std::int64_t timeout_ms);
+    void clear_quarantine();
     std::string session_dir() const;
     const std::string& session_id() const { return session_id_; }
     void set_quiet_mode(bool quiet) { log_.set_quiet(quiet); }
@@ -76,7 +79,10 @@ class PythonSession::Impl {
         std::string command;
         std::thread::id owner;
         Deadline::Clock::time_point sent;
+        std::string identity{};  ///< what tells it from other requests; where the quarantine needs that
         bool abandoned = false;  ///< whoever sent it gave up on it; its answer is dropped
+        bool told = false;       ///< whoever sent it knows that it was lost
+        bool counted = false;    ///< for the quarantine
     };
     /// How the worker is; see SessionStats.
     struct Health {
@@ -89,7 +95,9 @@ class PythonSession::Impl {
 
     Deadline deadline_of(std::int64_t timeout_ms) const;
     bool ready();
+    void bring_up(Deadline limit);
     void start_worker();
+    void end_worker(const std::shared_ptr<platform::Process>& process);
     void prepare_directory();
     std::shared_ptr<platform::Process> launch(const platform::SpawnOptions& spawn, const std::string& package,
                                               std::function<void()> on_exit);
@@ -97,21 +105,23 @@ class PythonSession::Impl {
     std::string hear(protocol::Hello hello);
     /// The one in use. With the turn held: it changes only as the worker says hello, and lives until the next start.
     carrier::Carrier& current_carrier() const;
-    void wait_for_first_sign();
+    void wait_for_first_sign(Deadline limit);
     void throw_if_never_started() const;
     /// Blocks until `done()`, or throws: RestartError, TimeoutError, or what the interrupt check throws.
     void wait_until(Deadline deadline, const char* purpose, const std::function<bool()>& done);
     Health examine() const;
-    [[noreturn]] void throw_death() const;
+    bool request_was_taken() const;
+    RestartError death();
     [[noreturn]] void throw_timeout(const char* purpose) const;
 
     // With the turn held:
-    void send(const std::string& message, Deadline deadline);
+    void send(const std::string& message, const std::vector<TensorView>& tensors, Deadline deadline);
     void settle_previous(Deadline deadline);
     Answer receive(Deadline deadline);
     Answer receive_part(Deadline deadline);
     void begin_exchange(const std::vector<TensorView>& tensors, const std::string& message, Deadline deadline);
     Answer exchange(const std::vector<TensorView>& tensors, const std::string& message, std::int64_t timeout_ms);
+    Answer exchange_once(const std::vector<TensorView>& tensors, const std::string& message, Deadline deadline);
     std::optional<Answer> take_answer();
     Answer read_answer(protocol::Response response);
     Answer own_answer(Deadline deadline);
@@ -121,6 +131,19 @@ class PythonSession::Impl {
     /// @returns the answer, or throws what it carries
     Answer checked(Answer answer);
     static std::vector<Tensor> tensors_of(Answer answer);
+
+    // Recovery, with the turn held:
+    bool recovers() const { return options_.restart.attempts > 0; }
+    bool worker_is_gone() const;
+    Answer exchange_recovering(const std::vector<TensorView>& tensors, const std::string& message, Deadline deadline);
+    void find_worker(Deadline deadline);
+    void start_again(Deadline deadline);
+    void back_off(Deadline deadline);
+    void settle_lost();
+    bool is_idempotent(const std::string& command) const;
+    void refuse_quarantined(const std::string& message, const std::vector<TensorView>& tensors) const;
+    bool count_death();
+    void note_answer();
 
     SessionOptions options_;
     std::string session_id_;
@@ -145,6 +168,13 @@ class PythonSession::Impl {
     std::string command_;  ///< the worker's, with the reason for its interpreter, for messages
     SessionStats stats_;
     bool failed_ = false;
+    bool unsent_ = false;   ///< the call under way has not sent its request yet; for whoever holds the turn
+    bool stopped_ = false;  ///< the worker was ended on purpose
+    std::condition_variable stop_changed_;
+    std::map<std::string, int> deaths_;  ///< of requests, by identity, that ended workers and were not answered since
+    int starts_in_row_ = 0;              ///< by the policy, without an answer in between
+    Deadline::Clock::time_point last_start_;
+    std::atomic<bool> troubled_{false};  ///< there is something in deaths_ or starts_in_row_
 
     mutable std::mutex ping_mutex_;  ///< one asks at a time
     mutable std::uint64_t pings_ = 0;

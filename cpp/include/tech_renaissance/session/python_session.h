@@ -33,6 +33,8 @@ struct TR_API SessionStats {
     std::int64_t busy_ms = 0;  ///< since the request in flight was sent; 0 when there is none
     std::string progress;      ///< what the server said last with write_status() in the request in flight
     std::uint64_t epoch = 0;   ///< counts worker starts
+    /// Requests that are refused because they have ended workers; RestartPolicy::quarantine_after.
+    std::vector<std::string> quarantined;
     std::uint64_t requests = 0;
     std::uint64_t responses = 0;
     std::uint64_t failures = 0;  ///< error answers, timeouts and deaths among them
@@ -150,6 +152,14 @@ class TR_API PythonSession {
     void terminate();
     /// Waits, without a limit, until the worker process has ended by itself.
     void join();
+    /// Ends the worker, if there is one, as terminate() does, and starts another, whatever state the session is in;
+    /// returns when it is ready. Tensors stay under their tags, and those that the caller holds stay valid. An answer
+    /// that has come can still be read; a request in flight ends for the thread that sent it: with a RestartError, or
+    /// E4002 where the server could still say so. Nothing else that the old worker may say reaches anybody.
+    /// @throws RestartError when the new worker dies before it is ready, TimeoutError when it takes longer
+    void restart(std::int64_t timeout_ms = kDefaultTimeout);
+    /// Lets requests through again that RestartPolicy::quarantine_after keeps from the worker.
+    void clear_quarantine();
 
     /// Where the files of this session are; empty before start().
     std::string session_dir() const;

@@ -29,6 +29,29 @@ enum class LogLevel { debug, info, warning, error };
 /// "debug", "info", "warning", "error".
 TR_API std::string to_string(LogLevel level);
 
+/// What a session does by itself about a worker that has died. By default nothing: the caller calls restart().
+///
+/// With `attempts`, a call that finds the worker dead starts another one first. A call whose worker dies under it is
+/// repeated, tensors and all, when its request was not run, or its command is idempotent; otherwise it ends with a
+/// RestartError at once, and the next call starts the worker. That holds for calls that are a whole turn (fetch_*,
+/// calculate*). A stream, and a request of send_request(), are not repeated, but find a worker. The call's time limit
+/// holds for all of it. After terminate() or please_exit() nothing is started: that worker was ended on purpose.
+struct TR_API RestartPolicy {
+    /// How many workers one call may start; 0 turns all of this off.
+    int attempts = 0;
+    /// The first start is at once. When no request has been answered since the last one, the next comes so much later
+    /// than that, milliseconds; twice as much each time, up to `max_backoff_ms`.
+    std::int64_t backoff_ms = 100;
+    std::int64_t max_backoff_ms = 5'000;
+    /// Commands that may be run twice; "*" stands for all. One whose server writes to its inputs is not among them,
+    /// where these are shared memory (empty()), or were sent by hand.
+    std::vector<std::string> idempotent;
+    /// A request that was at work in this many deaths, and was never answered in between, is refused with an InputError
+    /// (E1003) from then on, until clear_quarantine(). It is told by its text, and the dtypes and shapes of the tensors
+    /// of calculate(). 0: never.
+    int quarantine_after = 3;
+};
+
 /// What a session is started with. A plain value; every field has a default that works.
 struct TR_API SessionOptions {
     /// A Python file, or "default" for the server that comes with the library.
@@ -59,6 +82,8 @@ struct TR_API SessionOptions {
     bool quick_start = false;
     /// Modules of the template.
     std::vector<std::string> preload = {"torch"};
+    /// Starts workers in place of dead ones.
+    RestartPolicy restart;
     /// Gets each log line, on the thread that causes it; called by one thread at a time. Not set: standard error,
     /// unless `quiet`.
     std::function<void(LogLevel, const std::string&)> log;

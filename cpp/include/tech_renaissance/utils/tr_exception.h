@@ -90,8 +90,15 @@ class TR_API TimeoutError : public RetryError {
 
 class TR_API RestartError : public TRException {
   public:
-    explicit RestartError(const std::string& message, ErrorCode code = ErrorCode::server_error);
+    explicit RestartError(const std::string& message, ErrorCode code = ErrorCode::server_error, bool may_retry = false);
     ~RestartError() override;
+
+    /// The request may be sent again once there is a worker: it was not run, or RestartPolicy::idempotent names its
+    /// command. Otherwise nobody can tell what effect it had.
+    bool may_retry() const noexcept { return may_retry_; }
+
+  private:
+    bool may_retry_;
 };
 
 class TR_API RemoteError : public TRException {

@@ -1,4 +1,4 @@
-"""What the tests of liveness and recovery ask of a worker, without numpy or torch."""
+"""What the tests of liveness and recovery ask of a worker, mostly without numpy."""
 
 import ctypes
 import os
@@ -9,6 +9,7 @@ from tech_renaissance import TechRenaissanceServer
 
 
 class RecoveryServer(TechRenaissanceServer):
+    framework = "numpy"
     state = ""
 
     def on_start(self) -> None:
@@ -29,6 +30,27 @@ class RecoveryServer(TechRenaissanceServer):
         elif command == "kill":
             print("about to be killed")
             os.kill(os.getpid(), signal.SIGKILL)
+        elif command == "die_once":
+            # The first worker that is asked dies of it.
+            if not os.path.exists(parameters.split()[-1]):
+                open(parameters.split()[-1], "w").close()
+                os.kill(os.getpid(), signal.SIGKILL)
+            self.write_response(command, self.state)
+        elif command == "sum":
+            array = self.get_tensors(parameters)
+            if os.path.exists(self.session_dir + "/die"):
+                if os.path.getsize(self.session_dir + "/die"):
+                    array[:] = 0  # what it has done to its input is not to reach the next worker
+                os.unlink(self.session_dir + "/die")
+                os.kill(os.getpid(), signal.SIGKILL)
+            result = self.empty((20_000,))  # long enough to be leased, not copied
+            result[:] = array.sum()
+            self.send_tensors(result)
+        elif command == "answer_and_die":
+            self.write_response(command, parameters)
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif command == "pid":
+            self.write_response(command, str(os.getpid()))
         elif command == "echo":
             self.write_response(command, parameters)
         else:

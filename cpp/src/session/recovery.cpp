@@ -1,0 +1,183 @@
+// Starting workers in place of dead ones, and what becomes of the requests that those had. See RestartPolicy.
+#include "session/recovery.h"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+#include "protocol/names.h"
+#include "session/interrupt.h"
+#include "session/session_impl.h"
+#include "session/turn_lock.h"
+#include "tech_renaissance/data/dtype.h"
+#include "tech_renaissance/utils/tr_exception.h"
+
+namespace tr {
+
+using platform::Deadline;
+
+std::string identity_of(const std::string& message, const std::vector<TensorView>& tensors) {
+    constexpr std::size_t kMostShown = 200;
+    std::string identity = message.substr(0, kMostShown);
+    if (message.size() > kMostShown)
+        identity += "... (" + std::to_string(message.size()) + " bytes, hash " +
+                    std::to_string(std::hash<std::string>{}(message)) + ")";
+    for (const auto& tensor : tensors) identity += ", " + to_string(tensor.dtype()) + " " + tensor.shape().to_string();
+    return identity;
+}
+
+void PythonSession::Impl::restart(std::int64_t timeout_ms) {
+    const Deadline deadline = deadline_of(timeout_ms);
+    std::shared_ptr<platform::Process> process;
+    std::uint64_t epoch = 0;
+    {
+        const std::lock_guard<std::mutex> lock(state_mutex_);
+        process = process_;
+        epoch = stats_.epoch;
+        stopped_ = true;
+    }
+    stop_changed_.notify_all();
+    end_worker(process);  // before the turn is waited for: it ends the wait of whoever has it
+    const TurnLock turn(*this, deadline);
+    unsent_ = false;
+    if (stats_.epoch == epoch || !is_alive()) bring_up(deadline);  // else another thread has done it meanwhile
+    {
+        const std::lock_guard<std::mutex> lock(state_mutex_);
+        stopped_ = false;
+    }
+    wait_until(deadline, "for the new worker to be ready", [this] { return ready(); });
+}
+
+/// It has died, and nobody meant it to.
+bool PythonSession::Impl::worker_is_gone() const {
+    const std::lock_guard<std::mutex> lock(state_mutex_);
+    return process_ && !process_->alive() && !stopped_;
+}
+
+/// The exchange, with as many workers as the policy allows.
+PythonSession::Impl::Answer PythonSession::Impl::exchange_recovering(const std::vector<TensorView>& tensors,
+                                                                     const std::string& message, Deadline deadline) {
+    refuse_quarantined(message, tensors);
+    for (int left = options_.restart.attempts;;) {
+        try {
+            if (left > 0 && worker_is_gone()) {
+                --left;
+                start_again(deadline);
+            }
+            return exchange_once(tensors, message, deadline);
+        } catch (const RestartError& error) {
+            if (left == 0 || !error.may_retry() || !worker_is_gone()) throw;
+        }
+    }
+}
+
+/// For a request that is sent once: a living worker, when one can be had.
+void PythonSession::Impl::find_worker(Deadline deadline) {
+    for (int left = options_.restart.attempts; left > 0 && worker_is_gone(); --left) {
+        try {
+            start_again(deadline);
+        } catch (const RestartError& error) {
+            if (left == 1 || !error.may_retry() || !worker_is_gone()) throw;
+        }
+    }
+}
+
+void PythonSession::Impl::start_again(Deadline deadline) {
+    unsent_ = true;
+    back_off(deadline);
+    log_(LogLevel::warning, "the worker " + process_->status()->describe() + "; another one is started");
+    last_start_ = Deadline::Clock::now();
+    ++starts_in_row_;
+    troubled_ = true;
+    bring_up(deadline);
+}
+
+/// Waits before a start that follows another in vain, or throws when that is longer than the caller has time.
+void PythonSession::Impl::back_off(Deadline deadline) {
+    if (starts_in_row_ == 0) return;
+    constexpr int kMostDoublings = 30;
+    const auto& policy = options_.restart;
+    const std::int64_t factor = std::int64_t{1} << std::min(starts_in_row_ - 1, kMostDoublings);
+    const std::int64_t limit = std::max<std::int64_t>(policy.max_backoff_ms, 0);
+    const std::int64_t pause = std::clamp<std::int64_t>(policy.backoff_ms, 0, limit / factor + 1) * factor;
+    const auto until = Deadline::at(last_start_ + std::chrono::milliseconds(std::min(pause, limit)));
+    std::unique_lock<std::mutex> lock(state_mutex_);
+    while (!stopped_ && !until.passed() && until.when() < deadline.when()) {
+        constexpr std::int64_t kStepMs = 200;  // a signal does not end this wait
+        stop_changed_.wait_until(lock, Deadline::after(kStepMs).sooner(until).when());
+        lock.unlock();
+        detail::check_interrupt();
+        lock.lock();
+    }
+    lock.unlock();
+    if (!until.passed()) throw death();
+}
+
+/// Before a new worker starts: an answer of the old one that has come whole still counts, and whoever sent a request
+/// that is lost gets to know.
+void PythonSession::Impl::settle_lost() {
+    if (!in_flight_) return;
+    const auto owner = in_flight_->owner;
+    const bool wanted = !in_flight_->abandoned && !in_flight_->told;
+    while (const auto answer = in_flight_ ? take_answer() : std::nullopt) {
+        if (answer->more || !wanted) continue;
+        const std::lock_guard<std::mutex> lock(state_mutex_);
+        inbox_[owner] = *answer;
+    }
+    if (!in_flight_) return;
+    Answer lost;
+    lost.command = in_flight_->command;
+    if (wanted) {
+        const bool unsent = std::exchange(unsent_, false);  // it is about that request
+        lost.error = std::make_exception_ptr(death());
+        unsent_ = unsent;
+    }
+    const std::lock_guard<std::mutex> lock(state_mutex_);
+    if (wanted) inbox_[owner] = std::move(lost);
+    in_flight_.reset();
+}
+
+bool PythonSession::Impl::is_idempotent(const std::string& command) const {
+    const auto& names = options_.restart.idempotent;
+    return std::any_of(names.begin(), names.end(),
+                       [&](const std::string& name) { return name == "*" || name == command; });
+}
+
+// ------------------------------------------------------------------------------------------------------- quarantine
+
+/// Notes that the request in flight was at work when the worker died. With state_mutex_ held.
+/// @returns whether it is in quarantine from now on
+bool PythonSession::Impl::count_death() {
+    if (!recovers() || options_.restart.quarantine_after <= 0) return false;
+    int& deaths = deaths_[in_flight_->identity];
+    if (!std::exchange(in_flight_->counted, true)) ++deaths;
+    troubled_ = true;
+    return deaths >= options_.restart.quarantine_after;
+}
+
+void PythonSession::Impl::refuse_quarantined(const std::string& message, const std::vector<TensorView>& tensors) const {
+    if (!troubled_) return;
+    const std::string identity = identity_of(message, tensors);
+    const std::lock_guard<std::mutex> lock(state_mutex_);
+    const auto found = deaths_.find(identity);
+    if (found == deaths_.end() || found->second < options_.restart.quarantine_after) return;
+    throw InputError("the request '" + identity + "' is refused: it was at work when " + std::to_string(found->second) +
+                         " workers died, and was never answered. See what it does in '" +
+                         directory_->file(protocol::kLogFile) +
+                         "', then call clear_quarantine() to let it through again",
+                     ErrorCode::permission_denied);
+}
+
+void PythonSession::Impl::clear_quarantine() {
+    const std::lock_guard<std::mutex> lock(state_mutex_);
+    deaths_.clear();
+}
+
+/// The request in flight has been answered, so the worker works. With state_mutex_ held.
+void PythonSession::Impl::note_answer() {
+    deaths_.erase(in_flight_->identity);
+    starts_in_row_ = 0;
+    troubled_ = !deaths_.empty();
+}
+
+}  // namespace tr
