@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 _MAGIC = 0x424D5254
-_VERSION = 1
+_VERSION = 2
 SLOT_BYTES = 64 << 10
 LEASES = 256
 _LINES = 64
+_NAMES = 16  # in a line
 _SLOTS = 256
 _LEASES = _SLOTS + 2 * SLOT_BYTES
 _LEASE_BYTES = 16
@@ -82,6 +83,8 @@ class MailboxFile:
         memory: all of it.
         host_leases: of the host's buffers; their counts are this side's to write.
         own_leases: of this side's buffers.
+        host_names: one word, the host's count of changes to the names of tensor files.
+        own_names: this side's.
 
     Raises:
         MailboxError: there is none that can be used.
@@ -110,6 +113,8 @@ class MailboxFile:
         self.memory = memoryview(mapping)
         self.host_leases = LeaseTable(self.memory, _LEASES)
         self.own_leases = LeaseTable(self.memory, _LEASES + LEASES * _LEASE_BYTES)
+        self.host_names = self.memory[_LINES + _NAMES : _LINES + _NAMES + 4].cast("I")
+        self.own_names = self.memory[_LINES + 64 + _NAMES : _LINES + 64 + _NAMES + 4].cast("I")
 
 
 class PureMailbox:

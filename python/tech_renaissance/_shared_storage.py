@@ -14,6 +14,7 @@ import mmap
 import os
 import weakref
 
+from ._names import Names
 from ._storage import FileStorage, no_room
 from ._tensors import empty_header, export_tensor, import_tensor
 from ._tsr_header import decode_header, encode_header
@@ -105,6 +106,7 @@ class SharedStorage(FileStorage):
         _holder = os.getpid()
         self._host = mailbox.host_leases
         self._own = mailbox.own_leases
+        self._names = Names(mailbox)
         self._hidden = f"{directory}/.worker-{os.getpid()}-"
         self._count = 0
         self._host_buffers: dict[int, _Buffer] = {}
@@ -118,7 +120,7 @@ class SharedStorage(FileStorage):
         """See FileStorage."""
         path = self.path(tag)
         try:
-            inode = os.lstat(path).st_ino
+            inode = self._names.identify(path)[0]
         except FileNotFoundError:
             raise self.missing(tag) from None
         buffer = self._host_buffers.get(inode) or self._own_buffers.get(inode) or self._map_host_buffer(path, inode)
@@ -173,6 +175,7 @@ class SharedStorage(FileStorage):
             if buffer is None:
                 self._set_aside(path)
                 super().store(tag, tensor)
+                self._names.changed()
                 return
             buffer.memory[: len(header)] = header
             if exported.data:
@@ -208,17 +211,19 @@ class SharedStorage(FileStorage):
         path = self.path(tag)
         self._set_aside(path)
         super().discard(tag)
+        self._names.changed()
 
     def settle(self) -> None:
         """See FileStorage. What the server has kept of the inputs that it sends back is its own from now on."""
         if not self._sent_back:
             return
         for path, buffer in self._sent_back.items():
-            if not buffer.refs or not _names(path, buffer.inode):
+            if not buffer.refs or not self._names.names(path, buffer.inode):
                 continue
             copy = self._writable(buffer.size, "")
             if copy is None:
                 self._writer.write(path, buffer.memory)
+                self._names.changed()
             else:
                 copy.memory[:] = buffer.memory
                 self._put_under(copy, path)
@@ -243,12 +248,7 @@ class SharedStorage(FileStorage):
 
     def _only_at(self, buffer: _Buffer, path: str) -> bool:
         """Whether a buffer of ours has no other name that anybody can see."""
-        try:
-            status = os.lstat(buffer.path)
-        except OSError:
-            return False
-        alone = status.st_nlink == 1 and status.st_ino == buffer.inode
-        return alone and (buffer.path == path or buffer.path not in self._by_path)
+        return self._has_one_name(buffer) and (buffer.path == path or buffer.path not in self._by_path)
 
     def _writable(self, size: int, path: str) -> _Buffer | None:
         """A buffer of this size that nobody sees: the one under the name, one set aside, or a new one."""
@@ -263,11 +263,14 @@ class SharedStorage(FileStorage):
     def _is_free(self, buffer: _Buffer) -> bool:
         if buffer.refs or self._own.count(buffer.slot):
             return False
+        return self._has_one_name(buffer)
+
+    def _has_one_name(self, buffer: _Buffer) -> bool:
+        """The one that is known here, and no other."""
         try:
-            status = os.lstat(buffer.path)
+            return self._names.identify(buffer.path) == (buffer.inode, 1)
         except OSError:
             return False
-        return status.st_nlink == 1 and status.st_ino == buffer.inode
 
     def _make(self, size: int) -> _Buffer | None:
         slot = self._own.find(0)
@@ -285,6 +288,7 @@ class SharedStorage(FileStorage):
             raise
         finally:
             os.close(descriptor)
+        self._names.changed()
         buffer = self._own_buffers[inode] = _Buffer(path, mapping, inode, slot, None)
         self._own.set_count(slot, 0)
         self._own.set_inode(slot, inode)
@@ -292,11 +296,11 @@ class SharedStorage(FileStorage):
 
     def _put_under(self, buffer: _Buffer, path: str) -> bool:
         """False when the buffer has lost its name, and with it the way to another; nothing was done then."""
-        if _names(path, buffer.inode):
+        if self._names.names(path, buffer.inode):
             return True  # of two names of one file, a rename would keep both
         if buffer.inode in self._own_buffers and buffer.path and buffer.path not in self._by_path:
             self._set_aside(path)
-            os.rename(buffer.path, path)
+            self._names.rename(buffer.path, path)
             buffer.path = path
             self._by_path[path] = buffer
             return True
@@ -305,18 +309,18 @@ class SharedStorage(FileStorage):
         if not name:
             return False
         self._set_aside(path)
-        os.rename(name, path)
+        self._names.rename(name, path)
         return True
 
     def _add_name(self, buffer: _Buffer) -> str:
         """A hidden name; "" when the one it had is not its own any more, as the host may send under any tag."""
-        if not _names(buffer.path, buffer.inode):
+        if not self._names.names(buffer.path, buffer.inode):
             return ""
         name = self._hidden_path()
-        os.link(buffer.path, name, follow_symlinks=False)
-        if _names(name, buffer.inode):
+        self._names.link(buffer.path, name)
+        if self._names.names(name, buffer.inode):
             return name
-        os.unlink(name)
+        self._names.unlink(name)
         return ""
 
     def _set_aside(self, path: str) -> None:
@@ -336,7 +340,7 @@ class SharedStorage(FileStorage):
                     self._release(buffer)
             elif excess > 0 and self._is_free(buffer):
                 excess -= buffer.size
-                os.unlink(buffer.path)
+                self._names.unlink(buffer.path)
                 self._release(buffer)
 
     def _release(self, buffer: _Buffer) -> None:
@@ -346,11 +350,3 @@ class SharedStorage(FileStorage):
     def _hidden_path(self) -> str:
         self._count += 1
         return f"{self._hidden}{self._count}"
-
-
-def _names(path: str, inode: int) -> bool:
-    """Whether the file of this name is this one."""
-    try:
-        return os.lstat(path).st_ino == inode
-    except OSError:
-        return False

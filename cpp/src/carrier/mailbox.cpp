@@ -11,7 +11,7 @@ namespace tr::carrier {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x424d5254;  // "TRMB"
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 constexpr std::size_t kLinesOffset = 64;
 constexpr std::size_t kSlotsOffset = 256;
 constexpr std::size_t kLeasesOffset = kSlotsOffset + 2 * Mailbox::kSlotBytes;

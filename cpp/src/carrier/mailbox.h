@@ -55,6 +55,14 @@ class TR_API Mailbox {
     /// Ends this side's wait; any thread.
     void ring_self();
 
+    /// Says that this side has changed what a tensor file is called; after the change, one thread at a time.
+    void tell_names_changed() { peer().names.fetch_add(1, std::memory_order_release); }
+    /// The same as before as long as neither side has changed a name.
+    std::uint64_t names_state() const {
+        return std::uint64_t{own().names.load(std::memory_order_acquire)} << 32 |
+               peer().names.load(std::memory_order_relaxed);
+    }
+
     /// A buffer of this side whose count of leases the peer keeps.
     struct Lease {
         std::atomic<std::uint64_t> inode;
@@ -72,7 +80,8 @@ class TR_API Mailbox {
         std::atomic<std::uint32_t> sequence;
         std::atomic<std::uint32_t> length;
         std::atomic<std::uint32_t> received;  ///< written by the receiver
-        std::uint32_t unused[12];
+        std::atomic<std::uint32_t> names;
+        std::uint32_t unused[11];
     };
     struct Header;
 

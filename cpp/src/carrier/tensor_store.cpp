@@ -32,11 +32,6 @@ bool is_hidden(const std::string& path) {
     return !path.empty() && path[path.rfind('/') + 1] == '.';
 }
 
-bool names(const std::string& path, std::uint64_t inode) {
-    const auto found = platform::identify(path);
-    return found && found->inode == inode;
-}
-
 }  // namespace
 
 TensorStore::TensorStore(std::string directory) : directory_(std::move(directory)) {}
@@ -44,6 +39,7 @@ TensorStore::TensorStore(std::string directory) : directory_(std::move(directory
 void TensorStore::attach(std::shared_ptr<Mailbox> mailbox) {
     const std::lock_guard<std::mutex> lock(mutex_);
     mailbox_ = std::move(mailbox);
+    names_.attach(mailbox_);
     shared_ = false;
     peer_files_.clear();
     std::vector<std::shared_ptr<Buffer>> held;
@@ -60,6 +56,12 @@ void TensorStore::attach(std::shared_ptr<Mailbox> mailbox) {
     }
     buffers_ = std::move(held);
     remove_leftovers();
+}
+
+void TensorStore::share() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    names_.share();
+    shared_ = true;
 }
 
 /// What dead workers have set aside or were about to write: nobody else clears it away before the session ends.
@@ -116,6 +118,7 @@ void TensorStore::store(const TensorView& tensor, const std::string& tag, bool i
         set_aside(path, in_flight);
         platform::write_atomic(path, {reinterpret_cast<const char*>(header.data()), header.size()},
                                {static_cast<const char*>(tensor.data()), tensor.nbytes()});
+        names_.changed();
     } catch (const std::system_error& error) {
         throw_write_error(error, path, bytes);
     }
@@ -156,9 +159,9 @@ bool TensorStore::is_unseen(const std::shared_ptr<Buffer>& buffer) const {
 }
 
 /// Nobody can see what the buffer holds, or will before it is sent again.
-bool TensorStore::is_free(const std::shared_ptr<Buffer>& buffer) const {
+bool TensorStore::is_free(const std::shared_ptr<Buffer>& buffer) {
     if (!is_unseen(buffer)) return false;
-    const auto found = platform::identify(buffer->path);
+    const auto found = names_.identify(buffer->path);
     return found && found->inode == buffer->file.identity.inode && found->links == 1;
 }
 
@@ -179,12 +182,12 @@ std::shared_ptr<TensorStore::Buffer> TensorStore::buffer_over(const void* data) 
 /// The buffer that is this tensor's memory, when sending the tensor is a matter of giving it a name.
 std::shared_ptr<TensorStore::Buffer> TensorStore::buffer_of(const TensorView& tensor,
                                                             const std::vector<unsigned char>& header,
-                                                            const std::string& path, bool in_flight) const {
+                                                            const std::string& path, bool in_flight) {
     const auto buffer = buffer_over(tensor.data());
     if (!buffer || buffer->file.identity.size != header.size() + tensor.nbytes()) return nullptr;
     auto* memory = static_cast<char*>(buffer->file.memory.get());
     if (tensor.data() != memory + header.size()) return nullptr;
-    const auto found = platform::identify(buffer->path);
+    const auto found = names_.identify(buffer->path);
     if (!found || found->inode != buffer->file.identity.inode) return nullptr;  // without a name it cannot get another
     if (std::memcmp(memory, header.data(), header.size()) != 0) {
         // It has another shape now, which what is there under another name, or being looked at, must not get.
@@ -217,6 +220,7 @@ std::shared_ptr<TensorStore::Buffer> TensorStore::make_buffer(std::uint64_t byte
     auto buffer = std::make_shared<Buffer>();
     buffer->path = hidden_path();
     buffer->file = platform::create_shared(buffer->path, bytes);
+    names_.changed();
     buffer->slot = slot;
     leases[slot].count.store(0, std::memory_order_relaxed);
     TR_SEQUENCE_POINT("buffer to be listed");
@@ -228,10 +232,10 @@ std::shared_ptr<TensorStore::Buffer> TensorStore::make_buffer(std::uint64_t byte
 /// @returns false when the buffer has lost its name meanwhile, and nothing was done
 bool TensorStore::put_under(const std::shared_ptr<Buffer>& buffer, const std::string& path, bool in_flight) {
     // Of two names of one file, a rename would keep both.
-    if (buffer->path == path || names(path, buffer->file.identity.inode)) return true;
+    if (buffer->path == path || names_.names(path, buffer->file.identity.inode)) return true;
     if (is_hidden(buffer->path)) {
         set_aside(path, in_flight);
-        platform::rename_file(buffer->path, path);
+        names_.rename(buffer->path, path);
         buffer->path = path;
         return true;
     }
@@ -239,16 +243,16 @@ bool TensorStore::put_under(const std::shared_ptr<Buffer>& buffer, const std::st
     const std::string name = hidden_path();
     if (!add_name(buffer, name)) return false;
     set_aside(path, in_flight);
-    platform::rename_file(name, path);
+    names_.rename(name, path);
     return true;
 }
 
 /// @returns false when its name is not its own any more: the worker may put results under any tag, at any time
-bool TensorStore::add_name(const std::shared_ptr<Buffer>& buffer, const std::string& name) const {
-    if (!names(buffer->path, buffer->file.identity.inode)) return false;
-    platform::link_file(buffer->path, name);
-    if (names(name, buffer->file.identity.inode)) return true;
-    platform::remove_file(name);
+bool TensorStore::add_name(const std::shared_ptr<Buffer>& buffer, const std::string& name) {
+    if (!names_.names(buffer->path, buffer->file.identity.inode)) return false;
+    names_.link(buffer->path, name);
+    if (names_.names(name, buffer->file.identity.inode)) return true;
+    names_.remove(name);
     return false;
 }
 
@@ -270,7 +274,7 @@ void TensorStore::trim() {
         const auto buffer = buffers_[i];
         if (aside > named && is_hidden(buffer->path) && is_free(buffer)) {
             aside -= buffer->file.identity.size;
-            platform::remove_file(buffer->path);
+            names_.remove(buffer->path);
             release(buffer);
         } else if (buffer->path.empty() && is_unseen(buffer)) {
             release(buffer);
@@ -291,7 +295,7 @@ Tensor TensorStore::load(const std::string& tag) {
     const std::string path = path_of(tag);
     const std::lock_guard<std::mutex> lock(mutex_);
     if (shared_) {
-        const auto found = platform::identify(path);
+        const auto found = names_.identify(path);
         for (const auto& buffer : buffers_)
             if (found && buffer->file.identity.inode == found->inode) return tensor_over(buffer, path);
         if (const PeerFile* file = found ? peer_file(found->inode, path) : nullptr) return load_leased(*file, path);

@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "carrier/file_names.h"
 #include "carrier/mailbox.h"
 #include "platform/file.h"
 #include "tech_renaissance/data/tensor.h"
@@ -28,7 +29,7 @@ class TensorStore {
     /// A worker starts that may use this mailbox. Tensors that are held stay valid; what the dead worker held is free.
     void attach(std::shared_ptr<Mailbox> mailbox);
     /// The worker uses the mailbox.
-    void share() { shared_ = true; }
+    void share();
 
     /// Puts a tensor under a tag. The memory of a tensor made by empty() is the file, so nothing is copied.
     /// @param in_flight the worker may be looking tags up
@@ -60,16 +61,16 @@ class TensorStore {
     std::string path_of(const std::string& tag) const;
     std::string hidden_path();
     bool is_unseen(const std::shared_ptr<Buffer>& buffer) const;
-    bool is_free(const std::shared_ptr<Buffer>& buffer) const;
+    bool is_free(const std::shared_ptr<Buffer>& buffer);
     void forget_look_ups(bool in_flight);
     std::shared_ptr<Buffer> buffer_at(const std::string& path) const;
     std::shared_ptr<Buffer> buffer_over(const void* data) const;
     std::shared_ptr<Buffer> buffer_of(const TensorView& tensor, const std::vector<unsigned char>& header,
-                                      const std::string& path, bool in_flight) const;
+                                      const std::string& path, bool in_flight);
     std::shared_ptr<Buffer> take_buffer(std::uint64_t bytes, const std::string& path, bool in_flight);
     std::shared_ptr<Buffer> make_buffer(std::uint64_t bytes);
     bool put_under(const std::shared_ptr<Buffer>& buffer, const std::string& path, bool in_flight);
-    bool add_name(const std::shared_ptr<Buffer>& buffer, const std::string& name) const;
+    bool add_name(const std::shared_ptr<Buffer>& buffer, const std::string& name);
     void set_aside(const std::string& path, bool in_flight);
     void remove_leftovers() const;
     void trim();
@@ -82,6 +83,7 @@ class TensorStore {
     std::string directory_;
     mutable std::mutex mutex_;
     std::shared_ptr<Mailbox> mailbox_;
+    FileNames names_;
     std::atomic<bool> shared_{false};
     std::vector<std::shared_ptr<Buffer>> buffers_;
     std::unordered_map<std::uint64_t, PeerFile> peer_files_;  ///< by inode

@@ -1,0 +1,106 @@
+"""The worker's side of the mailbox without a worker: what it refuses, its messages, and the names of tensor files."""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+
+import pytest
+
+from tech_renaissance import _mailbox, protocol
+from tech_renaissance._mailbox import FILE_BYTES, MailboxError, MailboxFile, PureMailbox
+from tech_renaissance._names import Names
+
+EPOCH = 3
+TO_WORKER, TO_HOST, SLOTS = 64, 128, 256
+
+
+@pytest.fixture
+def mailbox(workspace: Path) -> MailboxFile:
+    """One as a host makes it."""
+    content = bytearray(FILE_BYTES)
+    struct.pack_into("<IIQ", content, 0, _mailbox._MAGIC, _mailbox._VERSION, EPOCH)
+    (workspace / "mailbox").write_bytes(content)
+    return MailboxFile(str(workspace), EPOCH)
+
+
+def send(mailbox: MailboxFile, number: int, message: bytes) -> None:
+    """What a host does, but for the ring."""
+    mailbox.memory[SLOTS : SLOTS + len(message)] = message
+    struct.pack_into("<II", mailbox.memory, TO_WORKER + 4, number, len(message))
+
+
+def answer_in(mailbox: MailboxFile) -> bytes:
+    """The message for the host."""
+    (length,) = struct.unpack_from("<I", mailbox.memory, TO_HOST + 8)
+    start = SLOTS + _mailbox.SLOT_BYTES
+    return bytes(mailbox.memory[start : start + length])
+
+
+@pytest.mark.parametrize("offset", [0, 4, 8], ids=["magic", "version", "epoch"])
+def test_a_mailbox_of_another_kind_is_refused(mailbox: MailboxFile, offset: int) -> None:
+    mailbox.memory[offset] ^= 1
+    with pytest.raises(MailboxError, match="expected magic, version and epoch"):
+        MailboxFile(os.path.dirname(mailbox.path), EPOCH)
+
+
+def test_both_kinds_of_worker_read_and_write_the_same(mailbox: MailboxFile) -> None:
+    core = pytest.importorskip("tech_renaissance._core")
+    requests = [
+        b'{"command":"matmul","parameters":"a,b","id":7,"timestamp":1699123456789,"deadline_ms":60000}',
+        b'{"command":"hello","parameters":"","id":0,"timestamp":1}',
+        b'{"command":"x","parameters":"a \\"b\\"","id":18446744073709551615,"timestamp":1}',
+        '{"command":"x","parameters":"ä","id":1,"timestamp":1}'.encode(),
+        b'{"cmd":"x","params":"a"}',
+    ]
+    for number, data in enumerate(requests, 1):
+        read = []
+        for messages in (PureMailbox(mailbox), core.Mailbox(mailbox.path, EPOCH)):
+            send(mailbox, number, data)
+            found = messages.next(0)
+            request = protocol.Request(*found) if type(found) is tuple else protocol.read_request(found)
+            read.append([getattr(request, name) for name in request.__slots__])
+        assert read[0] == read[1]
+
+    for result in ("ok", 'a \u00e4 " \\ \n', "\ud800"):
+        written = []
+        for messages in (PureMailbox(mailbox), core.Mailbox(mailbox.path, EPOCH)):
+            response = protocol.Response("x", result, 2**64 - 1, tensors=["result_0", "b"])
+            if not messages.answer(response.id, response.command, response.result, response.tensors):
+                assert not result.isascii()
+                messages.send(protocol.encode_response(response))
+            told = protocol.parse_object(answer_in(mailbox), "response")
+            del told["timestamp"]
+            written.append(told)
+        assert written[0] == written[1]
+
+
+def test_a_name_is_looked_up_again_when_either_side_has_changed_one(mailbox: MailboxFile, workspace: Path) -> None:
+    names = Names(mailbox)
+    a, b = str(workspace / "a"), str(workspace / "b")
+    for path in (a, b):
+        Path(path).touch()
+    inode_a, inode_b = os.stat(a).st_ino, os.stat(b).st_ino
+    assert names.identify(a) == (inode_a, 1)
+    os.rename(b, a)  # as no side would, without a word
+    assert names.names(a, inode_a)
+    mailbox.host_names[0] = 0xFFFFFFFF
+    assert names.names(a, inode_b)
+    names.link(a, b)
+    assert names.identify(a) == (inode_b, 2)
+    names.unlink(a)
+    assert not names.names(a, inode_b)
+    with pytest.raises(FileNotFoundError):
+        names.identify(a)
+    names.rename(b, a)
+    assert names.identify(a) == (inode_b, 1)
+    assert mailbox.own_names[0] == 3
+
+
+def test_a_name_that_was_not_there_is_looked_up_again(mailbox: MailboxFile, workspace: Path) -> None:
+    names = Names(mailbox)
+    with pytest.raises(FileNotFoundError):
+        names.identify(str(workspace / "a"))
+    (workspace / "a").touch()
+    assert names.identify(str(workspace / "a"))[1] == 1
