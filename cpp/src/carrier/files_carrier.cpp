@@ -60,11 +60,7 @@ std::optional<std::string> FilesCarrier::take() {
 }
 
 void FilesCarrier::acknowledge() {
-    try {
-        platform::remove_file(response_);
-    } catch (const std::system_error&) {
-        platform::remove_tree(response_);  // of a worker that put a directory there
-    }
+    platform::remove_anything(response_);
 }
 
 void FilesCarrier::ring_worker() {

@@ -30,7 +30,7 @@ struct Mailbox::Header {
 Mailbox Mailbox::create(const std::string& path, std::uint64_t epoch) {
     static_assert(sizeof(Line) == 64);
     const std::string temporary = path + ".new";
-    platform::remove_file(temporary);
+    platform::remove_anything(temporary);
     Mailbox mailbox(platform::create_shared(temporary, kFileBytes), Side::host);
     std::memset(mailbox.file_.memory.get(), 0, kFileBytes);
     mailbox.header() = Header{kMagic, kVersion, epoch};

@@ -1,6 +1,7 @@
 #include "carrier/tensor_store.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -22,9 +23,16 @@ namespace {
 constexpr std::size_t kSmallFile = 64U << 10;
 constexpr std::size_t kSmallLease = 16U << 10;
 
+/// From a copy, as a worker that breaks the rules may write to it meanwhile.
+TsrHeader header_of(const void* memory, std::uint64_t size, const std::string& path) {
+    std::array<unsigned char, kTsrMaxHeader> start{};
+    const auto length = static_cast<std::size_t>(std::min<std::uint64_t>(size, start.size()));
+    if (length > 0) std::memcpy(start.data(), memory, length);
+    return decode_tsr_header(start.data(), length, size, path);
+}
+
 TsrHeader header_of(const platform::SharedFile& file, const std::string& path) {
-    return decode_tsr_header(static_cast<const unsigned char*>(file.memory.get()),
-                             static_cast<std::size_t>(file.identity.size), file.identity.size, path);
+    return header_of(file.memory.get(), file.identity.size, path);
 }
 
 /// No tag starts with a dot.
@@ -294,6 +302,14 @@ void TensorStore::release(const std::shared_ptr<Buffer>& buffer) {
 Tensor TensorStore::load(const std::string& tag) {
     const std::string path = path_of(tag);
     const std::lock_guard<std::mutex> lock(mutex_);
+    try {
+        return load_from(path, tag);
+    } catch (const std::system_error& error) {
+        throw TSRError(error.what());
+    }
+}
+
+Tensor TensorStore::load_from(const std::string& path, const std::string& tag) {
     if (shared_) {
         const auto found = names_.identify(path);
         for (const auto& buffer : buffers_)
@@ -311,15 +327,11 @@ Tensor TensorStore::tensor_over(const std::shared_ptr<Buffer>& buffer, const std
 }
 
 Tensor TensorStore::load_private(const std::string& path, const std::string& tag) const {
-    std::optional<platform::MappedFile> file;
-    try {
-        file = platform::map_private(path);
-    } catch (const std::system_error& error) {
-        throw TSRError(error.what());
-    }
+    const auto file = platform::map_private(path);
     if (!file) throw NotFoundError("there is no tensor '" + tag + "' in the session: '" + path + "' does not exist");
     const auto* bytes = static_cast<const unsigned char*>(file->memory.get());
-    const auto header = decode_tsr_header(bytes, static_cast<std::size_t>(file->size), file->size, path);
+    const auto header = header_of(bytes, file->size, path);
+    check_tsr_data(header.dtype, bytes + header.header_bytes, header.data_bytes, path);
     if (header.data_bytes <= kSmallFile)
         return Tensor::from_data(bytes + header.header_bytes, header.shape, header.dtype);
     std::shared_ptr<void> data(file->memory, static_cast<char*>(file->memory.get()) + header.header_bytes);
@@ -329,6 +341,7 @@ Tensor TensorStore::load_private(const std::string& path, const std::string& tag
 Tensor TensorStore::load_leased(const PeerFile& file, const std::string& path) const {
     const auto header = header_of(file.file, path);
     auto* data = static_cast<char*>(file.file.memory.get()) + header.header_bytes;
+    check_tsr_data(header.dtype, data, header.data_bytes, path);
     if (header.data_bytes <= kSmallLease) return Tensor::from_data(data, header.shape, header.dtype);
     auto& count = mailbox_->peer_leases()[file.slot].count;
     count.fetch_add(1, std::memory_order_acq_rel);

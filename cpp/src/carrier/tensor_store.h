@@ -75,6 +75,7 @@ class TensorStore {
     void remove_leftovers() const;
     void trim();
     void release(const std::shared_ptr<Buffer>& buffer);
+    Tensor load_from(const std::string& path, const std::string& tag);
     Tensor tensor_over(const std::shared_ptr<Buffer>& buffer, const std::string& path) const;
     Tensor load_private(const std::string& path, const std::string& tag) const;
     Tensor load_leased(const PeerFile& file, const std::string& path) const;

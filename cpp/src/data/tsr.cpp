@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 namespace {
 
 // What may be taken on the word of a header alone, when the length of the source is not known.
-constexpr std::size_t kTrustedBytes = std::size_t{64} << 20;
+constexpr std::size_t kTrustedBytes = std::size_t{1} << 20;
 const std::string kStreamName = "the stream";
 
 [[noreturn]] void refuse(const std::string& name, const std::string& what) {

@@ -24,6 +24,8 @@ void write_atomic(const std::string& path, std::string_view head, std::string_vi
 std::optional<std::string> read_file(const std::string& path, std::size_t limit);
 /// @returns false when there was none
 bool remove_file(const std::string& path);
+/// Also a directory, with what is in it: a peer may have put one where a file belongs.
+void remove_anything(const std::string& path);
 bool file_exists(const std::string& path);
 /// The last lines of a text file, `limit` bytes at most, for error messages; empty when it cannot be read.
 std::string read_tail(const std::string& path, std::size_t limit);

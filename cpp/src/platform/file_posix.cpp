@@ -15,6 +15,7 @@
 #include <cstring>
 #include <system_error>
 
+#include "platform/mapping_guard.h"
 #include "platform/sequence_point.h"
 #include "platform/unique_fd.h"
 
@@ -52,6 +53,21 @@ int write_all(int fd, std::string_view head, std::string_view body) {
     return 0;
 }
 
+/// An umask that takes the owner's rights away as well was seen, so modes are to be set after a file is made.
+std::atomic<bool> odd_umask{false};
+
+void fix_mode(int file) {
+    if (odd_umask.load(std::memory_order_relaxed)) ::fchmod(file, 0600);
+}
+
+/// The same where a file is made rarely, such as the first one of a session, so that it can be looked at.
+void learn_mode(int file) {
+    struct stat info{};
+    if (::fstat(file, &info) != 0 || info.st_uid != ::geteuid() || (info.st_mode & 0600) == 0600) return;
+    odd_umask = true;
+    fix_mode(file);
+}
+
 /// An open regular file and its size; an empty descriptor when there is no such file.
 UniqueFd open_regular(const std::string& path, std::uint64_t& size) {
     // O_NONBLOCK: a FIFO under this name must not make the open wait for a writer.
@@ -83,7 +99,7 @@ SharedFile share(int file, const std::string& path) {
     if (length == 0) return shared;
     void* memory = ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (memory == MAP_FAILED) fail(errno, "mapping", path);
-    shared.memory = std::shared_ptr<void>(memory, [length](void* address) { ::munmap(address, length); });
+    shared.memory = own_mapping(memory, length, path);
     return shared;
 }
 
@@ -107,6 +123,7 @@ void remove_entries(int directory_fd) noexcept {
 UniqueFd open_lock(const std::string& path) {
     UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!file) fail(errno, "opening the lock", path);
+    learn_mode(file.get());
     return file;
 }
 
@@ -127,6 +144,7 @@ void write_atomic(const std::string& path, std::string_view head, std::string_vi
     const std::string temporary = temporary_name(path);
     UniqueFd file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!file) fail(errno, "creating", temporary);
+    fix_mode(file.get());
     TR_SEQUENCE_POINT("created", path);
     int error = write_all(file.get(), head, body);
     if (::close(file.release()) != 0 && error == 0) error = errno;
@@ -166,6 +184,13 @@ bool remove_file(const std::string& path) {
     fail(errno, "removing", path);
 }
 
+void remove_anything(const std::string& path) {
+    if (::unlink(path.c_str()) == 0 || errno == ENOENT) return;
+    const int error = errno;
+    remove_tree(path);
+    if (file_exists(path)) fail(error, "removing", path);
+}
+
 bool file_exists(const std::string& path) {
     struct stat info{};
     return ::lstat(path.c_str(), &info) == 0;
@@ -197,7 +222,7 @@ std::optional<MappedFile> map_private(const std::string& path) {
     const auto length = static_cast<std::size_t>(size);
     void* memory = ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE, file.get(), 0);
     if (memory == MAP_FAILED) fail(errno, "mapping", path);
-    mapped.memory = std::shared_ptr<void>(memory, [length](void* address) { ::munmap(address, length); });
+    mapped.memory = own_mapping(memory, length, path);
     return mapped;
 }
 
@@ -210,6 +235,7 @@ std::optional<FileIdentity> identify(const std::string& path) {
 SharedFile create_shared(const std::string& path, std::uint64_t size) {
     const UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!file) fail(errno, "creating", path);
+    learn_mode(file.get());
     TR_SEQUENCE_POINT("created", path);
     try {
         if (const int error = ::posix_fallocate(file.get(), 0, static_cast<off_t>(size)); error != 0)

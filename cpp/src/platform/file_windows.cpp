@@ -188,6 +188,15 @@ bool remove_file(const std::string& path) {
     return error == ERROR_SUCCESS;
 }
 
+void remove_anything(const std::string& path) {
+    try {
+        remove_file(path);
+    } catch (const std::system_error&) {
+        remove_tree(path);
+        if (file_exists(path)) throw;
+    }
+}
+
 bool file_exists(const std::string& path) {
     return ::GetFileAttributesW(widen(path).c_str()) != INVALID_FILE_ATTRIBUTES;
 }

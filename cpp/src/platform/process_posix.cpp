@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/types.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -157,6 +158,9 @@ class PosixProcess final : public WatchedProcess {
         const UniqueFd output(
             ::open(options.output_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
         if (!output) fail("opening '" + options.output_path + "'");
+        struct stat made{};  // a mask may take the owner's rights away as well
+        if (::fstat(output.get(), &made) == 0 && S_ISREG(made.st_mode) && (made.st_mode & 0600) != 0600)
+            ::fchmod(output.get(), 0600);
         std::array<int, 2> pipe_ends{};
         if (open_pipe(pipe_ends.data()) != 0) fail("creating a pipe");
         const UniqueFd reader(pipe_ends[0]);

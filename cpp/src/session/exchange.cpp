@@ -95,6 +95,7 @@ std::optional<PythonSession::Impl::Answer> PythonSession::Impl::take_answer() {
     } catch (const InputError&) {
         answer.error = std::current_exception();  // an answer that makes no sense is one all the same
     }
+    throw_if_damaged();
     std::uint64_t bytes = 0;
     for (const auto& tensor : answer.tensors) bytes += tensor.nbytes();
     {
@@ -206,6 +207,7 @@ void PythonSession::Impl::send_tensor(const TensorView& tensor, const std::strin
         in_flight = in_flight_.has_value();
     }
     tensors_->store(tensor, tag, in_flight);
+    throw_if_damaged();
 }
 
 Tensor PythonSession::Impl::empty(const Shape& shape, DType dtype, const std::string& tag) {

@@ -3,6 +3,7 @@
 
 #include "platform/file.h"
 #include "platform/host.h"
+#include "platform/mapping_guard.h"
 #include "platform/ping.h"
 #include "protocol/names.h"
 #include "session/session_impl.h"
@@ -120,6 +121,29 @@ RestartError PythonSession::Impl::death() {
     const std::string tail = platform::read_tail(directory_->file(protocol::kLogFile), kLogBytes);
     message += tail.empty() ? "; it wrote nothing to its log" : "; the end of its log:\n" + tail;
     return RestartError(message, status->over_limit ? ErrorCode::quota_exhausted : ErrorCode::server_error, may_retry);
+}
+
+/// With a worker that shortens files which are mapped, nothing that lies in them can be relied on.
+void PythonSession::Impl::throw_if_damaged() {
+    if (!platform::any_damage()) return;
+    std::string file;
+    std::shared_ptr<platform::Process> process;
+    {
+        const std::lock_guard<std::mutex> lock(state_mutex_);
+        if (!directory_) return;
+        file = platform::take_damage(directory_->path());
+        process = process_;
+    }
+    if (file.empty()) return;
+    if (process) {
+        process->kill();
+        process->wait(Deadline::never());
+    }
+    note_failure();
+    throw RestartError("'" + file + "' of session '" + session_id_ +
+                       "' was cut short while it was mapped: expected that nobody shortens the files of a session; "
+                       "what was lost reads as zeros. The worker has been killed: look for what touches its directory, "
+                       "and start() again");
 }
 
 void PythonSession::Impl::throw_timeout(const char* purpose) const {

@@ -10,6 +10,7 @@
 #include "platform/file.h"
 #include "platform/futex.h"
 #include "platform/host.h"
+#include "platform/mapping_guard.h"
 #include "platform/ping.h"
 #include "platform/sequence_point.h"
 #include "protocol/names.h"
@@ -182,10 +183,16 @@ void PythonSession::Impl::prepare_directory() {
         directory_ = std::move(directory);
         stats_.file_system = file_system;
     }
-    // What is left of exchanges with an earlier worker.
+    // What is left of exchanges with an earlier worker, whatever that has made of it.
     for (const char* name : {protocol::kRequestFile, protocol::kResponseFile, protocol::kHelloFile,
-                             protocol::kStatusFile, protocol::kCancelFile})
-        platform::remove_file(directory_->file(name));
+                             protocol::kStatusFile, protocol::kCancelFile, protocol::kSessionFile,
+                             protocol::kMailboxFile, protocol::kRoomFile})
+        platform::remove_anything(directory_->file(name));
+    if (!platform::identify(directory_->file(protocol::kLogFile)))
+        platform::remove_anything(directory_->file(protocol::kLogFile));
+    while (!platform::take_damage(directory_->path()).empty()) {
+        // Of tensors of the earlier worker, which are held still.
+    }
 }
 
 /// Sets up what this side can do; which carrier it is, the worker's hello decides.
@@ -202,8 +209,6 @@ std::vector<std::string> PythonSession::Impl::open_carriers(WakeUp wake_up) {
                 "WakeUp::automatic");
         else
             fallback = "there is no futex on this operating system";
-    } else {
-        platform::remove_file(directory_->file(protocol::kMailboxFile));
     }
     std::string files_fallback;
     const auto files_tier = wake_up == WakeUp::futex ? WakeUp::automatic : wake_up;

@@ -164,6 +164,7 @@ void PythonSession::Impl::wait_until(Deadline deadline, const char* purpose, con
             note_failure();
             throw_timeout(purpose);
         }
+        throw_if_damaged();
         carrier.wait(Deadline::at(now + kRecheck).sooner(limit));
         detail::check_interrupt();
     }

@@ -112,6 +112,7 @@ class PythonSession::Impl {
     Health examine() const;
     bool request_was_taken() const;
     RestartError death();
+    void throw_if_damaged();
     [[noreturn]] void throw_timeout(const char* purpose) const;
 
     // With the turn held:
