@@ -89,6 +89,8 @@ def read_small(path: str, limit: int) -> bytes | None:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise InputError(f"{path}: expected a regular file, found something else")
+        if status.st_nlink > 1:
+            raise InputError(f"{path}: refused, as it has other names (hard links), which may lie elsewhere")
         if status.st_size > limit:
             raise InputError(f"{path}: {status.st_size} bytes are over the limit of {limit}", "E1005")
         return _read_all(descriptor, status.st_size)

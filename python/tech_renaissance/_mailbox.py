@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import stat
 import struct
 
 from .errors import InputError
@@ -97,8 +98,9 @@ class MailboxFile:
         except OSError as error:
             raise MailboxError(f"{self.path}: {error.strerror}") from None
         try:
-            size = os.fstat(descriptor).st_size
-            if size != FILE_BYTES:
+            status = os.fstat(descriptor)
+            size = status.st_size
+            if not stat.S_ISREG(status.st_mode) or size != FILE_BYTES:
                 raise MailboxError(f"{self.path}: expected {FILE_BYTES} bytes, found {size}")
             mapping = mmap.mmap(descriptor, FILE_BYTES)
         except (OSError, ValueError) as error:

@@ -279,6 +279,7 @@ class SharedStorage(FileStorage):
         path = self._hidden_path()
         descriptor = os.open(path, _CREATE, 0o600)
         try:
+            os.fchmod(descriptor, 0o600)  # whatever the umask
             # So that writing to the mapping cannot fail for want of room, which would be a fatal signal.
             os.posix_fallocate(descriptor, 0, size)
             mapping = mmap.mmap(descriptor, size)

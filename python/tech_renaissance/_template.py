@@ -92,6 +92,7 @@ def _serve(channel: socket.socket) -> dict[str, Any] | None:
 def _become_worker(work: dict[str, Any]) -> None:
     """Makes this process what the interpreter would have been, started with these arguments, and runs the script."""
     output = os.open(work["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    os.fchmod(output, 0o600)  # whatever the umask
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(output)

@@ -40,7 +40,8 @@ def fuzz(command: list[str], name: str, runs: str, build: Path) -> bool:
     coverage = (re.findall(r"cov: (\d+)", text) or ["?"])[-1]
     good = done.returncode == 0 and int(count) >= int(runs)
     print(
-        f"{name:16} {int(count):>9} runs  {seconds:7.1f} s  {coverage:>5} edges  {0 if good else 1} findings", flush=True
+        f"{name:16} {int(count):>9} runs  {seconds:7.1f} s  {coverage:>5} edges  {0 if good else 1} findings",
+        flush=True,
     )
     if not good:
         print("\n".join(text.splitlines()[-40:]), flush=True)

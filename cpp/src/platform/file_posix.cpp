@@ -68,8 +68,13 @@ void learn_mode(int file) {
     fix_mode(file);
 }
 
-/// An open regular file and its size; an empty descriptor when there is no such file.
-UniqueFd open_regular(const std::string& path, std::uint64_t& size) {
+FileIdentity identity_of(const struct stat& info) {
+    return {static_cast<std::uint64_t>(info.st_ino), static_cast<std::uint64_t>(info.st_size),
+            static_cast<std::uint64_t>(info.st_nlink)};
+}
+
+/// An open regular file and what it is; an empty descriptor when there is no such file.
+UniqueFd open_regular(const std::string& path, FileIdentity& identity) {
     // O_NONBLOCK: a FIFO under this name must not make the open wait for a writer.
     UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
     if (!file) {
@@ -80,13 +85,8 @@ UniqueFd open_regular(const std::string& path, std::uint64_t& size) {
     struct stat info{};
     if (::fstat(file.get(), &info) != 0) fail(errno, "examining", path);
     if (!S_ISREG(info.st_mode)) fail(EINVAL, "refusing what is not a regular file:", path);
-    size = static_cast<std::uint64_t>(info.st_size);
+    identity = identity_of(info);
     return file;
-}
-
-FileIdentity identity_of(const struct stat& info) {
-    return {static_cast<std::uint64_t>(info.st_ino), static_cast<std::uint64_t>(info.st_size),
-            static_cast<std::uint64_t>(info.st_nlink)};
 }
 
 SharedFile share(int file, const std::string& path) {
@@ -158,11 +158,12 @@ void write_atomic(const std::string& path, std::string_view head, std::string_vi
 }
 
 std::optional<std::string> read_file(const std::string& path, std::size_t limit) {
-    std::uint64_t size = 0;
-    const UniqueFd file = open_regular(path, size);
+    FileIdentity found;
+    const UniqueFd file = open_regular(path, found);
     if (!file) return std::nullopt;
-    if (size > limit) fail(EFBIG, "reading", path);
-    std::string text(static_cast<std::size_t>(size), '\0');
+    if (found.links > 1) fail(EINVAL, "refusing a file with other names (hard links), which may lie elsewhere:", path);
+    if (found.size > limit) fail(EFBIG, "reading", path);
+    std::string text(static_cast<std::size_t>(found.size), '\0');
     std::size_t done = 0;
     while (done < text.size()) {
         const ssize_t count = ::read(file.get(), text.data() + done, text.size() - done);
@@ -198,9 +199,10 @@ bool file_exists(const std::string& path) {
 
 std::string read_tail(const std::string& path, std::size_t limit) {
     try {
-        std::uint64_t size = 0;
-        const UniqueFd file = open_regular(path, size);
+        FileIdentity found;
+        const UniqueFd file = open_regular(path, found);
         if (!file) return {};
+        const std::uint64_t size = found.size;
         const std::uint64_t start = size > limit ? size - limit : 0;
         std::string text(static_cast<std::size_t>(size - start), '\0');
         const ssize_t count = ::pread(file.get(), text.data(), text.size(), static_cast<off_t>(start));
@@ -213,13 +215,13 @@ std::string read_tail(const std::string& path, std::size_t limit) {
 }
 
 std::optional<MappedFile> map_private(const std::string& path) {
-    std::uint64_t size = 0;
-    const UniqueFd file = open_regular(path, size);
+    FileIdentity found;
+    const UniqueFd file = open_regular(path, found);
     if (!file) return std::nullopt;
     MappedFile mapped;
-    mapped.size = size;
-    if (size == 0) return mapped;
-    const auto length = static_cast<std::size_t>(size);
+    mapped.size = found.size;
+    if (found.size == 0) return mapped;
+    const auto length = static_cast<std::size_t>(found.size);
     void* memory = ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE, file.get(), 0);
     if (memory == MAP_FAILED) fail(errno, "mapping", path);
     mapped.memory = own_mapping(memory, length, path);

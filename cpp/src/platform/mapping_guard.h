@@ -42,5 +42,7 @@ inline bool any_damage() {
 }
 /// A file of this directory of which something was lost since this was asked last; empty when there is none.
 TR_API std::string take_damage(const std::string& directory);
+/// Mappings that are there now are of a peer that has gone: what they lose from here on is nobody's fault.
+void forget_damage(const std::string& directory);
 
 }  // namespace tr::platform

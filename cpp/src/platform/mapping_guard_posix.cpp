@@ -24,6 +24,7 @@ struct MappingGuard::Entry {
     std::atomic<std::uintptr_t> start{0};  ///< 0: free
     std::atomic<std::size_t> length{0};
     std::atomic<bool> damaged{false};
+    std::atomic<bool> forgotten{false};
     std::string path;  // the handler does not touch it
     Entry* next = nullptr;
 };
@@ -125,7 +126,7 @@ bool MappingTable::repair(std::uintptr_t address) {
         const std::size_t rest = end - reinterpret_cast<std::uintptr_t>(page);
         constexpr int kFlags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS;
         if (::mmap(page, rest, PROT_READ | PROT_WRITE, kFlags, -1, 0) == MAP_FAILED) return false;
-        if (!entry->damaged.exchange(true)) detail::damage.fetch_add(1);
+        if (!entry->forgotten && !entry->damaged.exchange(true)) detail::damage.fetch_add(1);
         return true;
     }
     return false;
@@ -151,7 +152,7 @@ MappingGuard::MappingGuard(const void* memory, std::size_t length, const std::st
     entry_ = table.free.back();
     table.free.pop_back();
     entry_->path = path;
-    entry_->damaged = false;
+    entry_->damaged = entry_->forgotten = false;
     entry_->length.store(length, std::memory_order_relaxed);
     entry_->start.store(reinterpret_cast<std::uintptr_t>(memory), std::memory_order_release);
 }
@@ -198,6 +199,17 @@ std::string take_damage(const std::string& directory) {
         return found;
     }
     return {};
+}
+
+void forget_damage(const std::string& directory) {
+    {
+        auto& table = MappingTable::get();
+        const std::lock_guard<std::mutex> lock(table.mutex);
+        for (auto* entry = MappingTable::entries().load(); entry != nullptr; entry = entry->next)
+            if (entry->start != 0 && is_in(entry->path, directory)) entry->forgotten = true;
+    }
+    while (!take_damage(directory).empty()) {
+    }
 }
 
 }  // namespace tr::platform

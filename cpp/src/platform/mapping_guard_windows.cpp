@@ -15,4 +15,6 @@ std::string take_damage(const std::string&) {
     return {};
 }
 
+void forget_damage(const std::string&) {}
+
 }  // namespace tr::platform

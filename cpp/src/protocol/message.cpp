@@ -218,7 +218,7 @@ void throw_failure(const RemoteFailure& failure, const std::string& command) {
 Hello parse_hello(const std::string& text) {
     const json object = parse_object(text, "hello.json");
     Hello hello;
-    hello.protocol = integer_member<int>(object, "protocol", "hello.json");
+    hello.protocol = integer_member<std::int64_t>(object, "protocol", "hello.json");
     if (hello.protocol != kProtocolVersion)
         throw InputError("the worker speaks version " + std::to_string(hello.protocol) +
                          " of the session protocol and this library version " + std::to_string(kProtocolVersion) +

@@ -57,7 +57,7 @@ Response parse_response(const std::string& text);
 
 /// What a worker says of itself when it is ready.
 struct Hello {
-    int protocol = 0;
+    std::int64_t protocol = 0;
     std::uint64_t epoch = 0;
     std::int64_t pid = 0;
     std::string python;

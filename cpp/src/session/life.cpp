@@ -184,15 +184,13 @@ void PythonSession::Impl::prepare_directory() {
         stats_.file_system = file_system;
     }
     // What is left of exchanges with an earlier worker, whatever that has made of it.
-    for (const char* name : {protocol::kRequestFile, protocol::kResponseFile, protocol::kHelloFile,
-                             protocol::kStatusFile, protocol::kCancelFile, protocol::kSessionFile,
-                             protocol::kMailboxFile, protocol::kRoomFile})
+    for (const char* name :
+         {protocol::kRequestFile, protocol::kResponseFile, protocol::kHelloFile, protocol::kStatusFile,
+          protocol::kCancelFile, protocol::kSessionFile, protocol::kMailboxFile, protocol::kRoomFile})
         platform::remove_anything(directory_->file(name));
     if (!platform::identify(directory_->file(protocol::kLogFile)))
         platform::remove_anything(directory_->file(protocol::kLogFile));
-    while (!platform::take_damage(directory_->path()).empty()) {
-        // Of tensors of the earlier worker, which are held still.
-    }
+    platform::forget_damage(directory_->path());
 }
 
 /// Sets up what this side can do; which carrier it is, the worker's hello decides.

@@ -99,6 +99,9 @@ bool PythonSession::Impl::ready() {
 /// @returns the same for the log
 std::string PythonSession::Impl::hear(protocol::Hello hello) {
     TR_SEQUENCE_POINT("hello heard");
+    if (hello.epoch != stats_.epoch)
+        throw InputError("hello.json is of another start of the worker: expected epoch " +
+                         std::to_string(stats_.epoch) + ", found " + std::to_string(hello.epoch));
     stats_.worker_wake_up = hello.wake_up;
     if (hello.carrier == "mailbox" && mailbox_carrier_) {
         carrier_ = mailbox_carrier_;
