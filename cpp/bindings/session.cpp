@@ -118,6 +118,7 @@ py::dict stats_dict(const Session& self) {
     result["progress"] = stats.progress;
     result["epoch"] = stats.epoch;
     result["quarantined"] = stats.quarantined;
+    result["kept"] = stats.kept;
     result["requests"] = stats.requests;
     result["responses"] = stats.responses;
     result["failures"] = stats.failures;

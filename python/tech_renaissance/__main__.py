@@ -1,4 +1,4 @@
-"""`python -m tech_renaissance`: where the C++ side of the installed package is, for build systems."""
+"""`python -m tech_renaissance`: where the C++ side of the package is, for build systems; `replay` repeats a failure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from . import _replay
 from ._version import __version__
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -21,7 +22,13 @@ def main() -> int:
     parser.add_argument("--version", action="append_const", dest="asked", const="version", help="the version")
     for name, (_, what) in _DIRECTORIES.items():
         parser.add_argument(f"--{name}", action="append_const", dest="asked", const=name, help=f"folder of {what}")
-    asked = parser.parse_args().asked
+    commands = parser.add_subparsers(dest="command", metavar="replay")
+    replaying = commands.add_parser("replay", help="run a server again on a failure that keep_on_failure has kept")
+    _replay.add_arguments(replaying)
+    arguments = parser.parse_args()
+    if arguments.command == "replay":
+        return _replay.replay(arguments)
+    asked = arguments.asked
     if not asked:
         parser.print_help()
         return 2

@@ -81,7 +81,8 @@ class SessionOptions:
         log: gets level ("debug", "info", "warning", "error") and text of each log line, on the thread that causes it.
             None: standard error, unless `quiet`.
         quiet: no log lines on standard error.
-        keep_on_failure: when a request has failed, the session directory is kept for a look.
+        keep_on_failure: each failure is kept in a directory of its own, the last 16 of a session, for
+            `python -m tech_renaissance replay <directory>`; `stats().kept` says where.
         quick_start: fork the worker from a template that has imported `preload` already (Linux); the first such session
             of a program waits for the template. Where it cannot be done, `stats().start` tells why.
         preload: modules of the template.
@@ -116,6 +117,7 @@ class SessionStats:
             ms when it does not answer.
         busy_ms: since the request in flight was sent; 0 when there is none.
         quarantined: requests that are refused because they have ended workers; `RestartPolicy.quarantine_after`.
+        kept: where the last failure is kept; `SessionOptions.keep_on_failure`.
         progress: what the server said last with `write_status` in the request in flight.
     """
 
@@ -132,6 +134,7 @@ class SessionStats:
     progress: str
     epoch: int
     quarantined: list[str]
+    kept: str
     requests: int
     responses: int
     failures: int

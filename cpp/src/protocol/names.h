@@ -19,6 +19,7 @@ inline constexpr const char* kCancelFile = "cancel.json";
 inline constexpr const char* kRoomFile = "room";
 inline constexpr const char* kMailboxFile = "mailbox";
 inline constexpr const char* kLogFile = "worker.log";
+inline constexpr const char* kFailureFile = "failure.json";
 inline constexpr const char* kLockFile = "session.lock";
 inline constexpr const char* kTensorSuffix = ".tsr";
 

@@ -23,10 +23,7 @@ void PythonSession::Impl::send(const std::string& message, const std::vector<Ten
     const auto now = Deadline::Clock::now();
     auto request = protocol::make_request(message, next_id_, !understood,
                                           deadline.is_never() ? 0 : deadline.remaining_ms(INT64_MAX, now));
-    if (!process_->alive()) {
-        note_failure();
-        throw death();
-    }
+    if (!process_->alive()) fail(death());
     settle_previous(deadline);
     if (understood) carrier_->trust();
     // A worker removes the request before it answers; an older one may be a moment late, and would remove the new one.
@@ -37,6 +34,10 @@ void PythonSession::Impl::send(const std::string& message, const std::vector<Ten
     unsent_ = false;
     const std::lock_guard<std::mutex> lock(state_mutex_);
     in_flight_ = InFlight{next_id_++, std::move(request.command), std::this_thread::get_id(), now};
+    if (options_.keep_on_failure) {
+        in_flight_->text = std::move(request.text);
+        if (!tensors.empty()) in_flight_->tensors = &tensors;
+    }
     if (recovers()) in_flight_->identity = identity_of(message, tensors);
     ++stats_.requests;
 }
@@ -96,6 +97,7 @@ std::optional<PythonSession::Impl::Answer> PythonSession::Impl::take_answer() {
         answer.error = std::current_exception();  // an answer that makes no sense is one all the same
     }
     throw_if_damaged();
+    if (answer.error && options_.keep_on_failure) keep(answer.error);
     std::uint64_t bytes = 0;
     for (const auto& tensor : answer.tensors) bytes += tensor.nbytes();
     {
@@ -280,7 +282,9 @@ void PythonSession::Impl::begin_exchange(const std::vector<TensorView>& tensors,
 /// Nobody may take the answer to the request in flight, should it still come.
 void PythonSession::Impl::abandon() {
     const std::lock_guard<std::mutex> lock(state_mutex_);
-    if (in_flight_) in_flight_->abandoned = true;
+    if (!in_flight_) return;
+    in_flight_->abandoned = true;
+    in_flight_->tensors = nullptr;
 }
 
 /// Has the worker end the stream in flight at its next part.
@@ -301,6 +305,7 @@ TensorStream PythonSession::Impl::stream(const std::string& command, const std::
         find_worker(deadline);
     }
     begin_exchange(tensors, message, deadline);
+    in_flight_->tensors = nullptr;  // they are the caller's from here on
     return TensorStream(std::move(state));
 }
 

@@ -139,14 +139,13 @@ void PythonSession::Impl::throw_if_damaged() {
         process->kill();
         process->wait(Deadline::never());
     }
-    note_failure();
-    throw RestartError("'" + file + "' of session '" + session_id_ +
-                       "' was cut short while it was mapped: expected that nobody shortens the files of a session; "
-                       "what was lost reads as zeros. The worker has been killed: look for what touches its directory, "
-                       "and start() again");
+    fail(RestartError("'" + file + "' of session '" + session_id_ +
+                      "' was cut short while it was mapped: expected that nobody shortens the files of a session; "
+                      "what was lost reads as zeros. The worker has been killed: look for what touches its directory, "
+                      "and start() again"));
 }
 
-void PythonSession::Impl::throw_timeout(const char* purpose) const {
+TimeoutError PythonSession::Impl::timeout(const char* purpose) const {
     const Health health = examine();
     const std::lock_guard<std::mutex> lock(state_mutex_);
     std::string message = std::string("the time limit passed while waiting ") + purpose + " in session '" +
@@ -168,7 +167,7 @@ void PythonSession::Impl::throw_timeout(const char* purpose) const {
     else
         message += health.state == "busy" ? "; its interpreter runs, so it is merely slow: give it longer"
                                           : "; give it longer";
-    throw TimeoutError(message + ", or see '" + directory_->file(protocol::kLogFile) + "'");
+    return TimeoutError(message + ", or see '" + directory_->file(protocol::kLogFile) + "'");
 }
 
 }  // namespace tr

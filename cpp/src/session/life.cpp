@@ -69,13 +69,12 @@ void PythonSession::Impl::bring_up(Deadline limit) {
     } catch (...) {
         note_failure();
         end_worker(process_);
+        keep(std::current_exception());
         const std::lock_guard<std::mutex> lock(state_mutex_);
         if (first) {
             process_.reset();
-            if (!options_.keep_on_failure) {
-                tensors_.reset();
-                directory_.reset();
-            }
+            tensors_.reset();
+            directory_.reset();
         }
         throw;
     }
@@ -122,6 +121,7 @@ void PythonSession::Impl::start_worker() {
     {
         const std::lock_guard<std::mutex> lock(state_mutex_);
         command_ = shown;
+        worker_argv_ = command;
     }
     std::shared_ptr<platform::Process> process;
     try {
@@ -248,7 +248,7 @@ void PythonSession::Impl::please_exit(std::int64_t timeout_ms, bool ensure) {
         send(kExitCommand, {}, deadline);
         while (!process_->wait(Deadline::after(kStepMs).sooner(deadline))) {
             detail::check_interrupt();
-            if (deadline.passed()) throw_timeout("for the worker to exit");
+            if (deadline.passed()) throw timeout("for the worker to exit");
         }
         TR_SEQUENCE_POINT("worker gone");
         {

@@ -190,19 +190,17 @@ SessionDirectory::~SessionDirectory() {
     } catch (const std::system_error&) {
         // The workspace has been removed under us; then nobody else starts a session in it either.
     }
-    if (!kept_) remove_session(path_);
+    remove_session(path_);
     lock_.release();
     own.paths.erase(path_);
 }
 
-std::string SessionDirectory::keep() {
-    const fs::path from(path_);
-    const std::string target =
-        (from.parent_path() / ("kept_" + session_id_ + "_" + std::to_string(protocol::now_ms()))).string();
-    std::error_code error;
-    fs::rename(from, target, error);
-    kept_ = true;
-    return error ? path_ : target;
+std::string SessionDirectory::make_kept() const {
+    const std::string name =
+        (fs::path(path_).parent_path() / ("kept_" + session_id_ + "_" + std::to_string(protocol::now_ms()))).string();
+    std::string path = name;
+    for (int number = 2; !platform::make_private_directory(path); ++number) path = name + "-" + std::to_string(number);
+    return path;
 }
 
 }  // namespace tr

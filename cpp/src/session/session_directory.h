@@ -26,9 +26,9 @@ class SessionDirectory {
     /// Why this workspace, for the log.
     const std::string& reason() const { return reason_; }
     std::string file(const std::string& name) const { return path_ + "/" + name; }
-    /// The directory is to stay: it is renamed out of the way of the next session and of sweeps.
-    /// @returns where it is now
-    std::string keep();
+    /// Makes a directory beside this one, for what is to stay when the session ends.
+    /// @returns its path
+    std::string make_kept() const;
 
   private:
     void claim(const std::string& parent);
@@ -37,7 +37,6 @@ class SessionDirectory {
     std::string path_;
     std::string reason_;
     platform::FileLock lock_;
-    bool kept_ = false;
     std::int64_t owner_pid_;
 };
 

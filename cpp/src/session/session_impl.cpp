@@ -44,8 +44,6 @@ PythonSession::Impl::~Impl() {
         async_done_.wait(lock, [this] { return async_running_ == 0; });
     }
     process_.reset();
-    if (failed_ && options_.keep_on_failure && directory_)
-        log_(LogLevel::info, "a request failed: the session directory is kept as '" + directory_->keep() + "'");
 }
 
 Deadline PythonSession::Impl::deadline_of(std::int64_t timeout_ms) const {
@@ -137,7 +135,6 @@ std::string PythonSession::Impl::session_dir() const {
 void PythonSession::Impl::note_failure() {
     const std::lock_guard<std::mutex> lock(state_mutex_);
     ++stats_.failures;
-    failed_ = true;
 }
 
 // ---------------------------------------------------------------------------------------------------------- waiting
@@ -158,15 +155,11 @@ void PythonSession::Impl::wait_until(Deadline deadline, const char* purpose, con
             // Its last acts: what it answered, and that it was ready to take a request.
             if (done()) return;
             ready();
-            note_failure();
-            throw death();
+            fail(death());
         }
         const Deadline limit = is_ready ? deadline : deadline.sooner(start_deadline_);
         const auto now = Deadline::Clock::now();
-        if (limit.when() <= now) {
-            note_failure();
-            throw_timeout(purpose);
-        }
+        if (limit.when() <= now) fail(timeout(purpose));
         throw_if_damaged();
         carrier.wait(Deadline::at(now + kRecheck).sooner(limit));
         detail::check_interrupt();

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <future>
 #include <map>
@@ -16,6 +17,7 @@
 #include "carrier/tensor_store.h"
 #include "platform/deadline.h"
 #include "platform/process.h"
+#include "protocol/failure_record.h"
 #include "protocol/message.h"
 #include "session/log.h"
 #include "session/session_directory.h"
@@ -79,6 +81,8 @@ class PythonSession::Impl {
         std::string command;
         std::thread::id owner;
         Deadline::Clock::time_point sent;
+        std::string text{};                                ///< what was sent; where failures are kept
+        const std::vector<TensorView>* tensors = nullptr;  ///< a, b, c, ..., while the caller waits; likewise
         std::string identity{};  ///< what tells it from other requests; where the quarantine needs that
         bool abandoned = false;  ///< whoever sent it gave up on it; its answer is dropped
         bool told = false;       ///< whoever sent it knows that it was lost
@@ -113,7 +117,17 @@ class PythonSession::Impl {
     bool request_was_taken() const;
     RestartError death();
     void throw_if_damaged();
-    [[noreturn]] void throw_timeout(const char* purpose) const;
+    TimeoutError timeout(const char* purpose) const;
+    /// Notes a failure, and throws it.
+    template <class Error>
+    [[noreturn]] void fail(const Error& error) {
+        note_failure();
+        if (options_.keep_on_failure) keep(std::make_exception_ptr(error));
+        throw error;
+    }
+    void keep(const std::exception_ptr& error);
+    std::map<std::string, bool> keep_tensors(const std::string& target) const;
+    protocol::FailureRecord describe(const std::exception_ptr& error) const;
 
     // With the turn held:
     void send(const std::string& message, const std::vector<TensorView>& tensors, Deadline deadline);
@@ -168,7 +182,8 @@ class PythonSession::Impl {
     std::uint64_t next_id_ = 1;
     std::string command_;  ///< the worker's, with the reason for its interpreter, for messages
     SessionStats stats_;
-    bool failed_ = false;
+    std::deque<std::string> kept_;  ///< directories of failures
+    std::vector<std::string> worker_argv_;
     bool unsent_ = false;   ///< the call under way has not sent its request yet; for whoever holds the turn
     bool stopped_ = false;  ///< the worker was ended on purpose
     std::condition_variable stop_changed_;

@@ -35,6 +35,7 @@ struct TR_API SessionStats {
     std::uint64_t epoch = 0;   ///< counts worker starts
     /// Requests that are refused because they have ended workers; RestartPolicy::quarantine_after.
     std::vector<std::string> quarantined;
+    std::string kept;  ///< where the last failure is kept; SessionOptions::keep_on_failure
     std::uint64_t requests = 0;
     std::uint64_t responses = 0;
     std::uint64_t failures = 0;  ///< error answers, timeouts and deaths among them

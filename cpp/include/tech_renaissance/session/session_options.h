@@ -89,7 +89,9 @@ struct TR_API SessionOptions {
     std::function<void(LogLevel, const std::string&)> log;
     /// No log lines on standard error.
     bool quiet = false;
-    /// When a request has failed, the session directory is kept for a look instead of being removed.
+    /// Each failure is kept in a directory of its own, the last 16 of a session: request, tensors, log, and what this
+    /// side knows. `python -m tech_renaissance replay <directory>` repeats it; stats().kept says where. Failures then
+    /// cost a copy of the tensors of calculate(), successes nothing.
     bool keep_on_failure = false;
 };
 

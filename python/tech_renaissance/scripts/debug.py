@@ -1,0 +1,93 @@
+"""Runs a server under a debugger, for `python -m tech_renaissance replay`.
+
+Arguments: how to debug, then what the interpreter would be given.
+
+This folder holds nothing else than scripts, as Python puts it on the path.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import runpy
+import sys
+
+from tech_renaissance import TechRenaissanceServer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Logic = Callable[[str, str], Any]
+
+#: Exit code of a debugger that is not there.
+NO_DEBUGGER = 78
+
+
+def with_pdb(logic: Logic, command: str, parameters: str) -> Any:
+    """Stops where the request begins, and again where it fails."""
+    import bdb
+    import pdb
+    import traceback
+
+    try:
+        return pdb.Pdb(nosigint=True).runcall(logic, command, parameters)
+    except bdb.BdbQuit:
+        raise SystemExit("left by the debugger") from None
+    except Exception as error:
+        traceback.print_exc()
+        pdb.post_mortem(error.__traceback__)
+        raise
+
+
+def listen(port: int) -> Callable[[Logic, str, str], Any]:
+    """Waits until an editor has connected; what then stops where a request begins."""
+    try:
+        debugpy = importlib.import_module("debugpy")
+    except ImportError:
+        print(
+            f"{sys.executable} has no package debugpy: install it with '{sys.executable} -m pip install debugpy', or "
+            "use --pdb",
+            file=sys.stderr,
+        )
+        raise SystemExit(NO_DEBUGGER) from None
+    debugpy.listen(("127.0.0.1", port))
+    print(f"waiting for a debugger on 127.0.0.1:{port}", flush=True)
+    debugpy.wait_for_client()
+
+    def with_debugpy(logic: Logic, command: str, parameters: str) -> Any:
+        debugpy.breakpoint()
+        return logic(command, parameters)
+
+    return with_debugpy
+
+
+def watch(debugger: Callable[[Logic, str, str], Any]) -> None:
+    """Has the requests of every server of this process run under a debugger."""
+    run = TechRenaissanceServer.run
+
+    def run_watched(self: TechRenaissanceServer, session_id: str | None = None) -> None:
+        logic = self.main_logic
+        self.main_logic = lambda command, parameters: debugger(logic, command, parameters)  # type: ignore[method-assign]
+        run(self, session_id)
+
+    TechRenaissanceServer.run = run_watched  # type: ignore[method-assign]
+
+
+def main() -> None:
+    """Takes `pdb` or a port, then a script or `-m` and a module, then their arguments."""
+    how, *command = sys.argv[1:]
+    watch(with_pdb if how == "pdb" else listen(int(how)))
+    if command[0] == "-m":
+        sys.argv = command[1:]
+        sys.path[0] = os.getcwd()
+        runpy.run_module(command[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = command
+        sys.path[0] = os.path.dirname(os.path.abspath(command[0]))
+        runpy.run_path(command[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""Failures that are kept, and `python -m tech_renaissance replay` of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tech_renaissance
+from tech_renaissance import PythonSession, SessionOptions, TRException, errors, read_tsr
+
+PACKAGE_PARENT = str(Path(tech_renaissance.__file__).parents[1])
+SERVER = """
+import os, signal, sys, threading
+from tech_renaissance import TechRenaissanceServer
+
+class Server(TechRenaissanceServer):
+    framework = "numpy"
+
+    def main_logic(self, command, parameters):
+        if command == "fail":
+            for array in self.get_tensors(parameters, -1):
+                array[:] = 0
+            raise ValueError(parameters)
+        if command == "kill":
+            print("last words", flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        if command == "stall":
+            threading.Event().wait()
+        if command == "frames":
+            self.stream_tensors(self.get_tensors(parameters))
+            self.stream_tensors(self.get_tensors(parameters))
+            raise KeyError("third")
+        return command == "work"
+
+Server().run()
+"""
+
+
+@pytest.fixture(params=["futex", "inotify"])
+def keeping(request: pytest.FixtureRequest, options: SessionOptions, tmp_path: Path) -> SessionOptions:
+    """Options of a session that keeps its failures, on either carrier."""
+    script = tmp_path / "server.py"
+    script.write_text(SERVER, encoding="utf-8")
+    return replace(options, script=script, keep_on_failure=True, wake_up=request.param, session_id="kept")
+
+
+def fail(session: PythonSession, request: str, *tensors: Any, timeout_ms: int = 30_000) -> Path:
+    """Provokes a failure; where it is kept."""
+    with pytest.raises(TRException):
+        session.calculate(request, *tensors, timeout_ms=timeout_ms)
+    return Path(session.stats().kept)
+
+
+def replay(kept: Path, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    """Runs the command."""
+    command = [sys.executable, "-m", "tech_renaissance", "replay", str(kept), *arguments]
+    environment = {**os.environ, "PYTHONPATH": PACKAGE_PARENT}
+    return subprocess.run(
+        command, input=typed, capture_output=True, text=True, timeout=60, check=False, env=environment
+    )
+
+
+def test_a_failure_is_complete_and_outlives_what_follows(keeping: SessionOptions) -> None:
+    x = np.full((100, 100), 2.0, np.float32)
+    with PythonSession(keeping) as session:
+        session.wait_until_ready()
+        session.send_tensor(x + 1, "weights")
+        kept = fail(session, "fail", x, x[:2])
+        for _ in range(3):  # a session that goes on
+            session.send_tensor(x * 9, "weights")
+            session.fetch_response("work")
+            with pytest.raises(TRException):
+                session.calculate("work", x * 7, x)
+    assert kept.name.startswith("kept_kept_")
+    assert not Path(session_folder := kept.with_name("tr_session_kept")).exists(), session_folder
+    names = {path.name for path in kept.iterdir()}
+    expected = {"request.json", "a.tsr", "b.tsr", "weights.tsr", "worker.log", "status.txt", "hello.json"}
+    assert names == {*expected, "session.json", "failure.json"}
+    assert (read_tsr(kept / "a.tsr", "numpy") == 2).all()  # as sent, though the server wrote to it
+    assert read_tsr(kept / "b.tsr", "numpy").shape == (2, 100)
+    assert (read_tsr(kept / "weights.tsr", "numpy") == 3).all()
+    assert json.loads((kept / "request.json").read_text())["parameters"] == "a,b"
+    assert "ValueError" in (kept / "worker.log").read_text()
+    record = json.loads((kept / "failure.json").read_text())
+    assert record["kind"] == "error"
+    assert (record["error"]["code"], record["error"]["type"]) == ("E9999", "ValueError")
+    assert record["tensors"] == {"a": "as sent", "b": "as sent", "weights": "as found"}
+    assert record["worker"]["command"] == [str(keeping.python), str(keeping.script), "kept"]
+
+
+def test_replays_repeat(keeping: SessionOptions) -> None:
+    x = np.full((100, 100), 2.0, np.float32)
+    with PythonSession(keeping) as session:
+        session.wait_until_ready()
+        failed = fail(session, "fail", x)
+        stalled = fail(session, "stall", timeout_ms=300)
+        session.restart()
+        streamed = fail(session, "frames", x)
+        killed = fail(session, "kill", x)
+    for kept, text in (
+        (failed, "the request failed with E9999, ValueError"),
+        (stalled, "there was no answer in time"),
+        (streamed, "the request failed with E9999, KeyError"),
+        (killed, "the worker was killed by SIGKILL while it was at work on the request"),
+    ):
+        result = replay(kept)
+        assert f"recorded: {text}\nreplayed: {text}\nthe failure repeats\n" in result.stdout, result
+        assert result.returncode == 0
+    assert json.loads((killed / "failure.json").read_text())["worker"]["signal"] == 9
+    assert "last words" in (killed / "worker.log").read_text()
+
+
+def test_a_mended_server_does_not_repeat_it(keeping: SessionOptions, tmp_path: Path) -> None:
+    with PythonSession(keeping) as session:
+        kept = fail(session, "kill", 1.0)
+    mended = tmp_path / "mended.py"
+    mended.write_text(SERVER.replace("os.kill(os.getpid(), signal.SIGKILL)", "return True"), encoding="utf-8")
+    result = replay(kept, "--script", str(mended))
+    assert "replayed: the request was answered\nthe failure does not repeat\n" in result.stdout, result
+    assert result.returncode == 1
+
+
+def test_under_pdb(keeping: SessionOptions) -> None:
+    with PythonSession(keeping) as session:
+        kept = fail(session, "fail", np.zeros(3, np.float32))
+    result = replay(kept, "--pdb", typed="p command + '!'\nc\np 'post' + parameters\nq\n")
+    assert "'fail!'" in result.stdout, result
+    assert "'posta'" in result.stdout
+    assert "the failure repeats" in result.stdout
+    assert result.returncode == 0
+
+
+def test_a_start_that_fails_is_kept(keeping: SessionOptions, tmp_path: Path) -> None:
+    Path(keeping.script).write_text("raise SystemExit(3)\n", encoding="utf-8")
+    session = PythonSession(keeping)
+    with pytest.raises(errors.RestartError):
+        session.start()
+    result = replay(Path(session.stats().kept))
+    assert "recorded: the worker exited with code 3 before it was ready" in result.stdout, result
+    assert result.returncode == 0
+
+
+def test_the_last_sixteen_are_kept(keeping: SessionOptions) -> None:
+    with PythonSession(keeping) as session:
+        directories = [fail(session, "fail") for _ in range(18)]
+    assert [path.exists() for path in directories] == [False, False, *[True] * 16]
+
+
+def test_what_cannot_be_replayed(tmp_path: Path) -> None:
+    result = replay(tmp_path)
+    assert result.returncode == 2
+    assert "expected a directory that SessionOptions::keep_on_failure has kept" in result.stderr
+
+
+def test_without_debugpy(options: SessionOptions, tmp_path: Path) -> None:
+    script = tmp_path / "server.py"
+    script.write_text(SERVER, encoding="utf-8")
+    bare = replace(options, script=script, keep_on_failure=True, python="/usr/bin/python3")
+    with PythonSession(bare) as session:
+        kept = fail(session, "kill")
+    probe = subprocess.run(["/usr/bin/python3", "-c", "import debugpy"], capture_output=True, check=False)
+    if probe.returncode == 0:
+        pytest.skip("debugpy is installed")
+    result = replay(kept, "--debugpy", "0")
+    assert result.returncode == 2
+    assert "/usr/bin/python3 -m pip install debugpy" in result.stderr
