@@ -12,6 +12,7 @@ and a tag otherwise.
 
 from __future__ import annotations
 
+import functools
 import re
 
 from .errors import REQUEST_TOO_LARGE, InputError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 MAX_LENGTH = 16 << 10
 MAX_DEPTH = 8
+_OFTEN = 256  # texts of up to so many letters, and so many of them, are remembered
 _CONSTANTS = {"True": True, "False": False, "None": None, "inf": float("inf"), "nan": float("nan")}
 _CONSTANTS.update({"-inf": float("-inf"), "+inf": float("inf")})
 _is_integer = re.compile(r"[+-]?[0-9]{1,19}").fullmatch
@@ -42,7 +44,7 @@ class Name:
 
 
 def parse_arguments(text: str) -> tuple[list[Any], dict[str, Any]]:
-    """Positional and keyword arguments; words that are no literals are Name objects.
+    """Positional and keyword arguments; words that are no literals are Name objects. Not to be changed.
 
     Raises:
         InputError: what stands there does not follow the syntax, or is too long (E1005).
@@ -52,6 +54,11 @@ def parse_arguments(text: str) -> tuple[list[Any], dict[str, Any]]:
             f"parameters of {len(text)} characters are over the limit of {MAX_LENGTH} of the default server",
             REQUEST_TOO_LARGE,
         )
+    return _parse_again(text) if len(text) <= _OFTEN else _Parser(text).arguments()
+
+
+@functools.lru_cache(maxsize=_OFTEN)
+def _parse_again(text: str) -> tuple[list[Any], dict[str, Any]]:
     return _Parser(text).arguments()
 
 

@@ -14,7 +14,7 @@ from .errors import REQUEST_TOO_LARGE, InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable
     from typing import Any
 
 #: As many tensors may come of one call; each is a file.
@@ -61,7 +61,7 @@ class SizeGuard:
         """
         shapes = []
         factor = 1.0
-        for leaf in _leaves((args, list(kwargs.values()))):
+        for leaf in _leaves([*args, *kwargs.values()]):
             if hasattr(leaf, "shape"):
                 shapes.append(tuple(leaf.shape))
             elif isinstance(leaf, (int, float)) and not isinstance(leaf, bool):
@@ -97,12 +97,14 @@ class SizeGuard:
         raise InputError(f"{name}: {why} ($TR_MAX_TENSOR_BYTES raises the limit on bytes)", REQUEST_TOO_LARGE)
 
 
-def _leaves(value: Any) -> Iterator[Any]:
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _leaves(item)
-    else:
-        yield value
+def _leaves(values: Iterable[Any]) -> list[Any]:
+    found: list[Any] = []
+    for value in values:
+        if isinstance(value, (list, tuple)):
+            found += _leaves(value)
+        else:
+            found.append(value)
+    return found
 
 
 def _weight(number: float) -> float:

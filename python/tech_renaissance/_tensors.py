@@ -244,7 +244,8 @@ def _import_torch(header: TsrHeader, memory: Buffer) -> Any:
     if header.numel == 0:
         return torch.empty(header.shape, dtype=dtype)
     # Only through a memoryview does the tensor keep a mapping alive.
-    flat = torch.frombuffer(memoryview(memory), dtype=dtype, count=header.numel, offset=header.header_bytes)
+    held = memory if type(memory) is bytearray else memoryview(memory)
+    flat = torch.frombuffer(held, dtype=dtype, count=header.numel, offset=header.header_bytes)
     return flat if len(header.shape) == 1 else flat.view(header.shape)
 
 

@@ -82,7 +82,7 @@ class DefaultServer(TechRenaissanceServer):
     def _call(self, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """The result of an allowed function; tensors among the arguments are still names."""
         namespace, function_name, function = resolve(name)
-        denied = sorted(DENIED_KEYWORDS & kwargs.keys())
+        denied = sorted(DENIED_KEYWORDS & kwargs.keys()) if kwargs else ()
         if denied:
             raise InputError(f"{name}: keyword {denied[0]!r} is refused by the default server", PERMISSION_DENIED)
         framework = namespace.partition(".")[0]
