@@ -4,13 +4,16 @@
 #include <pybind11/stl.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "bindings.h"
+#include "platform/mapping_guard.h"
 #include "protocol/plain_message.h"
+#include "tech_renaissance/utils/tr_exception.h"
 
 namespace py = pybind11;
 
@@ -23,7 +26,8 @@ using platform::Deadline;
 // The worker's side of a session's mailbox; `_mailbox.PureMailbox` does the same without this module.
 class WorkerMailbox {
   public:
-    WorkerMailbox(const std::string& path, std::uint64_t epoch) : mailbox_(Mailbox::open(path, epoch)) {}
+    WorkerMailbox(const std::string& path, std::uint64_t epoch)
+        : mailbox_(Mailbox::open(path, epoch)), directory_(path.substr(0, path.rfind('/'))) {}
 
     /// None; or of a plain request its members, in the order of protocol.Request; or the bytes of another message.
     py::object next(std::int64_t timeout_ms) {
@@ -37,7 +41,10 @@ class WorkerMailbox {
         return take();
     }
 
-    bool send(std::string_view message) { return mailbox_.send(message); }
+    bool send(std::string_view message) {
+        require_whole();
+        return mailbox_.send(message);
+    }
 
     /// Answers a request that succeeded.
     /// @returns false when that takes more than a plain response; nothing was done then
@@ -47,6 +54,7 @@ class WorkerMailbox {
         if (!name || !text) return false;
         std::vector<std::string_view> tags;
         for (const auto& tensor : tensors) tags.push_back(tensor.cast<std::string_view>());
+        require_whole();
         return mailbox_.send(protocol::write_plain_response(request_id, *name, *text, tags));
     }
     bool received_by_peer() const { return mailbox_.received_by_peer(); }
@@ -69,6 +77,7 @@ class WorkerMailbox {
 
     py::object take() {
         const auto message = mailbox_.receive();
+        require_whole();
         if (!message) return py::none();
         mailbox_.acknowledge();
         if (const auto plain = protocol::read_plain_request(*message))
@@ -76,12 +85,27 @@ class WorkerMailbox {
         return py::bytes(*message);
     }
 
+    /// What was lost of the session's files reads as zeros, so nothing that lies in them can be relied on.
+    void require_whole() const {
+        if (!platform::any_damage()) return;
+        if (const std::string file = platform::take_damage(directory_); !file.empty())
+            throw RestartError("'" + file + "' was cut short while it was mapped: the host has broken the session");
+    }
+
     Mailbox mailbox_;
+    std::string directory_;
 };
 
 }  // namespace
 
 void register_mailbox(py::module_& module) {
+    py::class_<platform::MappingGuard>(module, "MappingGuard")
+        .def(py::init([](const py::buffer& memory, const std::string& path) {
+                 const auto info = memory.request();
+                 return std::make_unique<platform::MappingGuard>(
+                     info.ptr, static_cast<std::size_t>(info.size * info.itemsize), path);
+             }),
+             py::arg("memory"), py::arg("path"));
     py::class_<WorkerMailbox>(module, "Mailbox")
         .def(py::init<const std::string&, std::uint64_t>(), py::arg("path"), py::arg("epoch"))
         .def("next", &WorkerMailbox::next, py::arg("timeout_ms"))

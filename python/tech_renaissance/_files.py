@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import stat
+import sys
 
 from .errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import mmap
     from typing import Union
 
     Buffer = Union[bytes, bytearray, memoryview, mmap.mmap]
@@ -114,6 +115,23 @@ def remove(path: str) -> None:
         os.unlink(path)
     except OSError:
         return
+
+
+class Mapping(mmap.mmap):
+    """A mapped file. With the compiled module loaded, one that is cut short meanwhile reads as zeros from there on.
+
+    Without it, to touch what is gone is a fatal signal (SIGBUS), which ends the worker.
+    """
+
+    # Goes before the mapping itself does, as what a subclass adds is let go of first.
+    guard: object = None
+
+    def protect(self, path: str) -> Mapping:
+        """Itself, guarded where that can be done."""
+        core = sys.modules.get("tech_renaissance._core")
+        if core is not None:
+            self.guard = core.MappingGuard(self, path)
+        return self
 
 
 def free_bytes(directory: str) -> int:

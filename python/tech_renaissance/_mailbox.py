@@ -6,11 +6,11 @@ x86-64, whose memory order makes plain loads and stores enough.
 
 from __future__ import annotations
 
-import mmap
 import os
 import stat
 import struct
 
+from ._files import Mapping
 from .errors import InputError
 from .protocol import encode_success
 
@@ -102,7 +102,7 @@ class MailboxFile:
             size = status.st_size
             if not stat.S_ISREG(status.st_mode) or size != FILE_BYTES:
                 raise MailboxError(f"{self.path}: expected {FILE_BYTES} bytes, found {size}")
-            mapping = mmap.mmap(descriptor, FILE_BYTES)
+            self.mapping = mapping = Mapping(descriptor, FILE_BYTES)
         except (OSError, ValueError) as error:
             raise MailboxError(f"{self.path} cannot be mapped: {error}") from None
         finally:
@@ -230,4 +230,5 @@ def open_messages(file: MailboxFile, epoch: int) -> tuple[Any, str]:
         from . import _core
     except ImportError as error:
         return PureMailbox(file), f"without the compiled module: {error}"
+    file.mapping.protect(file.path)
     return _core.Mailbox(file.path, epoch), ""

@@ -10,10 +10,10 @@ from __future__ import annotations
 import _thread
 import ctypes
 import errno
-import mmap
 import os
 import weakref
 
+from ._files import Mapping
 from ._names import Names
 from ._storage import FileStorage, no_room
 from ._tensors import empty_header, export_tensor, import_tensor
@@ -52,7 +52,7 @@ class _Buffer:
     __slots__ = ("__weakref__", "_array", "_counts", "_header", "_header_bytes", "address", "inode", "memory", "path",
                  "refs", "size", "slot")  # fmt: skip
 
-    def __init__(self, path: str, mapping: mmap.mmap, inode: int, slot: int, counts: LeaseTable | None) -> None:
+    def __init__(self, path: str, mapping: Mapping, inode: int, slot: int, counts: LeaseTable | None) -> None:
         self.path = path
         self.memory = mapping
         self.size = len(mapping)
@@ -148,7 +148,7 @@ class SharedStorage(FileStorage):
             status = os.fstat(descriptor)
             if status.st_ino != inode or status.st_size == 0:
                 return None
-            mapping = mmap.mmap(descriptor, status.st_size)
+            mapping = Mapping(descriptor, status.st_size).protect(path)
         finally:
             os.close(descriptor)
         buffer = self._host_buffers[inode] = _Buffer(path, mapping, inode, slot, self._host)
@@ -282,7 +282,7 @@ class SharedStorage(FileStorage):
             os.fchmod(descriptor, 0o600)  # whatever the umask
             # So that writing to the mapping cannot fail for want of room, which would be a fatal signal.
             os.posix_fallocate(descriptor, 0, size)
-            mapping = mmap.mmap(descriptor, size)
+            mapping = Mapping(descriptor, size).protect(path)
             inode = os.fstat(descriptor).st_ino
         except BaseException:
             os.unlink(path)

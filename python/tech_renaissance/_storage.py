@@ -7,7 +7,7 @@ import mmap
 import os
 import stat
 
-from ._files import AtomicWriter, free_bytes, remove
+from ._files import AtomicWriter, Mapping, free_bytes, remove
 from ._tensors import empty_header, export_tensor, import_tensor
 from ._tsr_header import decode_header, encode_header
 from .errors import InputError, NotFoundError, RetryError, TSRError
@@ -133,7 +133,7 @@ def read_private(path: str, *, map_large: bool) -> tuple[bytearray | mmap.mmap, 
             return small, size
         try:
             if map_large:
-                return mmap.mmap(descriptor, size, access=mmap.ACCESS_COPY), size
+                return Mapping(descriptor, size, access=mmap.ACCESS_COPY).protect(path), size
             memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         except (OSError, OverflowError) as error:
             raise InputError(f"{path}: {size} bytes cannot be mapped: {error}") from None

@@ -210,7 +210,7 @@ PLAIN_REQUEST = {
 }
 
 
-def mailbox(message: bytes, *, magic: int = 0x424D5254, version: int = 1, epoch: int = 1, length: int | None = None,
+def mailbox(message: bytes, *, magic: int = 0x424D5254, version: int = 2, epoch: int = 1, length: int | None = None,
             sequence: int = 1, received: int = 0) -> bytes:  # fmt: skip
     """16 bytes of header, 16 of each line, and what lies in the slots."""
     line = struct.pack("<4I", 5, sequence, len(message) if length is None else length, received)
@@ -227,7 +227,7 @@ MAILBOX = {
     "sequence_last": (mailbox(b"x", sequence=2**32 - 1), "the last number before it wraps"),
     "received_ahead": (mailbox(b"x", received=77), "received, before anything was sent"),
     "magic": (mailbox(b"x", magic=0), "no mailbox"),
-    "version": (mailbox(b"x", version=2), "a version to come"),
+    "version": (mailbox(b"x", version=3), "a version to come"),
     "epoch": (mailbox(b"x", epoch=2), "of another worker"),
     "short": (mailbox(b"x")[:20], "cut short"),
 }
