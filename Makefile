@@ -4,7 +4,7 @@ JOBS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 PYTHON := $(CURDIR)/.venv/bin/python
 SANITIZER_OPTIONS := ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 
-.PHONY: help setup demo test bench faults asan tsan lint format clean build-dev build-release
+.PHONY: help setup demo test bench faults asan tsan fuzz lint format clean build-dev build-release
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -47,6 +47,11 @@ faults: build-dev ## Kill workers and hosts at every step of the protocol, on ea
 asan tsan: setup ## Run the C++ tests under a sanitizer
 	$(call cmake_build,$@)
 	@$(SANITIZER_OPTIONS) TR_PYTHON=$(PYTHON) ctest --preset $@ -j $(JOBS) --progress
+
+fuzz: setup ## Fuzz all that reads what a peer writes, in both languages; RUNS=n inputs for each (1000000)
+	@tests/hostile/setup $(PYTHON)
+	$(call cmake_build,fuzz)
+	@$(PYTHON) tests/hostile/run.py build/fuzz build/fuzz-venv/bin/python $(or $(RUNS),1000000)
 
 lint: setup ## Formats, lints and types
 	@$(PYTHON) -m pytest tests/package/test_lint.py
