@@ -98,7 +98,7 @@ def main() -> None:
                 except Exception as error:
                     print(f"{tier:10}{phase:10}  {type(error).__name__}: {str(error).splitlines()[0]}")
                     continue
-            p99 = times[min(len(times) - 1, round(0.99 * len(times)))]
+            p99 = times[-1 - len(times) // 100]
             print(
                 f"{tier:10}{phase:10}{len(times):6}{statistics.median(times):9.2f}{p99:9.2f}{times[-1]:9.2f}",
                 flush=True,
