@@ -56,7 +56,11 @@ class Session {
         end_stream();
         if (session.use_count() > 1) {
             const py::gil_scoped_release no_gil;
-            session->terminate();  // ends the calls of the other threads, the last of which destroys it
+            try {
+                session->terminate();  // ends the calls of the other threads, the last of which destroys it
+            } catch (const InputError&) {
+                // In a fork of the program, which has none of these threads.
+            }
         }
     }
 

@@ -4,7 +4,15 @@ A worker overrides `TechRenaissanceServer.main_logic` and calls `run()`. A Pytho
 `PythonSession`. Everything is loaded on first use, so that importing the package needs the standard library alone.
 """
 
-from __future__ import annotations
+# This file alone is read by interpreters of any age, so as to tell the old ones: no annotations in it, nor other syntax
+# that Python 2.7 does not know.
+import sys
+
+if sys.version_info < (3, 9):  # noqa: UP036 - others are told here
+    raise ImportError(
+        "tech_renaissance needs Python 3.9 or later, and this is Python %d.%d.%d (%s)"  # noqa: UP031 - see above
+        % (sys.version_info[:3] + (sys.executable,))  # noqa: RUF005 - see above
+    )
 
 from ._version import __version__
 
@@ -71,16 +79,18 @@ _HOME = {
 }
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name):
+    # type: (str) -> object
     home = _HOME.get(name)
     if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise AttributeError("module {!r} has no attribute {!r}".format(__name__, name))  # noqa: UP032 - see above
     import importlib
 
-    value: object = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    value = getattr(importlib.import_module("." + home, __name__), name)  # type: object
     globals()[name] = value
     return value
 
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+def __dir__():
+    # type: () -> list[str]
+    return sorted(set(globals()) | set(__all__))

@@ -39,7 +39,7 @@ def main() -> int:
         directory, what = _DIRECTORIES[name]
         if not directory.is_dir():
             print(
-                f"{what} were looked for in {directory} and are not there: this copy of the package was not installed "
+                f"{directory} is not there, which would be the folder of {what}: this copy of the package was not installed "
                 "from a wheel. Install it with 'pip install .', or use the place where CMake installed the library.",
                 file=sys.stderr,
             )

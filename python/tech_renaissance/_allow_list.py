@@ -139,8 +139,25 @@ def _is_function(value: Any) -> bool:
     return dispatched or isinstance(value, (types.FunctionType, types.BuiltinFunctionType))
 
 
+def full_names(function: str) -> list[str]:
+    """The names in full of the allowed functions of this name, in all namespaces whose library is installed."""
+    found = []
+    for namespace in NAMESPACES:
+        try:
+            resolve(f"{namespace}.{function}")
+        except NotFoundError:
+            continue
+        found.append(f"{namespace}.{function}")
+    return found
+
+
 def _suggestion(module: types.ModuleType, function: str) -> str:
     import difflib
 
-    close = difflib.get_close_matches(function[:100], allowed_names(module), 1)
+    if not function.startswith("_") and callable(vars(module).get(function)):
+        return (
+            ": it is there, and excluded, as is all that is no plain function of tensors, or loads, saves, opens, "
+            "compiles or executes; a server of your own may call it"
+        )
+    close = difflib.get_close_matches(function[:100], allowed_names(module), 1, 0.75)
     return f"; did you mean {module.__name__}.{close[0]}?" if close else ""

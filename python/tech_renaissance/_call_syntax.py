@@ -107,6 +107,8 @@ class _Parser:
         if found is None:
             raise self._error(f"{letter!r} is not expected here")
         self._at = found.end()
+        if self._peek() == "(":
+            raise self._error(f"{found.group()[:40]!r} cannot be called: parameters are tags and literals")
         return self._word(found.group())
 
     def _sequence(self, bracket: str, depth: int) -> Any:

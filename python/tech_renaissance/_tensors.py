@@ -5,6 +5,7 @@ Neither library is imported before a tensor is touched.
 
 from __future__ import annotations
 
+import os
 import struct
 import sys
 
@@ -149,10 +150,11 @@ def choose_framework(asked: str | None) -> str:
         if sys.modules.get(framework) is not None or _can_import(framework):
             return framework
     wanted = "torch (or numpy)" if asked is None else asked
+    in_worker = "TR_SESSION_DIR" in os.environ
     raise InputError(
-        f"tensors need {wanted}, which the worker's interpreter {sys.executable} does not have: "
-        f"install it with '{sys.executable} -m pip install {asked or 'torch'}', or choose another interpreter "
-        "($TR_PYTHON or SessionOptions::python)"
+        f"tensors need {wanted}, which {'the worker' if in_worker else 'this program'}'s interpreter {sys.executable} "
+        f"does not have: install it with '{sys.executable} -m pip install {asked or 'torch'}'"
+        + (", or choose another interpreter ($TR_PYTHON or SessionOptions::python)" if in_worker else "")
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sys
 
-from ._allow_list import DENIED_KEYWORDS, NAMESPACES, resolve
+from ._allow_list import DENIED_KEYWORDS, NAMESPACES, full_names, resolve
 from ._call_syntax import Name, parse_arguments, substitute
 from ._size_guard import SizeGuard, size_limit
 from ._tensors import choose_framework
@@ -76,7 +76,10 @@ class DefaultServer(TechRenaissanceServer):
         elif _is_convolution(command):
             self._respond(command, self._convolution(command, parameters))
         else:
-            return False
+            close = full_names(command) if command.isidentifier() else []
+            if not close:
+                return False
+            raise NotFoundError(f"unknown command {command!r}: call it by its name in full, {' or '.join(close)}")
         return True
 
     def _call(self, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:

@@ -8,7 +8,7 @@ from ._files import AtomicWriter
 from ._storage import read_private
 from ._tensors import choose_framework, export_tensor, import_tensor
 from ._tsr_header import MAX_HEADER, MIN_HEADER, TsrHeader, decode_header, encode_header, header_length
-from .errors import TSRError
+from .errors import InputError, TSRError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ def write_tsr(tensor: object, target: Source) -> None:
         InputError: it is no tensor, or of a dtype or layout that cannot be written.
         TSRError: the file cannot be written.
     """
+    if _is_path(tensor) and not _is_path(target):
+        raise InputError(f"write_tsr(tensor, target): the first argument is the path {tensor!r:.200}, swap the two")
     exported = export_tensor(tensor)
     header = encode_header(exported.dtype, exported.shape)
     if not _is_path(target):

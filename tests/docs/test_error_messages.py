@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -66,6 +67,26 @@ def no_interpreter(folder: Path) -> None:
     PythonSession(options(folder, EXAMPLES / "fragile_server.py", python="/opt/python/bin/python3")).start()
 
 
+def too_old(folder: Path) -> None:
+    python = folder / "python"
+    python.write_text("#!/bin/sh\ncase \"$*\" in *version_info*) printf 'version 3.8.18';; esac\nexit 1\n")
+    python.chmod(0o700)
+    PythonSession(options(folder, EXAMPLES / "fragile_server.py", python=str(python))).start()
+
+
+def never_serves(folder: Path) -> None:
+    script = folder / "server.py"
+    script.write_text("import tech_renaissance\n", encoding="utf-8")
+    PythonSession(options(folder, script)).start()
+
+
+def directory_removed(folder: Path) -> None:
+    with PythonSession(options(folder, EXAMPLES / "statistics_server.py")) as session:
+        session.wait_until_ready()
+        shutil.rmtree(session.session_dir())
+        session.calculate("statistics", 1.0)
+
+
 def no_script(folder: Path) -> None:
     PythonSession(options(folder, folder / "server.py")).start()
 
@@ -98,6 +119,9 @@ CASES = {
     "A request that ends workers": request_ends_workers,
     "The script ends at once": script_ends_at_once,
     "No interpreter": no_interpreter,
+    "The interpreter is too old": too_old,
+    "A script that never serves": never_serves,
+    "The session directory is removed": directory_removed,
     "The script does not exist": no_script,
     "The time limit passes": time_passes,
     "The session id is in use": id_in_use,

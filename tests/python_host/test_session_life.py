@@ -139,6 +139,22 @@ def test_death_of_the_worker(options: SessionOptions) -> None:
     assert caught.value.code == "E3001"
 
 
+def test_a_fork_of_the_host_is_refused_and_disturbs_nothing(options: SessionOptions) -> None:
+    with PythonSession(options) as session:
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                session.fetch_response("text x")
+            except InputError as error:
+                session.close()
+                code = 0 if "was forked" in str(error) else 2
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        assert session.fetch_response("text undisturbed") == "undisturbed"
+
+
 def test_two_sessions_of_one_id(options: SessionOptions) -> None:
     options = replace(options, session_id="taken")
     with PythonSession(options), pytest.raises(RetryError, match="taken") as caught:

@@ -11,6 +11,9 @@
 namespace tr::carrier {
 
 void throw_write_error(const std::system_error& error, const std::string& path, std::uint64_t bytes) {
+    if (error.code() == std::errc::no_such_file_or_directory)
+        throw RestartError("the session directory has been removed (" + std::string(error.what()) +
+                           "), with all that was under way in it; start() makes a new one");
     if (!platform::is_out_of_space(error)) throw TRException(error.what());
     throw RetryError(std::string(error.what()) + ": " +
                      (bytes > 0 ? std::to_string(bytes) + " bytes are needed and " : std::string()) +

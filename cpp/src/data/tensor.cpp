@@ -16,15 +16,22 @@ namespace {
 // A cache line and the widest vector register; also what the data of a .tsr file is aligned to.
 constexpr std::align_val_t kAlignment{64};
 
-std::shared_ptr<void> allocate(std::size_t bytes) {
+std::shared_ptr<void> allocate(const Shape& shape, DType dtype) {
+    const std::size_t bytes = byte_count(shape, dtype);
     if (bytes == 0) return nullptr;
-    return {::operator new(bytes, kAlignment), [](void* memory) { ::operator delete(memory, kAlignment); }};
+    try {
+        return {::operator new(bytes, kAlignment), [](void* memory) { ::operator delete(memory, kAlignment); }};
+    } catch (const std::bad_alloc&) {
+        throw InputError("there is no memory for a tensor " + tr::to_string(dtype) + " " + shape.to_string() + " of " +
+                             std::to_string(bytes) + " bytes: expected a size that this machine can hold",
+                         ErrorCode::request_too_large);
+    }
 }
 
 }  // namespace
 
 Tensor Tensor::empty(const Shape& shape, DType dtype) {
-    return from_storage(allocate(byte_count(shape, dtype)), shape, dtype);
+    return from_storage(allocate(shape, dtype), shape, dtype);
 }
 
 Tensor Tensor::from_data(const void* data, const Shape& shape, DType dtype) {

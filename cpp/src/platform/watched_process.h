@@ -38,7 +38,10 @@ class WatchedProcess : public Process {
         return changed_.wait_until(lock, deadline.when(), ended);
     }
 
-    void terminate() override { send(SIGTERM); }
+    void terminate() override {
+        send(SIGTERM);
+        send(SIGCONT);  // one that is stopped would not hear of it
+    }
     void kill() override { send(SIGKILL); }
 
   protected:

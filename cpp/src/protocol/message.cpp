@@ -40,10 +40,10 @@ Integer integer_member(const json& object, const char* name, const char* what) {
     return member->get<Integer>();
 }
 
-void require_size(const std::string& text, const char* what) {
+void require_size(const std::string& text, const char* what, const char* advice = "") {
     if (text.size() > kMaxMessageBytes)
         throw InputError(std::string(what) + " of " + std::to_string(text.size()) + " bytes is over the limit of " +
-                             std::to_string(kMaxMessageBytes),
+                             std::to_string(kMaxMessageBytes) + advice,
                          ErrorCode::request_too_large);
 }
 
@@ -104,6 +104,16 @@ std::string complete_request(json& object, bool both_spellings) {
     return command;
 }
 
+/// What starts with a brace is meant as JSON: a command of that name there will not be.
+json parse_json_request(std::string_view text) {
+    try {
+        return json::parse(text, keep_shallow);
+    } catch (const json::parse_error& error) {
+        throw InputError("a request that starts with '{' has to be a JSON object; this one is malformed at byte " +
+                         std::to_string(error.byte) + ": '" + std::string(text.substr(0, 200)) + "'");
+    }
+}
+
 void append_quoted(std::string& out, std::string_view text) {
     if (is_plain(text))
         out.append("\"").append(text).append("\"");
@@ -133,9 +143,10 @@ std::int64_t now_ms() {
 }
 
 Request make_request(const std::string& message, std::uint64_t id, bool both_spellings, std::int64_t deadline_ms) {
+    require_size(message, "a request", "; send data of this size as a tensor");
     const std::string_view text = trim(message);
     json object;
-    if (!text.empty() && text.front() == '{') object = json::parse(text, nullptr, /*allow_exceptions=*/false);
+    if (!text.empty() && text.front() == '{') object = parse_json_request(text);
     Request request;
     try {
         if (object.is_object()) {
@@ -151,19 +162,16 @@ Request make_request(const std::string& message, std::uint64_t id, bool both_spe
                 "\"parameters\": ...}, found '" +
                 std::string(text.substr(0, 200)) + "'");
         if (object.is_object()) request.text = object.dump();
-    } catch (const json::exception& error) {
-        throw InputError("request '" + request.command + "' cannot be written as JSON: " + error.what());
+    } catch (const json::exception&) {
+        throw InputError("request '" + request.command.substr(0, 200) +
+                         "' is not UTF-8, as the text of a request has to be; send other bytes as a tensor");
     }
     request.text.pop_back();  // the brace, for what every request has
     request.text.append(",\"id\":").append(std::to_string(id));
     request.text.append(",\"timestamp\":").append(std::to_string(now_ms()));
     if (deadline_ms > 0) request.text.append(",\"deadline_ms\":").append(std::to_string(deadline_ms));
     request.text += '}';
-    if (request.text.size() > kMaxMessageBytes)
-        throw InputError("request '" + request.command + "' of " + std::to_string(request.text.size()) +
-                             " bytes is over the limit of " + std::to_string(kMaxMessageBytes) +
-                             "; send data of this size as a tensor",
-                         ErrorCode::request_too_large);
+    require_size(request.text, "a request, as JSON,", "; send data of this size as a tensor");
     return request;
 }
 

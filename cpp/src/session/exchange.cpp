@@ -121,7 +121,10 @@ PythonSession::Impl::Answer PythonSession::Impl::read_answer(protocol::Response 
     answer.text = std::move(response.text);
     answer.more = response.more;
     try {
-        if (response.failure) protocol::throw_failure(*response.failure, answer.command);
+        if (response.failure) {
+            note_departure(*response.failure);
+            protocol::throw_failure(*response.failure, answer.command);
+        }
         for (const auto& tag : response.tensors) {
             if (response.older_spelling && !tensors_->has(tag)) {
                 answer.tensors.clear();  // words, not tags
@@ -130,9 +133,23 @@ PythonSession::Impl::Answer PythonSession::Impl::read_answer(protocol::Response 
             answer.tensors.push_back(tensors_->load(tag));
         }
     } catch (const TRException&) {
-        answer.error = std::current_exception();
+        answer.error = directory_->is_there() ? std::current_exception() : vanished();
     }
     return answer;
+}
+
+/// A worker whose code has called sys.exit, or that was told to stop from outside, answers before it leaves.
+void PythonSession::Impl::note_departure(const protocol::RemoteFailure& failure) {
+    if (failure.type != "SystemExit" && !(failure.code == to_string(ErrorCode::cancelled) && failure.type.empty()))
+        return;
+    const std::lock_guard<std::mutex> lock(state_mutex_);
+    leaving_ = true;
+}
+
+std::exception_ptr PythonSession::Impl::vanished() const {
+    return std::make_exception_ptr(
+        RestartError("the directory of session '" + session_id_ + "', '" + directory_->path() +
+                     "', has been removed, with all that was under way in it; start() makes a new one"));
 }
 
 /// The answer that the calling thread waits for: one kept for it, else that to the request in flight, which another

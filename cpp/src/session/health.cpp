@@ -79,6 +79,19 @@ SessionStats PythonSession::Impl::stats() const {
     return stats;
 }
 
+/// Looked at only when a worker has died before it was ready, which is how an interpreter that is too old shows.
+std::string PythonSession::Impl::why_too_old() const {
+    Choice interpreter;
+    std::string scratch;
+    {
+        const std::lock_guard<std::mutex> lock(state_mutex_);
+        if (hello_ || older_worker_) return {};
+        interpreter = interpreter_;
+        scratch = directory_->file(".tmp-version");
+    }
+    return tr::why_too_old(interpreter, scratch);
+}
+
 /// The worker has, or may have, seen the request in flight. With state_mutex_ held.
 bool PythonSession::Impl::request_was_taken() const {
     // A worker says hello before it looks for requests. Only the mailbox tells whether it has found one since.
@@ -87,6 +100,7 @@ bool PythonSession::Impl::request_was_taken() const {
 
 /// What to throw when the worker is found dead.
 RestartError PythonSession::Impl::death() {
+    const std::string too_old = why_too_old();
     const std::lock_guard<std::mutex> lock(state_mutex_);
     const auto status = process_->status();
     std::string message = "the worker of session '" + session_id_ + "' (pid " + std::to_string(process_->pid()) + ") " +
@@ -117,9 +131,16 @@ RestartError PythonSession::Impl::death() {
         may_retry = !in_flight_ && (hello_ || older_worker_);  // a worker that never came is no reason to try again
     }
     if (in_flight_ && in_flight_->owner == std::this_thread::get_id()) in_flight_->told = true;
+    if (!too_old.empty()) return RestartError("cannot start a worker: " + too_old);
+    if (!directory_->is_there())
+        return RestartError(
+            message + "; its directory '" + directory_->path() + "' has been removed; start() makes a new one",
+            ErrorCode::server_error, may_retry);
     constexpr std::size_t kLogBytes = 4096;
     const std::string tail = platform::read_tail(directory_->file(protocol::kLogFile), kLogBytes);
     message += tail.empty() ? "; it wrote nothing to its log" : "; the end of its log:\n" + tail;
+    if (!hello_ && !older_worker_ && status->known && status->signal == 0 && status->code == 0)
+        message += "; it came to its end without serving: a server script ends with MyServer().run()";
     return RestartError(message, status->over_limit ? ErrorCode::quota_exhausted : ErrorCode::server_error, may_retry);
 }
 

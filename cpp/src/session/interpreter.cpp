@@ -1,9 +1,12 @@
 #include "session/interpreter.h"
 
+#include <cstdio>
 #include <filesystem>
+#include <system_error>
 
 #include "platform/file.h"
 #include "platform/host.h"
+#include "platform/process.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
 namespace tr {
@@ -40,10 +43,39 @@ Choice choose_interpreter(const SessionOptions& options) {
     }
     const std::string path = platform::find_executable(chosen.name);
     if (path.empty())
-        throw RestartError("cannot start a worker: the interpreter '" + chosen.name + "', chosen by " + chosen.reason +
-                           ", is not an executable file; install Python 3.9 or later, or name an interpreter in "
-                           "SessionOptions::python or $TR_PYTHON");
+        throw RestartError(
+            "cannot start a worker: the interpreter '" + chosen.name + "', chosen by " + chosen.reason +
+            (fs::path(chosen.name).has_parent_path() ? ", is not an executable file" : ", is no program on $PATH") +
+            "; install Python 3.9 or later, or name an interpreter in "
+            "SessionOptions::python or $TR_PYTHON");
     return {path, chosen.reason};
+}
+
+std::string why_too_old(const Choice& interpreter, const std::string& scratch) {
+    constexpr std::int64_t kAnswerMs = 2'000;
+    constexpr int kOldestMinor = 9;
+    platform::SpawnOptions spawn;
+    spawn.argv = {interpreter.path, "-S", "-E", "-c",
+                  "import sys; sys.stdout.write('version %d.%d.%d' % sys.version_info[:3])"};
+    spawn.environment = platform::environment();
+    spawn.output_path = scratch;
+    std::string answer;
+    try {
+        platform::Process::spawn(spawn, [] {})->wait(platform::Deadline::after(kAnswerMs));
+        answer = platform::read_tail(scratch, 100);
+        platform::remove_file(scratch);
+    } catch (const std::system_error&) {
+        return {};
+    }
+    int major = 0;
+    int minor = 0;
+    int patch = 0;
+    if (std::sscanf(answer.c_str(), "version %d.%d.%d", &major, &minor, &patch) != 3 || major > 3 ||
+        (major == 3 && minor >= kOldestMinor))
+        return {};
+    return "Python " + answer.substr(answer.find(' ') + 1) + " at '" + interpreter.path + "', chosen by " +
+           interpreter.reason +
+           ", is too old: 3.9 or later is needed; name another in SessionOptions::python or $TR_PYTHON";
 }
 
 std::string find_package_directory() {
@@ -72,11 +104,24 @@ std::string find_package_directory() {
                        "; reinstall the library, or name the directory that holds it in $TR_PACKAGE_DIR");
 }
 
+void check_working_directory(const SessionOptions& options) {
+    std::error_code error;
+    const std::string& path = options.working_directory;
+    if (path.empty() || fs::is_directory(path, error)) return;
+    throw InputError("cannot start a worker: its working directory '" + path + "' " +
+                     (fs::exists(path, error) ? "is no directory" : "does not exist") +
+                     "; expected a directory in SessionOptions::working_directory, or none for that of this program");
+}
+
 std::vector<std::string> worker_command(const SessionOptions& options, const std::string& interpreter,
                                         const std::string& package_directory) {
     if (!options.module.empty()) return {interpreter, "-m", options.module};
     if (options.script == "default")
         return {interpreter, (fs::path(package_directory) / "tech_renaissance" / "scripts" / "default.py").string()};
+    if (options.script.empty())
+        throw InputError(
+            "cannot start a worker: neither a script nor a module is named; expected a Python file, or \"default\" for "
+            "the server that comes with the library");
     std::error_code error;
     if (!fs::is_regular_file(options.script, error))
         throw InputError("cannot start a worker: the script '" + fs::absolute(options.script).string() + "' " +
@@ -93,7 +138,14 @@ std::vector<std::string> worker_environment(const SessionOptions& options, const
         const auto equals = entry.find('=', 1);
         if (equals != std::string::npos) merged[entry.substr(0, equals)] = entry.substr(equals + 1);
     }
-    for (const auto& [name, value] : options.environment) merged[name] = value;
+    for (const auto& [name, value] : options.environment) {
+        if (name.empty() || name.find_first_of(std::string("=\0", 2)) != std::string::npos ||
+            value.find('\0') != std::string::npos)
+            throw InputError("SessionOptions::environment: '" + name +
+                             "' cannot be set: a name is not empty and holds no '=', and neither it nor its value a "
+                             "zero byte");
+        merged[name] = value;
+    }
     const std::string path = merged["PYTHONPATH"];
     merged["PYTHONPATH"] = package_directory + (path.empty() ? "" : platform::path_list_separator() + path);
     // What a worker printed before it died has to be in its log.

@@ -17,9 +17,17 @@ struct Choice {
 /// @throws RestartError when what was chosen cannot be run; it never goes on to the next in silence
 Choice choose_interpreter(const SessionOptions& options);
 
+/// Asks the interpreter for its version, which takes it 10 ms.
+/// @param scratch path of a file that may be made for the answer
+/// @returns nothing when it is new enough, or does not say
+std::string why_too_old(const Choice& interpreter, const std::string& scratch);
+
 /// The directory that holds the Python package, and nothing else: what goes on the worker's path.
 /// @throws RestartError when it is nowhere to be found
 std::string find_package_directory();
+
+/// @throws InputError when the working directory that was asked for is none
+void check_working_directory(const SessionOptions& options);
 
 /// The worker's command line up to the session id.
 /// @throws InputError when the script does not exist

@@ -31,6 +31,8 @@ constexpr const char* kExitCommand = "__exit__";
 constexpr std::int64_t kStepMs = 1'024;   ///< between looks whether a wait is to be interrupted
 constexpr std::int64_t kGraceMs = 2'000;  ///< between SIGTERM and SIGKILL
 
+constexpr std::int64_t kPromptMs = 500;  ///< a stop that takes longer is explained in the log
+
 /// A script that ends at once is to be an error of start(); one that has run this long counts as running.
 constexpr std::int64_t kFirstSignMs = 1'000;
 
@@ -44,6 +46,9 @@ WakeUp effective_wake_up(const SessionOptions& options) {
 
 void PythonSession::Impl::start() {
     const TurnLock turn(*this, deadline_of(kDefaultTimeout));
+    // A worker that has said that it leaves, or has lost its directory, is none to keep.
+    if (leaving_) process_->wait(Deadline::after(kGraceMs));
+    if (is_alive() && (leaving_ || !directory_->is_there())) terminate();
     if (is_alive())
         throw InputError("session '" + session_id_ + "' runs already (worker " + std::to_string(process_->pid()) +
                          "); stop it with please_exit() or terminate() before it is started again");
@@ -80,14 +85,26 @@ void PythonSession::Impl::bring_up(Deadline limit) {
     }
 }
 
+/// Nothing can be served in a directory that somebody has removed.
+void PythonSession::Impl::forget_vanished_directory() {
+    if (!directory_ || directory_->is_there()) return;
+    log_(LogLevel::warning, "the session directory '" + directory_->path() + "' has been removed; another is made");
+    const std::lock_guard<std::mutex> lock(state_mutex_);
+    process_.reset();
+    tensors_.reset();
+    directory_.reset();
+}
+
 void PythonSession::Impl::start_worker() {
     wake_up_ = effective_wake_up(options_);
     const Choice interpreter = choose_interpreter(options_);
     const std::string package = find_package_directory();
+    check_working_directory(options_);
     std::vector<std::string> command = worker_command(options_, interpreter.path, package);
     command.push_back(session_id_);
 
     settle_lost();
+    forget_vanished_directory();
     prepare_directory();
     // Before the worker is there, which may be killed with this program before it can clear up.
     const guardian::Start guarding{interpreter.path, package, worker_environment(options_, package, {})};
@@ -95,6 +112,8 @@ void PythonSession::Impl::start_worker() {
     {
         const std::lock_guard<std::mutex> lock(state_mutex_);
         stopped_ = false;
+        leaving_ = false;
+        interpreter_ = interpreter;
         start_deadline_ = Deadline::after(options_.start_timeout_ms);
         ++stats_.epoch;
         stats_.python = interpreter.path;
@@ -131,7 +150,7 @@ void PythonSession::Impl::start_worker() {
         });
     } catch (const std::system_error& error) {
         throw RestartError("cannot start the worker " + shown + ": " + error.what() +
-                           "; check the interpreter and the working directory");
+                           "; check the interpreter, and that the working directory may be entered");
     }
     {
         const std::lock_guard<std::mutex> lock(state_mutex_);
@@ -246,6 +265,13 @@ void PythonSession::Impl::please_exit(std::int64_t timeout_ms, bool ensure) {
             stopped_ = true;
         }
         send(kExitCommand, {}, deadline);
+        if (!process_->wait(Deadline::after(kPromptMs).sooner(deadline)))
+            log_(LogLevel::warning,
+                 "worker " + std::to_string(process_->pid()) + " has not left when asked to" +
+                     (platform::process_is_stopped(process_->pid()) ? ", as it is stopped (SIGSTOP)" : "") +
+                     (!ensure || deadline.is_never()
+                          ? "; waiting on"
+                          : "; it is terminated in " + std::to_string(deadline.remaining_ms(INT64_MAX)) + " ms"));
         while (!process_->wait(Deadline::after(kStepMs).sooner(deadline))) {
             detail::check_interrupt();
             if (deadline.passed()) throw timeout("for the worker to exit");
@@ -278,10 +304,17 @@ void PythonSession::Impl::terminate() {
 
 void PythonSession::Impl::end_worker(const std::shared_ptr<platform::Process>& process) {
     if (!process || !process->alive()) return;
+    const std::string worker = "worker " + std::to_string(process->pid());
+    const Deadline limit = Deadline::after(kGraceMs);
     process->terminate();
-    if (!process->wait(Deadline::after(kGraceMs))) {
-        process->kill();
-        process->wait(Deadline::never());
+    if (!process->wait(Deadline::after(kPromptMs))) {
+        log_(LogLevel::warning, worker + " has not ended " + std::to_string(kPromptMs) +
+                                    " ms after SIGTERM; it gets SIGKILL after " + std::to_string(kGraceMs) + " ms");
+        if (!process->wait(limit)) {
+            log_(LogLevel::warning, worker + " is sent SIGKILL");
+            process->kill();
+            process->wait(Deadline::never());
+        }
     }
     log_(LogLevel::info, "worker " + process->status()->describe());
 }

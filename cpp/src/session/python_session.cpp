@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "session/session_impl.h"
+#include "tech_renaissance/utils/tr_exception.h"
 
 namespace tr {
 namespace {
@@ -24,96 +25,102 @@ PythonSession::~PythonSession() = default;
 PythonSession::PythonSession(PythonSession&&) noexcept = default;
 PythonSession& PythonSession::operator=(PythonSession&&) noexcept = default;
 
+PythonSession::Impl& PythonSession::impl() const {
+    if (!impl_) throw InputError("this PythonSession has been moved from: use the one that it was moved to");
+    impl_->check_process();
+    return *impl_;
+}
+
 void PythonSession::start() {
-    impl_->start();
+    impl().start();
 }
 bool PythonSession::is_alive() const {
-    return impl_->is_alive();
+    return impl().is_alive();
 }
 bool PythonSession::is_ready() const {
-    return impl_->is_ready();
+    return impl().is_ready();
 }
 bool PythonSession::is_busy() const {
-    return impl_->is_busy();
+    return impl().is_busy();
 }
 void PythonSession::wait_until_ready(std::int64_t timeout_ms) {
-    impl_->wait_until_ready(timeout_ms);
+    impl().wait_until_ready(timeout_ms);
 }
 void PythonSession::wait_until_ok(std::int64_t timeout_ms) {
-    impl_->wait_until_ok(timeout_ms);
+    impl().wait_until_ok(timeout_ms);
 }
 void PythonSession::send_request(const std::string& message) {
-    impl_->send_request(message);
+    impl().send_request(message);
 }
 bool PythonSession::new_response() {
-    return impl_->new_response();
+    return impl().new_response();
 }
 std::string PythonSession::read_response() {
-    return impl_->read_response();
+    return impl().read_response();
 }
 std::string PythonSession::wait_for_response(std::int64_t timeout_ms) {
-    return impl_->wait_for_response(timeout_ms);
+    return impl().wait_for_response(timeout_ms);
 }
 std::string PythonSession::fetch_response(const std::string& message, std::int64_t timeout_ms) {
-    return impl_->fetch_response(message, timeout_ms);
+    return impl().fetch_response(message, timeout_ms);
 }
 void PythonSession::send_tensor(const TensorView& tensor, const std::string& tag) {
-    impl_->send_tensor(tensor, tag);
+    impl().send_tensor(tensor, tag);
 }
 Tensor PythonSession::empty(const Shape& shape, DType dtype, const std::string& tag) {
-    return impl_->empty(shape, dtype, tag);
+    return impl().empty(shape, dtype, tag);
 }
 Tensor PythonSession::wait_for_tensor(std::int64_t timeout_ms) {
-    return impl_->wait_for_tensors(timeout_ms).front();
+    return impl().wait_for_tensors(timeout_ms).front();
 }
 std::vector<Tensor> PythonSession::wait_for_tensors(std::int64_t timeout_ms) {
-    return impl_->wait_for_tensors(timeout_ms);
+    return impl().wait_for_tensors(timeout_ms);
 }
 Tensor PythonSession::fetch_tensor(const std::string& message, std::int64_t timeout_ms) {
-    return impl_->fetch_tensors(message, timeout_ms).front();
+    return impl().fetch_tensors(message, timeout_ms).front();
 }
 Tensor PythonSession::calculate_all(const std::string& command, const std::vector<TensorView>& tensors,
                                     std::int64_t timeout_ms) {
-    return impl_->calculate(command, tensors, timeout_ms).front();
+    return impl().calculate(command, tensors, timeout_ms).front();
 }
 std::vector<Tensor> PythonSession::calculate_n(const std::string& command, const std::vector<TensorView>& tensors,
                                                std::int64_t timeout_ms) {
-    return impl_->calculate(command, tensors, timeout_ms);
+    return impl().calculate(command, tensors, timeout_ms);
 }
 TensorStream PythonSession::stream(const std::string& command, const std::vector<TensorView>& tensors,
                                    std::int64_t timeout_ms) {
-    return impl_->stream(command, tensors, timeout_ms);
+    return impl().stream(command, tensors, timeout_ms);
 }
 std::future<Tensor> PythonSession::calculate_async(const std::string& command, const std::vector<Tensor>& tensors,
                                                    std::int64_t timeout_ms) {
-    return impl_->calculate_async(command, tensors, timeout_ms);
+    return impl().calculate_async(command, tensors, timeout_ms);
 }
 void PythonSession::please_exit(std::int64_t timeout_ms, bool ensure) {
-    impl_->please_exit(timeout_ms, ensure);
+    impl().please_exit(timeout_ms, ensure);
 }
 void PythonSession::terminate() {
-    impl_->terminate();
+    impl().terminate();
 }
 void PythonSession::join() {
-    impl_->join();
+    impl().join();
 }
 void PythonSession::restart(std::int64_t timeout_ms) {
-    impl_->restart(timeout_ms);
+    impl().restart(timeout_ms);
 }
 void PythonSession::clear_quarantine() {
-    impl_->clear_quarantine();
+    impl().clear_quarantine();
 }
 std::string PythonSession::session_dir() const {
-    return impl_->session_dir();
+    return impl().session_dir();
 }
 const std::string& PythonSession::session_id() const {
-    return impl_->session_id();
+    return impl().session_id();
 }
 void PythonSession::set_quiet_mode(bool quiet) {
-    impl_->set_quiet_mode(quiet);
+    impl().set_quiet_mode(quiet);
 }
 SessionStats PythonSession::stats() const {
-    return impl_->stats();
+    return impl().stats();
 }
 
 }  // namespace tr

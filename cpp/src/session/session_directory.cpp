@@ -177,6 +177,7 @@ void SessionDirectory::claim(const std::string& parent) {
     platform::FileLock::try_acquire(hidden + "/" + protocol::kLockFile).release();
     platform::rename_file(hidden, path_);
     lock_ = platform::FileLock::try_acquire(file(protocol::kLockFile));
+    if (const auto found = platform::identify(file(protocol::kLockFile))) lock_inode_ = found->inode;
     own.paths.insert(path_);
 }
 
@@ -190,9 +191,16 @@ SessionDirectory::~SessionDirectory() {
     } catch (const std::system_error&) {
         // The workspace has been removed under us; then nobody else starts a session in it either.
     }
-    remove_session(path_);
+    const auto found = platform::identify(file(protocol::kLockFile));
+    const bool of_another = found && found->inode != lock_inode_;
+    if (!of_another) remove_session(path_);
     lock_.release();
     own.paths.erase(path_);
+}
+
+bool SessionDirectory::is_there() const {
+    const auto found = platform::identify(file(protocol::kLockFile));
+    return found && found->inode == lock_inode_;
 }
 
 std::string SessionDirectory::make_kept() const {

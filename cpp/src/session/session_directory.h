@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,8 @@ class SessionDirectory {
     const std::string& path() const { return path_; }
     /// Why this workspace, for the log.
     const std::string& reason() const { return reason_; }
+    /// It has not been removed, nor been replaced by another session's.
+    bool is_there() const;
     std::string file(const std::string& name) const { return path_ + "/" + name; }
     /// Makes a directory beside this one, for what is to stay when the session ends.
     /// @returns its path
@@ -37,6 +40,7 @@ class SessionDirectory {
     std::string path_;
     std::string reason_;
     platform::FileLock lock_;
+    std::uint64_t lock_inode_ = 0;
     std::int64_t owner_pid_;
 };
 

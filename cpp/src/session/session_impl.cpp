@@ -29,7 +29,7 @@ PythonSession::Impl::Impl(SessionOptions options)
 }
 
 PythonSession::Impl::~Impl() {
-    if (owner_pid_ != platform::process_id()) return;  // a fork of the program: the worker is not ours
+    if (inherited()) return;  // a fork of the program: the worker is not ours
     try {
         const bool idle = is_alive() && ready() && !is_busy();
         if (idle)
@@ -44,6 +44,12 @@ PythonSession::Impl::~Impl() {
         async_done_.wait(lock, [this] { return async_running_ == 0; });
     }
     process_.reset();
+}
+
+void PythonSession::Impl::throw_inherited() const {
+    throw InputError("session '" + session_id_ + "' belongs to process " + std::to_string(owner_pid_) +
+                     ", from which this one (" + std::to_string(platform::process_id()) +
+                     ") was forked: make a PythonSession of its own here");
 }
 
 Deadline PythonSession::Impl::deadline_of(std::int64_t timeout_ms) const {

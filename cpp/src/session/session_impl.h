@@ -16,9 +16,11 @@
 #include "carrier/carrier.h"
 #include "carrier/tensor_store.h"
 #include "platform/deadline.h"
+#include "platform/fork.h"
 #include "platform/process.h"
 #include "protocol/failure_record.h"
 #include "protocol/message.h"
+#include "session/interpreter.h"
 #include "session/log.h"
 #include "session/session_directory.h"
 #include "session/turn.h"
@@ -35,6 +37,12 @@ class PythonSession::Impl {
 
     explicit Impl(SessionOptions options);
     ~Impl();
+
+    /// @throws InputError in a fork of the program that made this session
+    void check_process() const {
+        if (inherited()) throw_inherited();
+    }
+    bool inherited() const { return platform::fork_generation() != fork_generation_; }
 
     void start();
     bool is_alive() const;
@@ -97,9 +105,11 @@ class PythonSession::Impl {
     class TurnLock;
     friend class TensorStream;
 
+    [[noreturn]] void throw_inherited() const;
     Deadline deadline_of(std::int64_t timeout_ms) const;
     bool ready();
     void bring_up(Deadline limit);
+    void forget_vanished_directory();
     void start_worker();
     void end_worker(const std::shared_ptr<platform::Process>& process);
     void prepare_directory();
@@ -128,6 +138,7 @@ class PythonSession::Impl {
     void keep(const std::exception_ptr& error);
     std::map<std::string, bool> keep_tensors(const std::string& target) const;
     protocol::FailureRecord describe(const std::exception_ptr& error) const;
+    std::string why_too_old() const;
 
     // With the turn held:
     void send(const std::string& message, const std::vector<TensorView>& tensors, Deadline deadline);
@@ -139,6 +150,8 @@ class PythonSession::Impl {
     Answer exchange_once(const std::vector<TensorView>& tensors, const std::string& message, Deadline deadline);
     std::optional<Answer> take_answer();
     Answer read_answer(protocol::Response response);
+    void note_departure(const protocol::RemoteFailure& failure);
+    std::exception_ptr vanished() const;
     Answer own_answer(Deadline deadline);
     void note_failure();
     void abandon();
@@ -163,6 +176,7 @@ class PythonSession::Impl {
     SessionOptions options_;
     std::string session_id_;
     SessionLog log_;
+    const std::uint32_t fork_generation_ = platform::fork_generation();
     const std::int64_t owner_pid_;
     Turn turn_;
 
@@ -175,6 +189,8 @@ class PythonSession::Impl {
     std::optional<protocol::Hello> hello_;
     bool older_worker_ = false;       ///< ready, but without a hello
     std::atomic<bool> ready_{false};  ///< either of these; from here on carrier_ stays what it is
+    bool leaving_ = false;            ///< it has said that it will serve no more
+    Choice interpreter_;
     WakeUp wake_up_ = WakeUp::automatic;
     Deadline start_deadline_ = Deadline::never();
     std::optional<InFlight> in_flight_;

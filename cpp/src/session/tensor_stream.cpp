@@ -28,6 +28,7 @@ TensorStream& TensorStream::operator=(TensorStream&& other) noexcept {
 }
 
 std::optional<Tensor> TensorStream::next() {
+    if (state_) state_->session.check_process();
     while (state_) {
         if (!state_->ready.empty()) {
             Tensor tensor = std::move(state_->ready.front());
@@ -69,6 +70,10 @@ void TensorStream::tell_server_to_stop() {
 void TensorStream::cancel() {
     if (!state_) return;
     auto& session = state_->session;
+    if (session.inherited()) {
+        state_.release();  // as it was when this process was forked: its locks may be held by threads that are not here
+        return;
+    }
     try {
         if (session.in_flight_) {
             tell_server_to_stop();

@@ -17,6 +17,16 @@ std::vector<T> values_of(const Tensor& tensor) {
     return std::vector<T>(tensor.data<T>(), tensor.data<T>() + tensor.numel());
 }
 
+TEST(TensorMemory, ThatTheMachineDoesNotHaveIsAnInputError) {
+    try {
+        Tensor::empty(Shape(1LL << 50));
+        FAIL() << "no exception";
+    } catch (const InputError& error) {
+        EXPECT_EQ(error.code(), ErrorCode::request_too_large);
+        EXPECT_NE(std::string(error.what()).find("no memory for a tensor FP32"), std::string::npos) << error.what();
+    }
+}
+
 TEST(Tensor, KnowsWhatItIs) {
     const Tensor tensor = Tensor::empty(Shape(4, 3), DType::FP64);
     EXPECT_TRUE(tensor.defined());

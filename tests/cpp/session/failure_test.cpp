@@ -12,54 +12,6 @@ namespace {
 
 using FailureTest = SessionTest;
 
-TEST_F(FailureTest, AScriptThatDoesNotExist) {
-    PythonSession session(options("no_such_script"));
-    const auto error = expect_throw<InputError>([&] { session.start(); });
-    EXPECT_TRUE(contains(error.what(), "no_such_script.py' does not exist"));
-    EXPECT_FALSE(session.is_alive());
-}
-
-TEST_F(FailureTest, AScriptWithASyntaxError) {
-    PythonSession session(options("syntax_error"));
-    const auto error = expect_throw<RestartError>([&] { session.start(); });
-    EXPECT_TRUE(contains(error.what(), "SyntaxError"));
-    EXPECT_TRUE(contains(error.what(), "exited with code 1"));
-    EXPECT_TRUE(contains(error.what(), "before it was ready: /usr/bin/python3 (SessionOptions::python)"));
-}
-
-TEST_F(FailureTest, AScriptThatEndsAtOnce) {
-    PythonSession session(options("exits_at_once"));
-    const auto error = expect_throw<RestartError>([&] { session.start(); });
-    EXPECT_TRUE(contains(error.what(), "this script has nothing to serve"));
-    EXPECT_FALSE(fs::exists(workspace_.path() + "/python_session/tr_session_test"));
-}
-
-TEST_F(FailureTest, AnInterpreterThatDoesNotExist) {
-    auto wrong = options();
-    wrong.python = "/no/such/python";
-    PythonSession session(wrong);
-    const auto error = expect_throw<RestartError>([&] { session.start(); });
-    EXPECT_TRUE(contains(error.what(), "'/no/such/python', chosen by SessionOptions::python"));
-}
-
-TEST_F(FailureTest, AnInterpreterThatCannotRun) {
-    auto wrong = options();
-    wrong.python = workspace_.path() + "/python";
-    std::ofstream(wrong.python) << "this is no program";
-    fs::permissions(wrong.python, fs::perms::owner_all);
-    PythonSession session(wrong);
-    const auto error = expect_throw<RestartError>([&] { session.start(); });
-    EXPECT_TRUE(contains(error.what(), "cannot start the worker"));
-}
-
-TEST_F(FailureTest, AWorkingDirectoryThatDoesNotExist) {
-    auto wrong = options();
-    wrong.working_directory = "/no/such/directory";
-    PythonSession session(wrong);
-    const auto error = expect_throw<RestartError>([&] { session.start(); });
-    EXPECT_TRUE(contains(error.what(), "/no/such/directory"));
-}
-
 TEST_F(FailureTest, AnIdInUseByThisProgram) {
     PythonSession first(options());
     first.start();
@@ -92,23 +44,6 @@ TEST_F(FailureTest, AnIdInUseByAnotherProgram) {
     ::waitpid(child, &status, 0);
     EXPECT_EQ(WEXITSTATUS(status), 0);
     EXPECT_EQ(first.fetch_response("echo undisturbed"), "undisturbed");
-}
-
-TEST_F(FailureTest, AForkOfTheHostThatEndsDisturbsNothing) {
-    PythonSession session(options());
-    session.start();
-    session.wait_until_ready();
-    const pid_t child = ::fork();
-    if (child == 0) {
-        {
-            const PythonSession copy(std::move(session));
-        }  // destroyed here, as at exit
-        ::_exit(0);
-    }
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    EXPECT_EQ(session.fetch_response("echo alive"), "alive");
-    EXPECT_TRUE(fs::exists(session.session_dir()));
 }
 
 TEST_F(FailureTest, BadIdsAreRefusedAtOnce) {

@@ -47,6 +47,28 @@ TEST(RequestText, QuotesWhatNeedsIt) {
     EXPECT_EQ(json["parameters"], "a \"b\" \\ \t\x01 \xc3\xa9");
 }
 
+TEST(RequestText, ABraceWithoutAnObjectIsRefused) {
+    for (const char* message : {"{", "{\"command\": \"echo\"", "{echo} x", "{\"command\": \"\xff\"}"}) {
+        const auto error = expect_throw<InputError>([&] { make_request(message, 1, false, 0); });
+        EXPECT_TRUE(contains(error.what(), "has to be a JSON object; this one is malformed at byte "));
+        EXPECT_FALSE(contains(error.what(), "json.exception"));
+    }
+}
+
+TEST(RequestText, ThatIsNotUtf8IsRefusedInOurWords) {
+    const auto error = expect_throw<InputError>([&] { make_request("echo \xff\xfe", 1, false, 0); });
+    EXPECT_TRUE(contains(error.what(), "request 'echo' is not UTF-8"));
+    EXPECT_FALSE(contains(error.what(), "json.exception"));
+}
+
+TEST(RequestText, OverTheLimitIsRefused) {
+    const std::string huge(kMaxMessageBytes + 1, 'x');
+    const auto error = expect_throw<InputError>([&] { make_request(huge, 1, false, 0); });
+    EXPECT_EQ(error.code(), ErrorCode::request_too_large);
+    EXPECT_TRUE(contains(error.what(), "send data of this size as a tensor"));
+    EXPECT_LT(std::string(error.what()).size(), 200U);
+}
+
 TEST(RequestText, WithoutACommandIsRefused) {
     for (const char* message : {"", "   ", "{}", R"({"parameters": "a"})", R"({"command": 5})", R"({"command": ""})"})
         EXPECT_THROW(make_request(message, 1, false, 0), InputError) << message;

@@ -31,7 +31,7 @@ class TR_API Tensor {
     Tensor() noexcept = default;
 
     /// Elements are not initialised.
-    /// @throws InputError (each factory) when the size in bytes overflows; std::bad_alloc when memory is short.
+    /// @throws InputError (each factory) when the size in bytes overflows, or the machine has not as much memory.
     static Tensor empty(const Shape& shape, DType dtype = DType::FP32);
     /// `value` is any element type.
     /// @throws InputError when the dtype cannot hold it: out of an integer's range, or complex where a real is wanted.

@@ -58,6 +58,9 @@ struct TR_API SessionStats {
 /// turns, and each thread gets the answers to its own requests. Tags belong to the session, not to a thread: threads
 /// that send tensors by hand use different tags, or calculate(), which is one turn from its first tensor to its result.
 ///
+/// A fork of the program has no part in its sessions: it may drop them, which disturbs nothing, and every other use of
+/// one is an InputError there. It may start sessions of its own.
+///
 /// The destructor stops the worker (ask, SIGTERM, SIGKILL) and removes the session directory.
 class TR_API PythonSession {
   public:
@@ -180,6 +183,7 @@ class TR_API PythonSession {
 
     friend class TensorStream;
     class Impl;
+    Impl& impl() const;
     std::unique_ptr<Impl> impl_;
 };
 

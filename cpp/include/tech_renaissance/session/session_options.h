@@ -84,7 +84,8 @@ struct TR_API SessionOptions {
     std::vector<std::string> preload = {"torch"};
     /// Starts workers in place of dead ones.
     RestartPolicy restart;
-    /// Gets each log line, on the thread that causes it; called by one thread at a time. Not set: standard error,
+    /// Gets each log line, on the thread that causes it; called by one thread at a time. What it throws
+    /// goes no further. Not set: standard error,
     /// unless `quiet`.
     std::function<void(LogLevel, const std::string&)> log;
     /// No log lines on standard error.

@@ -52,6 +52,9 @@ class TextServer(TechRenaissanceServer):
                 file.write(str(child.pid))
             os.rename(parameters + ".new", parameters)
             max(range(10**12))  # native code for hours: no thread of this process runs Python, no handler either
+        elif command == "start_and_wait":
+            with open(parameters, "w", encoding="utf-8"):
+                signal.pause()
         elif command == "ignore_sigterm":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         else:

@@ -1,0 +1,262 @@
+// Starts that cannot be, and starts after something has gone wrong.
+#include <signal.h>
+
+#include "support.h"
+
+namespace tr::test {
+namespace {
+
+using StartTest = SessionTest;
+
+TEST_F(StartTest, AScriptThatDoesNotExist) {
+    PythonSession session(options("no_such_script"));
+    const auto error = expect_throw<InputError>([&] { session.start(); });
+    EXPECT_TRUE(contains(error.what(), "no_such_script.py' does not exist"));
+    EXPECT_FALSE(session.is_alive());
+}
+
+TEST_F(StartTest, AScriptWithASyntaxError) {
+    PythonSession session(options("syntax_error"));
+    const auto error = expect_throw<RestartError>([&] { session.start(); });
+    EXPECT_TRUE(contains(error.what(), "SyntaxError"));
+    EXPECT_TRUE(contains(error.what(), "exited with code 1"));
+    EXPECT_TRUE(contains(error.what(), "before it was ready: /usr/bin/python3 (SessionOptions::python)"));
+}
+
+TEST_F(StartTest, AScriptThatEndsAtOnce) {
+    PythonSession session(options("exits_at_once"));
+    const auto error = expect_throw<RestartError>([&] { session.start(); });
+    EXPECT_TRUE(contains(error.what(), "this script has nothing to serve"));
+    EXPECT_FALSE(fs::exists(workspace_.path() + "/python_session/tr_session_test"));
+}
+
+TEST_F(StartTest, AnInterpreterThatDoesNotExist) {
+    auto wrong = options();
+    wrong.python = "/no/such/python";
+    PythonSession session(wrong);
+    const auto error = expect_throw<RestartError>([&] { session.start(); });
+    EXPECT_TRUE(contains(error.what(), "'/no/such/python', chosen by SessionOptions::python"));
+}
+
+TEST_F(StartTest, AnInterpreterThatCannotRun) {
+    auto wrong = options();
+    wrong.python = workspace_.path() + "/python";
+    std::ofstream(wrong.python) << "this is no program";
+    fs::permissions(wrong.python, fs::perms::owner_all);
+    PythonSession session(wrong);
+    const auto error = expect_throw<RestartError>([&] { session.start(); });
+    EXPECT_TRUE(contains(error.what(), "cannot start the worker"));
+}
+
+TEST_F(StartTest, AWorkingDirectoryThatDoesNotExist) {
+    auto wrong = options();
+    wrong.working_directory = "/no/such/directory";
+    PythonSession session(wrong);
+    const auto error = expect_throw<InputError>([&] { session.start(); });
+    EXPECT_TRUE(contains(error.what(), "its working directory '/no/such/directory' does not exist"));
+}
+
+TEST_F(StartTest, AnInterpreterThatIsNotOnThePath) {
+    auto wrong = options();
+    wrong.python = "python-of-nobody";
+    const auto error = expect_throw<RestartError>([&] { PythonSession(wrong).start(); });
+    EXPECT_TRUE(contains(error.what(), "'python-of-nobody', chosen by SessionOptions::python, is no program on $PATH"));
+}
+
+TEST_F(StartTest, AnEmptyScript) {
+    auto wrong = options();
+    wrong.script = "";
+    EXPECT_TRUE(contains(expect_throw<InputError>([&] { PythonSession(wrong).start(); }).what(),
+                         "neither a script nor a module is named"));
+}
+
+TEST_F(StartTest, AWorkingDirectoryThatIsAFile) {
+    auto wrong = options();
+    wrong.working_directory = wrong.script;
+    EXPECT_TRUE(
+        contains(expect_throw<InputError>([&] { PythonSession(wrong).start(); }).what(), "is no directory; expected"));
+}
+
+TEST_F(StartTest, NamesThatCannotBeInAnEnvironment) {
+    for (const char* name : {"", "A=B", "="}) {
+        auto wrong = options();
+        wrong.environment[name] = "x";
+        EXPECT_TRUE(contains(expect_throw<InputError>([&] { PythonSession(wrong).start(); }).what(), "cannot be set"))
+            << name;
+    }
+}
+
+TEST_F(StartTest, AScriptThatNeverCallsRunIsToldTo) {
+    auto silent = options();
+    silent.script = workspace_.path() + "/server.py";
+    std::ofstream(silent.script) << "from tech_renaissance import TechRenaissanceServer\n";
+    PythonSession session(silent);
+    const auto error = expect_throw<RestartError>([&] { session.start(); });
+    EXPECT_TRUE(contains(error.what(), "a server script ends with MyServer().run()"));
+}
+
+/// Says what a real one says, on machines that have none.
+TEST_F(StartTest, AnInterpreterThatIsTooOldIsNamed) {
+    auto old = options();
+    old.python = workspace_.path() + "/python";
+    std::ofstream(old.python) << "#!/bin/sh\n"
+                                 "case \"$*\" in *sys.version_info*) printf 'version 3.4.10'; exit 0;; esac\n"
+                                 "echo 'SyntaxError: invalid syntax' >&2; exit 1\n";
+    fs::permissions(old.python, fs::perms::owner_all);
+    PythonSession session(old);
+    const auto error = expect_throw<RestartError>([&] { session.start(); });
+    EXPECT_TRUE(contains(error.what(), "Python 3.4.10 at '" + old.python +
+                                           "', chosen by SessionOptions::python, is too old: 3.9 or later is needed"));
+}
+
+class OldInterpreter : public SessionTest, public testing::WithParamInterface<const char*> {};
+
+TEST_P(OldInterpreter, IsNamed) {
+    auto old = options();
+    old.python = std::string(std::getenv("HOME")) + "/.pyenv/versions/" + GetParam() + "/bin/python";
+    if (!fs::exists(old.python)) GTEST_SKIP() << "no Python " << GetParam() << " on this machine";
+    PythonSession session(old);
+    const auto error = expect_throw<RestartError>([&] { session.start(); });
+    EXPECT_TRUE(contains(error.what(), "Python " + std::string(GetParam()) + " at '" + old.python));
+    EXPECT_TRUE(contains(error.what(), "is too old: 3.9 or later is needed"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Versions, OldInterpreter, testing::Values("2.7.18", "3.6.15", "3.7.16", "3.8.18"),
+                         [](const auto& version) {
+                             std::string name = version.param;
+                             std::replace(name.begin(), name.end(), '.', '_');
+                             return name;
+                         });
+
+TEST_F(StartTest, AfterSysExitWaitsForTheWorkerToLeave) {
+    PythonSession session(options());
+    for (int i = 0; i < 3; ++i) {
+        session.start();
+        EXPECT_THROW(session.fetch_response("sys_exit 3"), RemoteError);
+    }
+    session.start();
+    EXPECT_EQ(session.fetch_response("echo on"), "on");
+}
+
+TEST_F(StartTest, AfterAWorkerWasToldToStopWaitsForItToo) {
+    PythonSession session(options());
+    session.start();
+    session.wait_until_ready();
+    session.send_request("start_and_wait " + workspace_.path() + "/news");
+    ASSERT_TRUE(eventually([&] { return fs::exists(workspace_.path() + "/news"); }));
+    ::kill(static_cast<pid_t>(session.stats().worker_pid), SIGTERM);
+    EXPECT_EQ(expect_throw<RetryError>([&] { session.wait_for_response(); }).code(), ErrorCode::cancelled);
+    session.start();
+    EXPECT_EQ(session.fetch_response("echo on"), "on");
+}
+
+// ---------------------------------------------------------------------------------- the session directory is removed
+
+class RemovedDirectory : public SessionTest, public testing::WithParamInterface<WakeUp> {
+  protected:
+    std::unique_ptr<PythonSession> started() {
+        auto forced = options("numpy_server");
+        forced.wake_up = GetParam();
+        auto session = std::make_unique<PythonSession>(forced);
+        session->start();
+        session->wait_until_ready();
+        return session;
+    }
+};
+
+TEST_P(RemovedDirectory, IsARestartErrorAndTheNextStartMakesAnother) {
+    TR_SKIP_UNLESS_AVAILABLE(GetParam());
+    const auto session = started();
+    const Tensor kept = session->calculate("twice", Tensor::ones(Shape(100)));
+    fs::remove_all(session->session_dir());
+    const auto error = expect_throw<RestartError>([&] { session->calculate("twice", Tensor::ones(Shape(200))); });
+    EXPECT_TRUE(contains(error.what(), "removed"));
+    EXPECT_TRUE(contains(error.what(), "start() makes a new one"));
+    session->start();
+    EXPECT_TRUE(session->calculate("twice", Tensor::ones(Shape(3))).equal(Tensor::full(Shape(3), 2.0F)));
+    EXPECT_TRUE(kept.equal(Tensor::full(Shape(100), 2.0F)));
+    EXPECT_TRUE(fs::exists(session->session_dir()));
+}
+
+TEST_P(RemovedDirectory, OfADeadWorkerAndWithItsWorkspaceIsMadeAnew) {
+    TR_SKIP_UNLESS_AVAILABLE(GetParam());
+    const auto session = started();
+    session->terminate();
+    fs::remove_all(workspace_.path() + "/python_session");
+    EXPECT_TRUE(contains(expect_throw<RestartError>([&] { session->fetch_response("twice a"); }).what(), "removed"));
+    session->start();
+    EXPECT_TRUE(session->calculate("twice", Tensor::ones(Shape(3))).equal(Tensor::full(Shape(3), 2.0F)));
+}
+
+TEST_P(RemovedDirectory, ThatAnotherHasTakenIsLeftAlone) {
+    TR_SKIP_UNLESS_AVAILABLE(GetParam());
+    auto session = started();
+    const std::string directory = session->session_dir();
+    fs::remove_all(directory);
+    fs::create_directories(directory);
+    std::ofstream(directory + "/session.lock") << "";
+    session.reset();
+    EXPECT_TRUE(fs::exists(directory + "/session.lock"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiers, RemovedDirectory, testing::Values(WakeUp::futex, WakeUp::inotify),
+                         [](const auto& tier) { return to_string(tier.param); });
+
+// ----------------------------------------------------------------------------------------------------- slow to stop
+
+class SlowStop : public SessionTest {
+  protected:
+    SessionOptions logged() {
+        auto result = options();
+        result.log = [this](LogLevel level, const std::string& line) {
+            lines_ += to_string(level) + ": " + line + "\n";
+        };
+        return result;
+    }
+    std::string lines_;
+};
+
+TEST_F(SlowStop, OfAWorkerThatIsDeafToSigtermIsExplained) {
+    PythonSession session(logged());
+    session.start();
+    session.send_request("hold_the_gil " + workspace_.path() + "/news");
+    ASSERT_TRUE(eventually([&] { return fs::exists(workspace_.path() + "/news"); }));
+    session.terminate();
+    EXPECT_TRUE(contains(lines_, "has not ended 500 ms after SIGTERM; it gets SIGKILL after 2000 ms"));
+    EXPECT_TRUE(contains(lines_, "is sent SIGKILL"));
+}
+
+TEST_F(SlowStop, OfAStoppedWorkerIsExplainedAndItEndsByItself) {
+    PythonSession session(logged());
+    session.start();
+    session.wait_until_ready();
+    ::kill(static_cast<pid_t>(session.stats().worker_pid), SIGSTOP);
+    ASSERT_TRUE(eventually([&] { return session.stats().worker_state == "stopped"; }));
+    session.please_exit(700);
+    EXPECT_TRUE(contains(lines_, "has not left when asked to, as it is stopped (SIGSTOP); it is terminated in "));
+    EXPECT_FALSE(contains(lines_, "SIGKILL"));
+    EXPECT_TRUE(contains(lines_, "exited with code 0"));
+}
+
+TEST_F(StartTest, ALogCallbackThatThrowsEndsNothing) {
+    auto logged = options();
+    logged.log = [](LogLevel, const std::string&) { throw 42; };
+    {
+        PythonSession session(logged);
+        session.start();
+        EXPECT_EQ(session.fetch_response("echo x"), "x");
+    }
+    EXPECT_FALSE(fs::exists(workspace_.path() + "/python_session/tr_session_test"));
+}
+
+TEST_F(StartTest, AMovedFromSessionSaysSo) {
+    PythonSession session(options());
+    const PythonSession other(std::move(session));
+    const auto error = expect_throw<InputError>([&] { session.start(); });
+    EXPECT_TRUE(contains(error.what(), "has been moved from"));
+    EXPECT_THROW(session.is_alive(), InputError);
+    EXPECT_THROW(session.session_id(), InputError);
+}
+
+}  // namespace
+}  // namespace tr::test
