@@ -39,8 +39,9 @@ def main() -> int:
         directory, what = _DIRECTORIES[name]
         if not directory.is_dir():
             print(
-                f"{directory} is not there, which would be the folder of {what}: this copy of the package was not installed "
-                "from a wheel. Install it with 'pip install .', or use the place where CMake installed the library.",
+                f"{directory} is not there, which would be the folder of {what}: this copy of the package was not "
+                "installed from a wheel. Install it with 'pip install .', or use the place where CMake installed the "
+                "library.",
                 file=sys.stderr,
             )
             return 1

@@ -87,7 +87,7 @@ def write_tsr(tensor: object, target: Source) -> None:
         InputError: it is no tensor, or of a dtype or layout that cannot be written.
         TSRError: the file cannot be written.
     """
-    if _is_path(tensor) and not _is_path(target):
+    if isinstance(tensor, (str, os.PathLike)) and not _is_path(target) and not hasattr(target, "write"):
         raise InputError(f"write_tsr(tensor, target): the first argument is the path {tensor!r:.200}, swap the two")
     exported = export_tensor(tensor)
     header = encode_header(exported.dtype, exported.shape)

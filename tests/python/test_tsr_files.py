@@ -234,3 +234,24 @@ def test_files_of_existing_programs_are_read_and_written_alike(name: str) -> Non
         assert list(tensor.shape) == expected[key]["shape"]
         assert str(tensor.dtype) == expected[key]["dtype"]
         assert tensor.flatten().tolist() == expected[key]["values"]
+
+
+def test_swapped_arguments_are_told(tmp_path: Path) -> None:
+    with pytest.raises(tr.InputError, match=r"the first argument is the path .*, swap the two"):
+        tr.write_tsr(tmp_path / "x.tsr", np.ones(3))  # type: ignore[arg-type]
+
+
+def test_a_program_that_is_no_worker_is_not_called_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither library is there: the interpreter that lacks it is named for what it is."""
+    from tech_renaissance import _tensors
+
+    tr.write_tsr(1.5, tmp_path / "x.tsr")
+    monkeypatch.delenv("TR_SESSION_DIR", raising=False)
+    monkeypatch.setattr(_tensors, "_can_import", lambda name: False)
+    for name in ("torch", "numpy"):
+        monkeypatch.setitem(_tensors.sys.modules, name, None)
+    with pytest.raises(tr.InputError, match=r"which this program's interpreter .* -m pip install torch'$"):
+        tr.read_tsr(tmp_path / "x.tsr")
+    monkeypatch.setenv("TR_SESSION_DIR", str(tmp_path))
+    with pytest.raises(tr.InputError, match=r"which the worker's interpreter .*or choose another interpreter"):
+        tr.read_tsr(tmp_path / "x.tsr")
