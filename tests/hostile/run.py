@@ -7,6 +7,7 @@ breaks a reader in build/fuzz/findings. A target is `cpp/NAME` or `python/NAME`.
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -34,6 +35,8 @@ def fuzz(command: list[str], name: str, runs: str, build: Path) -> bool:
         check=False,
     )
     seconds = time.monotonic() - started
+    for left in Path("/dev/shm").glob("tr_fuzz_*"):  # a fuzzer ends without clearing up
+        shutil.rmtree(left, ignore_errors=True)
     text = done.stdout.decode("utf-8", "replace")
     (build / (name.replace("/", "-") + ".log")).write_text(text)
     count = (re.findall(r"Done (\d+) runs", text) or re.findall(r"#(\d+)\t", text) or ["0"])[-1]
