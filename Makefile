@@ -4,7 +4,7 @@ JOBS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 PYTHON := $(CURDIR)/.venv/bin/python
 SANITIZER_OPTIONS := ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 
-.PHONY: help setup demo test bench faults asan tsan fuzz lint format clean build-dev build-release
+.PHONY: help setup demo test bench soak faults asan tsan fuzz lint format clean build-dev build-release
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -43,6 +43,9 @@ bench: setup ## Measure beside the rivals and write docs/performance.*; QUICK=1:
 
 faults: build-dev ## Kill workers and hosts at every step of the protocol, on each carrier; KILLS=200 for each
 	@TR_BUILD_DIR=$(CURDIR)/build/dev $(PYTHON) tests/faults/table.py --kills $(or $(KILLS),200)
+
+soak: build-dev ## Random requests, kills and stops for MINUTES=10; counts what became of each request
+	@TR_BUILD_DIR=$(CURDIR)/build/dev $(PYTHON) tests/faults/soak.py --minutes $(or $(MINUTES),10)
 
 asan tsan: setup ## Run the C++ tests under a sanitizer
 	$(call cmake_build,$@)

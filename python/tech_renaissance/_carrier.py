@@ -62,7 +62,8 @@ class Carrier:
         """Waits until the host has taken the part sent last.
 
         Returns:
-            False when there is no use in another: the host has cancelled the request of this id, or is gone.
+            False when there is no use in another: the host has cancelled the request of this id (None: it does not
+            matter whether it has), or is gone.
         """
         raise NotImplementedError
 
@@ -194,6 +195,8 @@ class FilesCarrier(Carrier):
 
     def cancelled(self, id: int | None) -> bool:  # noqa: A002 - see Carrier
         """The host has said that it wants no more of the request of this id."""
+        if id is None:
+            return False
         try:
             data = read_small(self._cancel, protocol.MAX_MESSAGE_BYTES)
             return data is not None and protocol.parse_object(data, "cancel.json").get("id") == id

@@ -122,6 +122,12 @@ void Drive::everything(bool wait_until_ready) {
     begin();
     session_.start();
     if (wait_until_ready) session_.wait_until_ready();
+    calls();
+    begin();
+    session_.please_exit();
+}
+
+void Drive::calls() {
     echo(20);
     flip(kSmall, true);
     flip(kLarge, true);
@@ -132,8 +138,6 @@ void Drive::everything(bool wait_until_ready) {
     stream(3, 3);
     stream(9, 1);
     echo(20);
-    begin();
-    session_.please_exit();
 }
 
 void Drive::some_calls() {

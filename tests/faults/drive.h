@@ -65,6 +65,8 @@ class Drive {
 
     /// From start() to please_exit().
     void everything(bool wait_until_ready);
+    /// Every kind of call to a worker that runs.
+    void calls();
     /// A few calls to a worker that runs.
     void some_calls();
     /// What was received, or lies in shared memory, is what it was.

@@ -24,7 +24,7 @@ _rename, _unlink, _open, _writev, _link, _fork = os.rename, os.unlink, os.open, 
 _counts: dict[str, int] = {}
 _armed: tuple[str, int] | None = None
 _targets: dict[int, str] = {}  # of the file that each thread is writing
-_core = None
+core = None
 
 
 def reached(step):
@@ -64,12 +64,16 @@ def install():
     if os.environ.get("TR_FAULT_BARE"):
         sys.path.insert(0, os.path.join(os.path.dirname(__file__), "bare"))
     load_core()
+    if os.environ.get("TR_FAULT_RINGS"):
+        import doorbells
+
+        doorbells.install()
     order = order_for("worker")
     if order is None:
         return
     _armed = order
-    if _core is not None:
-        _core.arm(*order, NOTE)
+    if core is not None:
+        core.arm(*order, NOTE)
     wrap_files()
     wrap_methods()
     wrap_mailbox()
@@ -77,22 +81,22 @@ def install():
 
 def load_core():
     """Puts the compiled mailbox with named steps in place of the package's."""
-    global _core
+    global core
     path = os.environ.get("TR_FAULT_CORE")
     if not path:
         return
     import tech_renaissance
 
     spec = importlib.util.spec_from_file_location("tr_faults_core", path)
-    _core = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(_core)
-    tech_renaissance._core = sys.modules["tech_renaissance._core"] = _core
+    core = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(core)
+    tech_renaissance._core = sys.modules["tech_renaissance._core"] = core
 
 
 def write_trace():
     """For an order without a step: what was passed, beside the file."""
     if _armed == ("", 0):
-        counts = {**_counts, **(_core.passages() if _core else {})}
+        counts = {**_counts, **(core.passages() if core else {})}
         with open(FILE + ".trace", "w", encoding="utf-8") as file:
             file.writelines(f"{step}\t{count}\n" for step, count in counts.items())
 

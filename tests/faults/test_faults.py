@@ -30,6 +30,12 @@ def test_each_death_at_each_step_on_each_carrier_ends_well() -> None:
     assert "lost 0, hung 0, leaked 0" in output
 
 
+def test_a_short_soak() -> None:
+    """Random requests, kills and stops."""
+    output = run("soak.py", "--minutes", "0.1", "--sessions", "2")
+    assert "lost 0, wrong 0" in output
+
+
 def test_the_library_has_no_sequence_points() -> None:
     """They are in the tests' own build of its sources, and nowhere else."""
 

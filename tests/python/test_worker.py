@@ -397,3 +397,20 @@ def _modules(code: str) -> list[str]:
 
     settings = {"PYTHONPATH": str(PACKAGE_DIR), "PATH": os.environ["PATH"]}
     return json.loads(subprocess.check_output([sys.executable, "-S", "-c", code], env=settings))  # type: ignore[no-any-return]
+
+
+def test_the_answer_to_a_cancelled_stream_does_not_replace_the_part_before_it(start: Callable[..., Host]) -> None:
+    """The host reads a part and then removes it: an answer that came between the two would be removed unread."""
+    host = start("probe")
+    host.hello()
+    id_ = host.send("parts_for_ever")
+    part = host.wait_for("response.json")
+    host.write("cancel.json", json.dumps({"id": id_}).encode())
+    host.write("room", b"")
+    host.wait_until(lambda: "was cancelled by the host" in host.log())
+    with pytest.raises(AssertionError, match="not within"):  # it must not happen, so all there is is a while to look
+        host.wait_until(lambda: host.read("response.json") != part, timeout=0.3)
+    assert host.receive()["more"] is True
+    host.write("room", b"")
+    assert error(host.receive())["code"] == "E4002"
+    assert host.ask("echo", "goes on")["result"] == "goes on"

@@ -34,6 +34,10 @@ class ProbeServer(TechRenaissanceServer):
         self.write_response("where", f"{self.session_id} {self.session_dir}")
         return True
 
+    def do_parts_for_ever(self, parameters):
+        while True:
+            self.stream_tensors()
+
     def do_silent_true(self, parameters):
         return True
 
