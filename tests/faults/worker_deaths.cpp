@@ -14,7 +14,8 @@ namespace fs = std::filesystem;
 
 /// What the text says the worker was at; every reason has to say it.
 std::string phase_in(const std::string& text) {
-    for (const char* phase : {"before it was ready", "while it was at work on request", "while it was idle"})
+    for (const char* phase :
+         {"before it was ready", "before it took request", "while it was at work on request", "while it was idle"})
         if (text.find(phase) != std::string::npos) return phase;
     throw Violation("the error does not say in which phase the worker died: " + text);
 }
