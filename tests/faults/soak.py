@@ -153,6 +153,8 @@ def main():
         os.waitpid(keeper, 0)
         if not died:
             problems.append("the keeper of the victims failed")
+        # What the last victim left goes with the next start, and there may have been none since.
+        Host(workspace, "sweeper", 0.1, arguments.seed, 1, 1).process.wait()
         left = sorted(set(os.listdir(workspace / "python_session")) - {".lock"})
     finally:
         shutil.rmtree(workspace, ignore_errors=True)
