@@ -12,11 +12,13 @@ import select
 from . import protocol
 from ._doorbell import Doorbell, open_doorbell
 from ._files import AtomicWriter, read_small, remove
+from ._place import is_full
 from ._status import StatusKeeper
 from .errors import InputError, RestartError
 
 # Put in place for a moment, to see whether the doorbell rings.
 _PROBE = ".tmp-doorbell"
+_PAUSE_MS = 100
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,6 +71,10 @@ class Carrier:
 
     def status(self, text: str) -> None:
         """Tells what the worker is doing, to whoever looks."""
+        raise NotImplementedError
+
+    def pause(self) -> bool:
+        """Waits a moment for the system to be able to do what it has refused; False when there is no use in that."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -152,7 +158,13 @@ class FilesCarrier(Carrier):
 
         The request goes first, so that the host may send the next once it has the response.
         """
-        prepared = self._prepare(data)
+        try:
+            prepared = self._prepare(data)
+        except OSError as error:
+            if not is_full(error):
+                raise
+            self.remove_request()  # which leaves room for a short answer
+            prepared = self._prepare(data)
         try:
             self.remove_request()
             if status is not None:
@@ -230,6 +242,12 @@ class FilesCarrier(Carrier):
             self._writer.write(self._status, text.encode("utf-8", "replace"))
         except OSError:
             remove(self._status)
+
+    def pause(self) -> bool:
+        """See Carrier."""
+        self._doorbell.clear()
+        self._poll.poll(_PAUSE_MS)
+        return not self._stop.requested and not self._host.gone() and self.still_there()
 
     def _ring_for_probe(self) -> None:
         path = f"{self._directory}/{_PROBE}"

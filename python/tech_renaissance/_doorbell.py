@@ -5,6 +5,7 @@ A doorbell is a hint; the file is the truth. Whoever waits looks at the truth ag
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 
@@ -101,19 +102,23 @@ class InotifyDoorbell(Doorbell):
             raise DoorbellError(f"inotify cannot be called: {error}") from None
         self.descriptor = init(self._NONBLOCK_CLOEXEC)
         if self.descriptor < 0:
-            raise DoorbellError(f"inotify_init1: {os.strerror(ctypes.get_errno())}")
+            raise DoorbellError(f"inotify_init1: {_inotify_reason(ctypes.get_errno())}")
         mask = (
             self._MOVED_TO | self._DELETE_SELF | self._MOVE_SELF | self._ONLYDIR | (self._CLOSE_WRITE if loose else 0)
         )
         if add_watch(self.descriptor, os.fsencode(directory), ctypes.c_uint32(mask)) < 0:
-            reason = os.strerror(ctypes.get_errno())
+            reason = _inotify_reason(ctypes.get_errno())
             self.close()
             raise DoorbellError(f"inotify_add_watch: {reason}")
 
     def probe(self, trigger: Callable[[], None]) -> None:
         """Trusts it only when it rings for a file that `trigger` puts in place."""
         self.clear()
-        trigger()
+        try:
+            trigger()
+        except OSError as error:
+            self.close()
+            raise DoorbellError(f"inotify cannot be probed: {error.strerror}") from None
         if not _readable(self.descriptor, _PROBE_MS):
             self.close()
             raise DoorbellError("inotify accepts a watch on this file system but stays silent")
@@ -232,6 +237,15 @@ def open_doorbell(
         except DoorbellError as error:
             reasons.append(str(error))
     return PollingDoorbell(), "; ".join(reasons)
+
+
+def _inotify_reason(number: int) -> str:
+    """What the system's text for these does not say."""
+    if number == errno.EMFILE:
+        return "the limit of descriptors (ulimit -n) or of instances (fs.inotify.max_user_instances) is reached"
+    if number == errno.ENOSPC:
+        return "the limit of watches (fs.inotify.max_user_watches) is reached"
+    return os.strerror(number)
 
 
 def _readable(descriptor: int, timeout_ms: int) -> bool:

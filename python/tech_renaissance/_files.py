@@ -20,6 +20,41 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
 
 
+# Kept for the worker's own files, for when user code has used up all other descriptors: one for each thread of the
+# worker that uses any.
+_spares: list[int] = []
+_wanted_spares = 0
+
+
+def keep_spares() -> None:
+    """Sets descriptors aside for `open_file`, as far as there are any to be had."""
+    global _wanted_spares
+    _wanted_spares = 2
+    try:
+        while len(_spares) < _wanted_spares:
+            _spares.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError:
+        return
+
+
+def open_file(path: str, flags: int) -> int:
+    """As os.open, also when no descriptor is left but the spare ones. Made with mode 0600; for `close_file`."""
+    try:
+        return os.open(path, flags, 0o600)
+    except OSError as error:
+        if error.errno != errno.EMFILE or not _spares:
+            raise
+    os.close(_spares.pop())
+    return os.open(path, flags, 0o600)
+
+
+def close_file(descriptor: int) -> None:
+    """Closes what `open_file` gave."""
+    os.close(descriptor)
+    if len(_spares) < _wanted_spares:
+        keep_spares()
+
+
 class AtomicWriter:
     """Writes files by way of a temporary one in the same directory; all are readable by this user alone."""
 
@@ -45,17 +80,17 @@ class AtomicWriter:
         self._count += 1
         path = f"{self._prefix}{self._count}"
         try:
-            descriptor = os.open(path, _CREATE, 0o600)
+            descriptor = open_file(path, _CREATE)
         except FileExistsError:  # Left by a dead process that had this pid.
             os.unlink(path)
-            descriptor = os.open(path, _CREATE, 0o600)
+            descriptor = open_file(path, _CREATE)
         try:
             try:
                 if self._force_mode:
                     os.fchmod(descriptor, 0o600)
                 _write_all(descriptor, head, body)
             finally:
-                os.close(descriptor)
+                close_file(descriptor)
         except BaseException:
             remove(path)
             raise
@@ -78,7 +113,7 @@ def read_small(path: str, limit: int) -> bytes | None:
         OSError: it cannot be opened for want of resources.
     """
     try:
-        descriptor = os.open(path, _READ)
+        descriptor = open_file(path, _READ)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -96,7 +131,7 @@ def read_small(path: str, limit: int) -> bytes | None:
             raise InputError(f"{path}: {status.st_size} bytes are over the limit of {limit}", "E1005")
         return _read_all(descriptor, status.st_size)
     finally:
-        os.close(descriptor)
+        close_file(descriptor)
 
 
 def _read_all(descriptor: int, size: int) -> bytes:
@@ -132,9 +167,3 @@ class Mapping(mmap.mmap):
         if core is not None:
             self.guard = core.MappingGuard(self, path)
         return self
-
-
-def free_bytes(directory: str) -> int:
-    """Room that is left for this user's files in a directory."""
-    status = os.statvfs(directory)
-    return status.f_bavail * status.f_frsize

@@ -109,6 +109,10 @@ class MailboxCarrier(Carrier):
         """See Carrier."""
         self._keeper.set(text)
 
+    def pause(self) -> bool:
+        """See Carrier."""
+        return self._files.pause()
+
     def close(self) -> None:
         """Releases what it holds."""
         self._keeper.close()

@@ -8,8 +8,10 @@ import sys
 from . import protocol
 from ._carrier import Carrier, FilesCarrier
 from ._failure import failure_from
-from ._files import AtomicWriter
+from ._files import AtomicWriter, keep_spares
+from ._output import lossy_output
 from ._ping import Ping
+from ._place import place_error
 from ._process import ProcessWatch
 from ._session_dir import find_session, read_host_record, sweep
 from ._stop import Cancelled, Guard, StopSignals, end_group
@@ -31,6 +33,8 @@ class Runtime:
 
     def __init__(self, server: TechRenaissanceServer, session_id: str | None) -> None:
         _secure_descriptors()
+        keep_spares()
+        lossy_output()
         self._server = server
         self.directory, self.session_id = find_session(session_id, sys.argv)
         self._record = read_host_record(self.directory)
@@ -61,9 +65,7 @@ class Runtime:
             self._guard.start()
             self._call_on_start()
             carrier = self._open_carrier()
-            self._say_hello(carrier)
-            # Last, as it tells a host that all there is to know of this worker is there.
-            self._write_status(protocol.READY)
+            self._announce(carrier)
             while (request := carrier.receive()) is not None:
                 if not self._serve_one(request, carrier):
                     break
@@ -120,6 +122,14 @@ class Runtime:
 
     def _open_files(self, wake_up: str) -> FilesCarrier:
         return FilesCarrier(self.directory, self._writer, wake_up, self._stop, self._host, loose=not self._record.known)
+
+    def _announce(self, carrier: Carrier) -> None:
+        try:
+            self._say_hello(carrier)
+            # Last, as it tells a host that all there is to know of this worker is there.
+            self._writer.write(f"{self.directory}/status.txt", protocol.READY.encode())
+        except OSError as error:
+            raise place_error(error, "saying hello", self.directory) from None
 
     def _say_hello(self, carrier: Carrier) -> None:
         modules = {name: sys.modules[name] for name in ("torch", "numpy") if name in sys.modules}

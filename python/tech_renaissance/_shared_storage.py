@@ -10,12 +10,14 @@ from __future__ import annotations
 import _thread
 import ctypes
 import errno
+import mmap
 import os
 import weakref
 
-from ._files import Mapping
+from ._files import Mapping, close_file, open_file
 from ._names import Names
-from ._storage import FileStorage, no_room
+from ._place import is_full, place_error
+from ._storage import FileStorage
 from ._tensors import empty_header, export_tensor, import_tensor
 from ._tsr_header import decode_header, encode_header
 
@@ -74,6 +76,13 @@ class _Buffer:
             self._header_bytes = self.memory[: self._header.header_bytes]
         return self._header
 
+    def give_back_space(self) -> None:
+        """Though the other side may still map it; nobody may read or write it any more."""
+        try:
+            self.memory.madvise(mmap.MADV_REMOVE)
+        except (AttributeError, OSError):
+            return  # its space comes free when the last mapping goes
+
     def hand_out(self) -> Any:
         """The memory, for a tensor. Until the last tensor over it is gone, this counts as a lease."""
         token = self._array.from_buffer(self.memory)
@@ -125,7 +134,8 @@ class SharedStorage(FileStorage):
             raise self.missing(tag) from None
         buffer = self._host_buffers.get(inode) or self._own_buffers.get(inode) or self._map_host_buffer(path, inode)
         if buffer is None:
-            return super().load(tag, framework)
+            # The host may write its buffers again: of one that cannot be mapped only a copy will do.
+            return self._load(tag, framework, map_large=self._host.find(inode) < 0)
         if inode in self._host_buffers:
             buffer.path = path  # by which it can be found again, should it be sent back by reference
         if buffer.size <= _SMALL or inode in self._own_buffers:
@@ -140,17 +150,21 @@ class SharedStorage(FileStorage):
         slot = self._host.find(inode)
         if slot < 0:
             return None
+        size = 0
         try:
-            descriptor = os.open(path, _OPEN)
-        except OSError:
-            return None
-        try:
-            status = os.fstat(descriptor)
-            if status.st_ino != inode or status.st_size == 0:
+            descriptor = open_file(path, _OPEN)
+            try:
+                status = os.fstat(descriptor)
+                size = status.st_size
+                if status.st_ino != inode or size == 0:
+                    return None
+                mapping = Mapping(descriptor, size).protect(path)
+            finally:
+                close_file(descriptor)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.EMFILE):
                 return None
-            mapping = Mapping(descriptor, status.st_size).protect(path)
-        finally:
-            os.close(descriptor)
+            raise place_error(error, f"mapping {os.path.basename(path)}", self.directory, size) from None
         buffer = self._host_buffers[inode] = _Buffer(path, mapping, inode, slot, self._host)
         return buffer
 
@@ -184,9 +198,7 @@ class SharedStorage(FileStorage):
                 self._put_under(buffer, path)
                 self._trim()
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            raise no_room(tag, self._directory, size) from None
+            raise place_error(error, f"writing tensor {tag!r}", self.directory, size) from None
 
     def empty(self, shape: Sequence[int], dtype: object, framework: str) -> Any:
         """See FileStorage."""
@@ -195,9 +207,7 @@ class SharedStorage(FileStorage):
         try:
             buffer = self._writable(size, "")
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            raise no_room("of empty()", self._directory, size) from None
+            raise place_error(error, "making an empty tensor", self.directory, size) from None
         if buffer is None:
             return super().empty(shape, dtype, framework)
         buffer.memory[: len(header)] = header
@@ -209,6 +219,7 @@ class SharedStorage(FileStorage):
     def discard(self, tag: str) -> None:
         """See FileStorage."""
         path = self.path(tag)
+        self._sent_back.pop(path, None)
         self._set_aside(path)
         super().discard(tag)
         self._names.changed()
@@ -277,23 +288,33 @@ class SharedStorage(FileStorage):
         if slot < 0:
             return None
         path = self._hidden_path()
-        descriptor = os.open(path, _CREATE, 0o600)
         try:
-            os.fchmod(descriptor, 0o600)  # whatever the umask
-            # So that writing to the mapping cannot fail for want of room, which would be a fatal signal.
-            os.posix_fallocate(descriptor, 0, size)
-            mapping = Mapping(descriptor, size).protect(path)
-            inode = os.fstat(descriptor).st_ino
-        except BaseException:
-            os.unlink(path)
-            raise
-        finally:
-            os.close(descriptor)
+            mapping, inode = self._reserve(path, size)
+        except OSError as error:
+            if error.errno == errno.EMFILE:
+                return None  # each mapping keeps a descriptor, a file that is written does not
+            if not is_full(error) or not self._let_go(0):
+                raise
+            mapping, inode = self._reserve(path, size)
         self._names.changed()
         buffer = self._own_buffers[inode] = _Buffer(path, mapping, inode, slot, None)
         self._own.set_count(slot, 0)
         self._own.set_inode(slot, inode)
         return buffer
+
+    def _reserve(self, path: str, size: int) -> tuple[Mapping, int]:
+        """A new file of this size, mapped, and its inode."""
+        descriptor = open_file(path, _CREATE)
+        try:
+            os.fchmod(descriptor, 0o600)  # whatever the umask
+            # So that writing to the mapping cannot fail for want of room, which would be a fatal signal.
+            os.posix_fallocate(descriptor, 0, size)
+            return Mapping(descriptor, size).protect(path), os.fstat(descriptor).st_ino
+        except BaseException:
+            os.unlink(path)
+            raise
+        finally:
+            close_file(descriptor)
 
     def _put_under(self, buffer: _Buffer, path: str) -> bool:
         """False when the buffer has lost its name, and with it the way to another; nothing was done then."""
@@ -331,18 +352,26 @@ class SharedStorage(FileStorage):
             old.path = self._add_name(old)
 
     def _trim(self) -> None:
-        """Lets go of buffers set aside beyond what is in use, the oldest first, and of those that have no name left."""
-        named = max(_SPARE, sum(buffer.size for buffer in self._by_path.values()))
+        """Lets go of buffers set aside beyond what is in use."""
+        self._let_go(max(_SPARE, sum(buffer.size for buffer in self._by_path.values())))
+
+    def _let_go(self, keep: int) -> int:
+        """Of buffers set aside beyond so many bytes, the oldest first, and of those without a name; bytes set free."""
         aside = [buffer for buffer in self._own_buffers.values() if buffer.path not in self._by_path]
-        excess = sum(buffer.size for buffer in aside) - named
+        excess = sum(buffer.size for buffer in aside) - keep
+        freed = 0
         for buffer in aside:
             if not buffer.path:
                 if not buffer.refs and not self._own.count(buffer.slot):
+                    freed += buffer.size
                     self._release(buffer)
             elif excess > 0 and self._is_free(buffer):
                 excess -= buffer.size
+                freed += buffer.size
                 self._names.unlink(buffer.path)
+                buffer.give_back_space()
                 self._release(buffer)
+        return freed
 
     def _release(self, buffer: _Buffer) -> None:
         self._own.set_inode(buffer.slot, 0)

@@ -7,10 +7,11 @@ import mmap
 import os
 import stat
 
-from ._files import AtomicWriter, Mapping, free_bytes, remove
+from ._files import AtomicWriter, Mapping, close_file, open_file, remove
+from ._place import is_place_error, place_error
 from ._tensors import empty_header, export_tensor, import_tensor
 from ._tsr_header import decode_header, encode_header
-from .errors import InputError, NotFoundError, RetryError, TSRError
+from .errors import InputError, NotFoundError, TSRError
 from .protocol import check_tag, is_tag
 
 TYPE_CHECKING = False
@@ -28,15 +29,18 @@ class FileStorage:
 
     A tensor handed out is private to its holder: writing to it changes no file, and the file may be replaced or
     removed meanwhile.
+
+    Attributes:
+        directory: of the session.
     """
 
     def __init__(self, directory: str, writer: AtomicWriter) -> None:
-        self._directory = directory
+        self.directory = directory
         self._writer = writer
 
     def path(self, tag: str) -> str:
         """Where a tensor lies. Raises InputError for what is no tag."""
-        return f"{self._directory}/{check_tag(tag)}{SUFFIX}"
+        return f"{self.directory}/{check_tag(tag)}{SUFFIX}"
 
     def load(self, tag: str, framework: str) -> Any:
         """The tensor under a tag, of the library "torch" or "numpy".
@@ -45,9 +49,12 @@ class FileStorage:
             NotFoundError: there is none.
             TSRError: the file is malformed, or no regular file.
         """
+        return self._load(tag, framework, map_large=True)
+
+    def _load(self, tag: str, framework: str, *, map_large: bool) -> Any:
         path = self.path(tag)
         try:
-            memory, size = read_private(path, map_large=True)
+            memory, size = read_private(path, map_large=map_large)
         except FileNotFoundError:
             raise self.missing(tag) from None
         header = decode_header(memoryview(memory), size, path)
@@ -58,7 +65,7 @@ class FileStorage:
 
         Raises:
             InputError: it is no tensor that can be sent.
-            RetryError: there is no room (E3002).
+            RetryError: there is no room (E3002); see place_error for what else the system may refuse.
         """
         path = self.path(tag)
         exported = export_tensor(tensor)
@@ -66,9 +73,8 @@ class FileStorage:
         try:
             self._writer.write(path, header, exported.data)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            raise no_room(tag, self._directory, len(header) + len(exported.data)) from None
+            size = len(header) + len(exported.data)
+            raise place_error(error, f"writing tensor {tag!r}", self.directory, size) from None
 
     def empty(self, shape: Sequence[int], dtype: object, framework: str) -> Any:
         """A tensor, not initialised; where memory is shared, one that is sent without a copy."""
@@ -91,16 +97,8 @@ class FileStorage:
 
     def tags(self) -> list[str]:
         """Tags of the tensors there are, sorted; at most 50 of them."""
-        names = (name[: -len(SUFFIX)] for name in os.listdir(self._directory) if name.endswith(SUFFIX))
+        names = (name[: -len(SUFFIX)] for name in os.listdir(self.directory) if name.endswith(SUFFIX))
         return sorted(name for name in names if is_tag(name))[:50]
-
-
-def no_room(tag: str, directory: str, size: int) -> RetryError:
-    """The error for a tensor that does not fit into a session directory."""
-    return RetryError(
-        f"no room for tensor {tag!r} in {directory}: {size} bytes are needed and {free_bytes(directory)} are free; "
-        "make room, or name another workspace (SessionOptions::workspace or $TR_WORKSPACE)"
-    )
 
 
 def read_private(path: str, *, map_large: bool) -> tuple[bytearray | mmap.mmap, int]:
@@ -113,14 +111,17 @@ def read_private(path: str, *, map_large: bool) -> tuple[bytearray | mmap.mmap, 
     Raises:
         FileNotFoundError: there is no such file.
         TSRError: it is a link or no regular file, or cannot be opened.
+        RetryError: there are not enough descriptors or memory.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+        descriptor = open_file(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     except FileNotFoundError:
         raise
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise TSRError(f"{path}: expected a regular file, found a symbolic link") from None
+        if is_place_error(error):
+            raise place_error(error, f"opening {os.path.basename(path)}", os.path.dirname(path)) from None
         raise TSRError(f"{path}: cannot be opened: {error.strerror}") from None
     try:
         status = os.fstat(descriptor)
@@ -131,16 +132,30 @@ def read_private(path: str, *, map_large: bool) -> tuple[bytearray | mmap.mmap, 
             small = bytearray(size)
             _fill(descriptor, small, path)
             return small, size
+        if map_large and (mapping := _map(descriptor, size, path)) is not None:
+            return mapping, size
         try:
-            if map_large:
-                return Mapping(descriptor, size, access=mmap.ACCESS_COPY).protect(path), size
             memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        except (OSError, OverflowError) as error:
+        except OSError as error:
+            raise place_error(error, f"reading {os.path.basename(path)}", os.path.dirname(path), size) from None
+        except OverflowError as error:
             raise InputError(f"{path}: {size} bytes cannot be mapped: {error}") from None
         _fill(descriptor, memory, path)
         return memory, size
     finally:
-        os.close(descriptor)
+        close_file(descriptor)
+
+
+def _map(descriptor: int, size: int, path: str) -> mmap.mmap | None:
+    """The file as private memory; None for want of the descriptor that a mapping keeps."""
+    try:
+        return Mapping(descriptor, size, access=mmap.ACCESS_COPY).protect(path)
+    except OSError as error:
+        if error.errno == errno.EMFILE:
+            return None
+        raise place_error(error, f"mapping {os.path.basename(path)}", os.path.dirname(path), size) from None
+    except OverflowError as error:
+        raise InputError(f"{path}: {size} bytes cannot be mapped: {error}") from None
 
 
 def _fill(descriptor: int, memory: bytearray | mmap.mmap, path: str) -> None:

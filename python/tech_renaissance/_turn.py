@@ -7,6 +7,7 @@ import sys
 
 from . import protocol
 from ._failure import failure_from
+from ._place import place_error
 from .errors import CANCELLED, InputError, RetryError
 from .protocol import Failure, Request, Response
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from ._carrier import Carrier
     from ._stop import StopSignals
     from ._storage import FileStorage
+
+
+# Of the message of a failure, where there is hardly room: it fits into what the request took.
+_SHORT = 1000
 
 
 class Turn:
@@ -58,7 +63,7 @@ class Turn:
             self.storage.settle()
             self._carrier.publish_part(response)
         except OSError as error:
-            raise _no_room(error) from None
+            raise self._unwritten(error) from None
         finally:
             if armed:
                 self._stop.arm()
@@ -110,17 +115,34 @@ class Turn:
             self._carrier.publish(response, status)
             self.answered = True
         except (InputError, OSError) as error:
-            if response.failure is not None:
-                raise  # Not even this can be told: leave, which the host notices.
-            self.fail(failure_from(_no_room(error)))
+            if response.failure is None:
+                self.fail(failure_from(self._unwritten(error)))
+            else:
+                self._insist(response, status, error)
         if armed:
             stop.arm()
 
+    def _insist(self, response: Response, status: str, error: InputError | OSError) -> None:
+        """A failure has to be told: in short, and as soon as there is room for it."""
+        failure = response.failure
+        if failure is None or isinstance(error, InputError):
+            raise error
+        log(f"{self.request.command!r} cannot be answered yet: {self._unwritten(error)}")
+        failure.message = response.message = failure.message[:_SHORT]
+        failure.traceback = ""
+        while self._carrier.pause():
+            try:
+                self._carrier.publish(response, status)
+                self.answered = True
+                return
+            except OSError:
+                continue
+        raise error
 
-def _no_room(error: InputError | OSError) -> Exception:
-    if isinstance(error, InputError):
-        return error
-    return RetryError(f"the response cannot be written: {error.strerror}; make room in the session's workspace")
+    def _unwritten(self, error: InputError | OSError) -> Exception:
+        if isinstance(error, InputError):
+            return error
+        return place_error(error, "writing the response", self.storage.directory)
 
 
 def log(text: str) -> None:

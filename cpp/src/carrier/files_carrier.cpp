@@ -1,31 +1,21 @@
 #include "carrier/files_carrier.h"
 
+#include <system_error>
 #include <utility>
 
+#include "carrier/place_error.h"
 #include "platform/file.h"
-#include "platform/host.h"
 #include "protocol/message.h"
 #include "protocol/names.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
 namespace tr::carrier {
 
-void throw_write_error(const std::system_error& error, const std::string& path, std::uint64_t bytes) {
-    if (error.code() == std::errc::no_such_file_or_directory)
-        throw RestartError("the session directory has been removed (" + std::string(error.what()) +
-                           "), with all that was under way in it; start() makes a new one");
-    if (!platform::is_out_of_space(error)) throw TRException(error.what());
-    throw RetryError(std::string(error.what()) + ": " +
-                     (bytes > 0 ? std::to_string(bytes) + " bytes are needed and " : std::string()) +
-                     std::to_string(platform::free_bytes(path.substr(0, path.rfind('/')))) +
-                     " are free; make room, or name another workspace in SessionOptions::workspace or $TR_WORKSPACE");
-}
-
 void write_session_file(const std::string& path, std::string_view head, std::string_view body) {
     try {
         platform::write_atomic(path, head, body);
     } catch (const std::system_error& error) {
-        throw_write_error(error, path, head.size() + body.size());
+        throw_place_error(error, path, head.size() + body.size());
     }
 }
 
@@ -58,7 +48,10 @@ std::optional<std::string> FilesCarrier::take() {
     try {
         return platform::read_file(response_, protocol::kMaxMessageBytes);
     } catch (const std::system_error& error) {
-        throw InputError(std::string("the worker's response cannot be read: ") + error.what());
+        const std::string attempt = "the worker's response cannot be read";
+        // It stays where it is, so it may be asked for again.
+        if (!place_advice(error, response_).empty()) throw_place_error(error, response_, 0, attempt);
+        throw InputError(attempt + ": " + error.what());
     }
 }
 

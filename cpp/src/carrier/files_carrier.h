@@ -4,7 +4,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 
 #include "carrier/carrier.h"
 #include "carrier/doorbell.h"
@@ -39,10 +38,7 @@ class FilesCarrier final : public Carrier {
 };
 
 /// Writes a file of the session atomically, and says what to do when there is no room for it.
-/// @throws RetryError when the disk is full
+/// @throws what throw_place_error throws
 void write_session_file(const std::string& path, std::string_view head, std::string_view body = {});
-/// Turns "no space" into that error, and any other into a TRException.
-/// @param bytes that were to be written; 0: not known
-[[noreturn]] void throw_write_error(const std::system_error& error, const std::string& path, std::uint64_t bytes);
 
 }  // namespace tr::carrier

@@ -9,13 +9,19 @@ void MailboxCarrier::publish(const std::string& request) {
 }
 
 std::optional<std::string> MailboxCarrier::take() {
-    auto message = mailbox_->receive();
-    by_file_ = message && message->empty();
-    return by_file_ ? files_->take() : message;
+    if (!by_file_) {
+        auto message = mailbox_->receive();
+        if (!message || !message->empty()) return message;
+        by_file_ = true;
+    }
+    auto message = files_->take();  // announced once, and looked at again when it could not be read
+    if (!message) by_file_ = false;
+    return message;
 }
 
 void MailboxCarrier::acknowledge() {
     if (by_file_) files_->acknowledge();
+    by_file_ = false;
     mailbox_->acknowledge();
 }
 

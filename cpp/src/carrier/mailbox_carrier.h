@@ -32,7 +32,7 @@ class MailboxCarrier final : public Carrier {
     std::shared_ptr<Mailbox> mailbox_;
     std::shared_ptr<Carrier> files_;
     std::uint32_t bell_ = 0;
-    bool by_file_ = false;  ///< the response taken last
+    bool by_file_ = false;  ///< the response taken last, or announced and not read yet
 };
 
 }  // namespace tr::carrier

@@ -9,7 +9,7 @@
 #include <system_error>
 #include <utility>
 
-#include "carrier/files_carrier.h"
+#include "carrier/place_error.h"
 #include "data/tsr_header.h"
 #include "platform/host.h"
 #include "platform/sequence_point.h"
@@ -128,7 +128,7 @@ void TensorStore::store(const TensorView& tensor, const std::string& tag, bool i
                                {static_cast<const char*>(tensor.data()), tensor.nbytes()});
         names_.changed();
     } catch (const std::system_error& error) {
-        throw_write_error(error, path, bytes);
+        throw_place_error(error, path, bytes);
     }
 }
 
@@ -147,7 +147,7 @@ Tensor TensorStore::empty(const Shape& shape, DType dtype, const std::string& ta
         trim();
         return tensor_over(buffer, path);
     } catch (const std::system_error& error) {
-        throw_write_error(error, path, bytes);
+        throw_place_error(error, path, bytes);
     }
 }
 
@@ -227,7 +227,12 @@ std::shared_ptr<TensorStore::Buffer> TensorStore::make_buffer(std::uint64_t byte
     if (slot == Mailbox::kLeases) return nullptr;
     auto buffer = std::make_shared<Buffer>();
     buffer->path = hidden_path();
-    buffer->file = platform::create_shared(buffer->path, bytes);
+    try {
+        buffer->file = platform::create_shared(buffer->path, bytes);
+    } catch (const std::system_error& error) {
+        if (!platform::is_out_of_space(error) || trim(0) == 0) throw;
+        buffer->file = platform::create_shared(buffer->path, bytes);
+    }
     names_.changed();
     buffer->slot = slot;
     leases[slot].count.store(0, std::memory_order_relaxed);
@@ -273,23 +278,38 @@ void TensorStore::set_aside(const std::string& path, bool in_flight) {
     old->path = add_name(old, name) ? name : "";
 }
 
-/// Lets go of buffers set aside beyond what is in use, the oldest first, and of those that have lost their name.
+/// Lets go of buffers set aside beyond what is in use.
 void TensorStore::trim() {
-    std::uint64_t named = 1U << 20;
+    constexpr std::uint64_t kSpare = 1U << 20;
+    std::uint64_t named = kSpare;
+    for (const auto& buffer : buffers_)
+        if (!is_hidden(buffer->path)) named += buffer->file.identity.size;
+    trim(named);
+}
+
+/// Lets go of buffers set aside beyond so many bytes, the oldest first, and of those that have lost their name.
+/// @returns how many bytes were set free
+std::uint64_t TensorStore::trim(std::uint64_t keep) {
     std::uint64_t aside = 0;
-    for (const auto& buffer : buffers_) (is_hidden(buffer->path) ? aside : named) += buffer->file.identity.size;
+    std::uint64_t freed = 0;
+    for (const auto& buffer : buffers_)
+        if (is_hidden(buffer->path)) aside += buffer->file.identity.size;
     for (std::size_t i = 0; i < buffers_.size();) {
         const auto buffer = buffers_[i];
-        if (aside > named && is_hidden(buffer->path) && is_free(buffer)) {
+        if (aside > keep && is_hidden(buffer->path) && is_free(buffer)) {
             aside -= buffer->file.identity.size;
+            freed += buffer->file.identity.size;
             names_.remove(buffer->path);
+            platform::discard(buffer->file);
             release(buffer);
         } else if (buffer->path.empty() && is_unseen(buffer)) {
+            freed += buffer->file.identity.size;
             release(buffer);
         } else {
             ++i;
         }
     }
+    return freed;
 }
 
 void TensorStore::release(const std::shared_ptr<Buffer>& buffer) {
@@ -305,7 +325,9 @@ Tensor TensorStore::load(const std::string& tag) {
     try {
         return load_from(path, tag);
     } catch (const std::system_error& error) {
-        throw TSRError(error.what());
+        if (place_advice(error, path).empty()) throw TSRError(error.what());
+        const auto found = platform::identify(path);
+        throw_place_error(error, path, found ? found->size : 0);
     }
 }
 

@@ -74,6 +74,7 @@ class TensorStore {
     void set_aside(const std::string& path, bool in_flight);
     void remove_leftovers() const;
     void trim();
+    std::uint64_t trim(std::uint64_t keep);
     void release(const std::shared_ptr<Buffer>& buffer);
     Tensor load_from(const std::string& path, const std::string& tag);
     Tensor tensor_over(const std::shared_ptr<Buffer>& buffer, const std::string& path) const;

@@ -15,6 +15,8 @@
 namespace tr::platform {
 namespace {
 
+constexpr const char* kAddWatch = "inotify_add_watch";
+
 class InotifyWatch final : public DirectoryWatch {
   public:
     InotifyWatch(UniqueFd inotify, UniqueFd bell, std::string directory)
@@ -75,13 +77,20 @@ class InotifyWatch final : public DirectoryWatch {
 
 std::unique_ptr<DirectoryWatch> DirectoryWatch::open(const std::string& directory, std::string& reason) {
     const auto refuse = [&reason](const char* step) {
-        reason = std::string(step) + ": " + std::strerror(errno);
+        const char* seen = std::strerror(errno);
+        if (errno == EMFILE)
+            seen =
+                "the limit of descriptors (ulimit -n) or of inotify instances (fs.inotify.max_user_instances) is "
+                "reached";
+        else if (errno == ENOSPC && std::strcmp(step, kAddWatch) == 0)
+            seen = "the limit of watches (fs.inotify.max_user_watches) is reached";
+        reason = std::string(step) + ": " + seen;
         return nullptr;
     };
     UniqueFd inotify(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
     if (!inotify) return refuse("inotify_init1");
     if (::inotify_add_watch(inotify.get(), directory.c_str(), IN_MOVED_TO | IN_DELETE | IN_ONLYDIR) < 0)
-        return refuse("inotify_add_watch");
+        return refuse(kAddWatch);
     UniqueFd bell(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
     if (!bell) return refuse("eventfd");
     auto watch = std::make_unique<InotifyWatch>(std::move(inotify), std::move(bell), directory);

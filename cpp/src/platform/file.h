@@ -54,6 +54,8 @@ struct SharedFile {
 };
 /// Makes a new file (mode 0600) of this size, its space reserved, so that writing to the memory cannot fail.
 SharedFile create_shared(const std::string& path, std::uint64_t size);
+/// Gives the space of a file back now, though others still map it; nobody may read or write it any more.
+void discard(const SharedFile& file) noexcept;
 /// @returns no memory when there is no such file, or it is empty
 SharedFile map_shared(const std::string& path);
 /// Gives a file a second name.

@@ -16,6 +16,7 @@
 #include <system_error>
 
 #include "platform/mapping_guard.h"
+#include "platform/reserve.h"
 #include "platform/sequence_point.h"
 #include "platform/unique_fd.h"
 
@@ -141,9 +142,10 @@ bool is_out_of_space(const std::system_error& error) {
 }
 
 void write_atomic(const std::string& path, std::string_view head, std::string_view body) {
+    if (over_file_limit(head.size() + body.size())) fail(EFBIG, "writing", path);
     const std::string temporary = temporary_name(path);
     UniqueFd file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!file) fail(errno, "creating", temporary);
+    if (!file) fail(errno, "creating a temporary file for", path);
     fix_mode(file.get());
     TR_SEQUENCE_POINT("created", path);
     int error = write_all(file.get(), head, body);
@@ -240,7 +242,7 @@ SharedFile create_shared(const std::string& path, std::uint64_t size) {
     learn_mode(file.get());
     TR_SEQUENCE_POINT("created", path);
     try {
-        if (const int error = ::posix_fallocate(file.get(), 0, static_cast<off_t>(size)); error != 0)
+        if (const int error = reserve(file.get(), size); error != 0)
             fail(error, "reserving " + std::to_string(size) + " bytes for", path);
         return share(file.get(), path);
     } catch (...) {
@@ -256,6 +258,12 @@ SharedFile map_shared(const std::string& path) {
         fail(errno, "opening", path);
     }
     return share(file.get(), path);
+}
+
+void discard([[maybe_unused]] const SharedFile& file) noexcept {
+#ifdef MADV_REMOVE
+    ::madvise(file.memory.get(), static_cast<std::size_t>(file.identity.size), MADV_REMOVE);
+#endif
 }
 
 void link_file(const std::string& path, const std::string& name) {

@@ -266,6 +266,8 @@ SharedFile map_shared(const std::string& path) {
     return file ? share(file, identity, path) : SharedFile{};
 }
 
+void discard(const SharedFile&) noexcept {}
+
 void link_file(const std::string& path, const std::string& name) {
     if (!::CreateHardLinkW(widen(name).c_str(), widen(path).c_str(), nullptr)) fail(::GetLastError(), "linking", path);
 }

@@ -17,11 +17,16 @@ bool process_exists(std::int64_t pid);
 bool process_is_stopped(std::int64_t pid);
 std::string user_id();
 std::string temporary_directory();
-/// The tmpfs of this machine that every user may write to; empty when there is none.
+/// The tmpfs of this machine that every user may write to; empty when there is none that this user may write to.
 std::string shared_memory_directory();
 /// "tmpfs", "ext4", ...; "unknown" when it cannot be told.
 std::string file_system_name(const std::string& path);
 std::uint64_t free_bytes(const std::string& path);
+/// How many files may still be made there; a large number where there is no limit.
+std::uint64_t free_files(const std::string& path);
+enum class Limit { descriptors, file_size };
+/// What this process may have of something; 0 when there is no limit, or it cannot be told.
+std::uint64_t limit_of(Limit limit);
 /// Value of an environment variable; empty when it is not set.
 std::string environment_variable(const char* name);
 /// The whole environment of this process, "NAME=value".

@@ -1,6 +1,7 @@
 #include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include <array>
 #include <fstream>
@@ -42,7 +43,9 @@ bool process_is_stopped(std::int64_t pid) {
 
 std::string shared_memory_directory() {
     struct stat info{};
-    return ::stat("/dev/shm", &info) == 0 && S_ISDIR(info.st_mode) ? "/dev/shm" : "";
+    const bool usable =
+        ::stat("/dev/shm", &info) == 0 && S_ISDIR(info.st_mode) && ::access("/dev/shm", W_OK | X_OK) == 0;
+    return usable ? "/dev/shm" : "";
 }
 
 std::string file_system_name(const std::string& path) {

@@ -1,10 +1,12 @@
 #include <dlfcn.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 
@@ -35,6 +37,18 @@ std::uint64_t free_bytes(const std::string& path) {
     struct statvfs info{};
     if (::statvfs(path.c_str(), &info) != 0) return 0;
     return static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
+}
+
+std::uint64_t free_files(const std::string& path) {
+    struct statvfs info{};
+    const bool limited = ::statvfs(path.c_str(), &info) == 0 && info.f_files > 0;  // 0: made as they are needed
+    return limited ? static_cast<std::uint64_t>(info.f_favail) : UINT64_MAX;
+}
+
+std::uint64_t limit_of(Limit limit) {
+    struct rlimit found{};
+    if (::getrlimit(limit == Limit::descriptors ? RLIMIT_NOFILE : RLIMIT_FSIZE, &found) != 0) return 0;
+    return found.rlim_cur == RLIM_INFINITY ? 0 : static_cast<std::uint64_t>(found.rlim_cur);
 }
 
 std::string environment_variable(const char* name) {

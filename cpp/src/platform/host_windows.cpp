@@ -142,6 +142,14 @@ std::uint64_t free_bytes(const std::string& path) {
     return ::GetDiskFreeSpaceExW(widen(path).c_str(), &available, nullptr, nullptr) ? available.QuadPart : 0;
 }
 
+std::uint64_t free_files(const std::string&) {
+    return UINT64_MAX;
+}
+
+std::uint64_t limit_of(Limit) {
+    return 0;
+}
+
 std::string environment_variable(const char* name) {
     return narrow(variable(widen(name).c_str()));
 }

@@ -114,6 +114,11 @@ int open_pipe(int* ends) {
 #endif
 }
 
+/// A program may have closed its standard streams; what the child's are made of must not have their numbers.
+void raise_above_standard(UniqueFd& fd) {
+    if (fd && fd.get() <= 2) fd = UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3));
+}
+
 [[noreturn]] void fail(const std::string& step) {
     throw std::system_error(errno, std::generic_category(), step);
 }
@@ -153,10 +158,13 @@ class PosixProcess final : public WatchedProcess {
 
   private:
     static pid_t fork_and_exec(const SpawnOptions& options) {
-        const UniqueFd input(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+        UniqueFd input(options.input >= 0 ? ::fcntl(options.input, F_DUPFD_CLOEXEC, 3)
+                                          : ::open("/dev/null", O_RDONLY | O_CLOEXEC));
+        raise_above_standard(input);
         if (!input) fail("opening /dev/null");
-        const UniqueFd output(
+        UniqueFd output(
             ::open(options.output_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
+        raise_above_standard(output);
         if (!output) fail("opening '" + options.output_path + "'");
         struct stat made{};  // a mask may take the owner's rights away as well
         if (::fstat(output.get(), &made) == 0 && S_ISREG(made.st_mode) && (made.st_mode & 0600) != 0600)
@@ -165,11 +173,13 @@ class PosixProcess final : public WatchedProcess {
         if (open_pipe(pipe_ends.data()) != 0) fail("creating a pipe");
         const UniqueFd reader(pipe_ends[0]);
         UniqueFd writer(pipe_ends[1]);
+        raise_above_standard(writer);
+        if (!writer) fail("creating a pipe");
 
         const ChildPlan plan{pointers(options.argv),
                              pointers(options.environment),
                              options.working_directory.empty() ? nullptr : options.working_directory.c_str(),
-                             options.input >= 0 ? options.input : input.get(),
+                             input.get(),
                              output.get(),
                              writer.get(),
                              ::getpid(),

@@ -1,6 +1,7 @@
 // What a session knows of the state of its worker, and tells in stats() and in its exceptions.
 #include <system_error>
 
+#include "carrier/place_error.h"
 #include "platform/file.h"
 #include "platform/host.h"
 #include "platform/mapping_guard.h"
@@ -138,6 +139,7 @@ RestartError PythonSession::Impl::death() {
             ErrorCode::server_error, may_retry);
     constexpr std::size_t kLogBytes = 4096;
     const std::string tail = platform::read_tail(directory_->file(protocol::kLogFile), kLogBytes);
+    message += carrier::fullness(directory_->path());
     message += tail.empty() ? "; it wrote nothing to its log" : "; the end of its log:\n" + tail;
     if (!hello_ && !older_worker_ && status->known && status->signal == 0 && status->code == 0)
         message += "; it came to its end without serving: a server script ends with MyServer().run()";

@@ -7,6 +7,7 @@
 #include "carrier/files_carrier.h"
 #include "carrier/mailbox.h"
 #include "carrier/mailbox_carrier.h"
+#include "carrier/place_error.h"
 #include "platform/file.h"
 #include "platform/futex.h"
 #include "platform/host.h"
@@ -63,7 +64,7 @@ void PythonSession::Impl::bring_up(Deadline limit) {
         try {
             start_worker();
         } catch (const std::system_error& error) {
-            carrier::throw_write_error(error, directory_ ? directory_->file("") : options_.workspace, 0);
+            carrier::throw_place_error(error, directory_ ? directory_->file("") : options_.workspace);
         }
         wait_for_first_sign(limit);
         // Long there by now, as it came up beside the worker.
@@ -78,6 +79,8 @@ void PythonSession::Impl::bring_up(Deadline limit) {
         const std::lock_guard<std::mutex> lock(state_mutex_);
         if (first) {
             process_.reset();
+            carrier_.reset();  // what they map and hold open is room for the next attempt
+            mailbox_carrier_.reset();
             tensors_.reset();
             directory_.reset();
         }
@@ -149,8 +152,10 @@ void PythonSession::Impl::start_worker() {
             if (mailbox) mailbox->wake();
         });
     } catch (const std::system_error& error) {
-        throw RestartError("cannot start the worker " + shown + ": " + error.what() +
-                           "; check the interpreter, and that the working directory may be entered");
+        const std::string advice = carrier::place_advice(error, spawn.output_path);
+        throw RestartError(
+            "cannot start the worker " + shown + ": " + error.what() +
+            (advice.empty() ? "; check the interpreter, and that the working directory may be entered" : advice));
     }
     {
         const std::lock_guard<std::mutex> lock(state_mutex_);

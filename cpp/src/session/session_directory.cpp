@@ -7,6 +7,7 @@
 #include <set>
 #include <system_error>
 
+#include "carrier/place_error.h"
 #include "platform/host.h"
 #include "protocol/message.h"
 #include "protocol/names.h"
@@ -40,17 +41,28 @@ Choice choose_workspace(const std::string& option) {
     constexpr std::uint64_t kRoom = 256ULL << 20;
     const std::string shared = platform::shared_memory_directory();
     if (!shared.empty() && platform::free_bytes(shared) >= kRoom) return {shared + folder, "tmpfs with room"};
-    const std::string why = shared.empty() ? "there is no tmpfs" : "less than 256 MB are free on " + shared;
+    const std::string why =
+        shared.empty() ? "there is no tmpfs that can be written to" : "less than 256 MB are free on " + shared;
     return {platform::temporary_directory() + folder, "temporary directory, as " + why};
+}
+
+/// Throws what says why a place cannot be used, with advice where there is any.
+[[noreturn]] void refuse(const std::string& attempt, const std::system_error& error, const std::string& path) {
+    if (carrier::place_advice(error, path).empty()) throw InputError(attempt + ": " + error.what());
+    carrier::throw_place_error(error, path, 0, attempt);
+}
+
+void make_directory(const std::string& path, const std::string& reason) {
+    try {
+        platform::make_private_directory(path);
+    } catch (const std::system_error& error) {
+        refuse("cannot use the workspace chosen by " + reason, error, path);
+    }
 }
 
 /// Creates what is missing of a directory that only this user may change.
 void make_own_directory(const std::string& path, const std::string& reason) {
-    try {
-        platform::make_private_directory(path);
-    } catch (const std::system_error& error) {
-        throw InputError(std::string("cannot use the workspace chosen by ") + reason + ": " + error.what());
-    }
+    make_directory(path, reason);
     if (const std::string why = platform::why_not_private(path); !why.empty())
         throw InputError("refusing the workspace '" + path + "', chosen by " + reason + ": " + why +
                              "; expected a directory of your own that nobody else may write to (chmod 700), or name "
@@ -129,12 +141,7 @@ SessionDirectory::SessionDirectory(const std::string& workspace_option, const st
     if (workspace_option.empty() && platform::environment_variable("TR_WORKSPACE").empty()) {
         make_own_directory(root, workspace.reason);
     } else {
-        try {
-            platform::make_private_directory(root);
-        } catch (const std::system_error& failure) {
-            throw InputError(std::string("cannot use the workspace chosen by ") + workspace.reason + ": " +
-                             failure.what());
-        }
+        make_directory(root, workspace.reason);
     }
     const std::string parent = root + "/python_session";
     make_own_directory(parent, workspace.reason);
@@ -143,7 +150,7 @@ SessionDirectory::SessionDirectory(const std::string& workspace_option, const st
     try {
         claim(parent);
     } catch (const std::system_error& failure) {
-        throw InputError(std::string("cannot create the session directory: ") + failure.what());
+        refuse("cannot create the session directory", failure, path_);
     }
 }
 
@@ -174,7 +181,12 @@ void SessionDirectory::claim(const std::string& parent) {
     // It appears with its lock in it, as one without is an older host's and never swept.
     const std::string hidden = hidden_name(path_);
     platform::make_private_directory(hidden);
-    platform::FileLock::try_acquire(hidden + "/" + protocol::kLockFile).release();
+    try {
+        platform::FileLock::try_acquire(hidden + "/" + protocol::kLockFile).release();
+    } catch (const std::system_error&) {
+        platform::remove_tree(hidden);
+        throw;
+    }
     platform::rename_file(hidden, path_);
     lock_ = platform::FileLock::try_acquire(file(protocol::kLockFile));
     if (const auto found = platform::identify(file(protocol::kLockFile))) lock_inode_ = found->inode;

@@ -3,6 +3,7 @@
 #include <system_error>
 #include <utility>
 
+#include "carrier/place_error.h"
 #include "platform/file.h"
 #include "platform/host.h"
 #include "platform/sequence_point.h"
@@ -89,7 +90,10 @@ bool PythonSession::Impl::ready() {
         try {
             text = platform::read_file(directory_->file(protocol::kHelloFile), protocol::kMaxRecordBytes);
         } catch (const std::system_error& error) {
-            throw InputError(std::string("what the worker says of itself cannot be read: ") + error.what());
+            const std::string attempt = "what the worker says of itself cannot be read";
+            const std::string path = directory_->file(protocol::kHelloFile);
+            if (!carrier::place_advice(error, path).empty()) carrier::throw_place_error(error, path, 0, attempt);
+            throw InputError(attempt + ": " + error.what());
         }
         older_worker_ = !text;
         news = text ? hear(protocol::parse_hello(*text)) : "of an older kind, which says nothing of itself";
