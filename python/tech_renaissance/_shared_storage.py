@@ -16,7 +16,7 @@ import weakref
 
 from ._files import Mapping, close_file, open_file
 from ._names import Names
-from ._place import is_full, place_error
+from ._place import is_full, is_place_error, place_error
 from ._storage import FileStorage
 from ._tensors import empty_header, export_tensor, import_tensor
 from ._tsr_header import decode_header, encode_header
@@ -162,8 +162,8 @@ class SharedStorage(FileStorage):
             finally:
                 close_file(descriptor)
         except OSError as error:
-            if error.errno in (errno.ENOENT, errno.EMFILE):
-                return None
+            if error.errno == errno.EMFILE or not is_place_error(error):
+                return None  # what else may be wrong with it, reading it will tell
             raise place_error(error, f"mapping {os.path.basename(path)}", self.directory, size) from None
         buffer = self._host_buffers[inode] = _Buffer(path, mapping, inode, slot, self._host)
         return buffer
