@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from package_builds import BUILD, CONSUMER, REPOSITORY, check_hello, cmake, run
+from package_builds import BUILD, CONSUMER, DEV_BUILD, REPOSITORY, check_hello, cmake, run
 
 SOURCES = REPOSITORY / "cpp" / "src"
 WINDOWS_COMPILER = "x86_64-w64-mingw32-g++-posix"
@@ -23,5 +23,16 @@ def test_posix_without_linux() -> None:
 @pytest.mark.parametrize("source", sorted(SOURCES.rglob("*_windows.cpp")), ids=lambda path: path.stem)
 def test_windows_sources_compile(source: Path) -> None:
     """What only Windows compiles is C++ that its headers agree with; nothing of it is run."""
-    includes = [f"-I{SOURCES}", f"-I{REPOSITORY / 'cpp' / 'include'}"]
-    run(WINDOWS_COMPILER, "-std=c++17", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", *includes, source)
+    generated = DEV_BUILD / "cpp" / "include"  # config.h
+    includes = [f"-I{folder}" for folder in (SOURCES, REPOSITORY / "cpp" / "include", generated)]
+    run(
+        WINDOWS_COMPILER,
+        "-std=c++17",
+        "-DTR_BUILDING_LIBRARY",
+        "-fsyntax-only",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        *includes,
+        source,
+    )
