@@ -24,7 +24,7 @@ from .tsr import tsr_info
 
 _PACKAGE = Path(__file__).resolve().parent
 _DEBUG = _PACKAGE / "scripts" / "debug.py"
-_NO_DEBUGGER = 78
+_NO_DEBUGGER, _LEFT = 78, 79
 _START_SECONDS = 60.0
 _GRACE_SECONDS = 5.0
 _PROBE = ".tmp-doorbell"
@@ -186,6 +186,8 @@ class _Run:
             return otherwise
         if code == _NO_DEBUGGER and self._debugged:
             raise InputError("the debugger did not start")
+        if code == _LEFT and self._debugged:
+            raise InputError("the debugger was left before the request came to its end")
         return _death(-code if code < 0 else None, code) + " " + when
 
     def _wait(self, process: subprocess.Popen[bytes], name: str, seconds: float | None) -> bytes | None:

@@ -47,6 +47,7 @@ class Runtime:
         )
         self._guard = Guard(self._stop, self._host, Ping(self.directory), self._sweep)
         self._exit: SystemExit | None = None
+        self._forked = False
 
     def serve(self) -> None:
         """Answers requests until told to leave.
@@ -59,6 +60,10 @@ class Runtime:
         carrier: Carrier | None = None
         status = protocol.EXITING
         self._stop.install()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(
+                before=self._stop.hold, after_in_parent=self._stop.let_go, after_in_child=self._become_a_fork
+            )
         try:
             if self._host.gone():
                 return
@@ -87,12 +92,21 @@ class Runtime:
         if self._exit is not None:
             raise self._exit
 
+    def _become_a_fork(self) -> None:
+        """In a process that user code has forked off: the session, and the signals to it, are the worker's alone."""
+        self._forked = True
+        self._server._turn = None
+        self._stop.restore()
+        self._stop.let_go()
+
     def _call_on_start(self) -> None:
         try:
             self._stop.arm()
             self._server.on_start()
         finally:
             self._stop.armed = False
+            if self._forked:
+                _end_fork()
 
     def _open_carrier(self) -> Carrier:
         wake_up = os.environ.get("TR_WAKEUP") or self._record.wake_up
@@ -175,7 +189,11 @@ class Runtime:
         server, request, stop = self._server, turn.request, self._stop
         try:
             stop.arm()
-            outcome = server.main_logic(request.command, request.parameters)
+            try:
+                outcome = server.main_logic(request.command, request.parameters)
+            finally:
+                if self._forked:
+                    _end_fork()
             stop.armed = False
         except Cancelled:
             raise
@@ -226,6 +244,24 @@ class Runtime:
     def _sweep(self) -> None:
         if self._record.known:
             sweep(self.directory, self._record.host_pid, self._record.host_start_time)
+
+
+def _end_fork() -> None:
+    """Ends a fork of the worker that comes back from user code, as a program would have ended there."""
+    error = sys.exc_info()[1]
+    code = 0
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    elif error is not None:
+        import traceback
+
+        traceback.print_exc()
+        code = 1
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code & 0xFF)
 
 
 def is_multiprocessing_child() -> bool:

@@ -48,6 +48,7 @@ class StopSignals:
         self.armed = False
         self._previous: list[tuple[int, Any]] = []
         self._previous_wakeup = -1
+        self._masks: dict[int, set[signal.Signals | int]] = {}  # of threads that are about to fork
 
     def install(self) -> None:
         """Takes the signals over, when this is the main thread."""
@@ -62,11 +63,23 @@ class StopSignals:
 
     def restore(self) -> None:
         """Gives the signals back."""
+        self.armed = False
         if self.descriptor >= 0:
             signal.set_wakeup_fd(self._previous_wakeup)
             for number, handler in self._previous:
                 signal.signal(number, signal.SIG_DFL if handler is None else handler)
             self._close()
+
+    def hold(self) -> None:
+        """Before a fork: until the child has given the signals back, one to it would be taken for one to the worker."""
+        if hasattr(signal, "pthread_sigmask"):
+            self._masks[_thread.get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+
+    def let_go(self) -> None:
+        """After it, in both."""
+        mask = self._masks.pop(_thread.get_ident(), None)
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def relay(self) -> bool:
         """Called by the guard: tells the serving thread of what came. Whether that was one of these signals."""

@@ -138,6 +138,15 @@ def test_under_pdb(keeping: SessionOptions) -> None:
     assert result.returncode == 0
 
 
+def test_pdb_that_is_left_says_nothing(keeping: SessionOptions) -> None:
+    with PythonSession(keeping) as session:
+        kept = fail(session, "fail", np.zeros(3, np.float32))
+    for typed in ("q\n", ""):
+        result = replay(kept, "--pdb", typed=typed)
+        assert result.returncode == 2, result
+        assert "left before the request came to its end" in result.stderr
+
+
 def test_a_start_that_fails_is_kept(keeping: SessionOptions, tmp_path: Path) -> None:
     Path(keeping.script).write_text("raise SystemExit(3)\n", encoding="utf-8")
     session = PythonSession(keeping)

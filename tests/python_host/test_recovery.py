@@ -68,3 +68,55 @@ def test_policy_repeats_tensors_and_quarantines(recovery: SessionOptions) -> Non
         session.clear_quarantine()
         assert session.stats().quarantined == []
         assert session.calculate("sum", x)[0] == 60_000
+
+
+@pytest.mark.parametrize("wake_up", ["futex", "inotify"])
+def test_a_worker_whose_on_start_fails_was_never_ready(options: SessionOptions, tmp_path: Path, wake_up: str) -> None:
+    script = tmp_path / "server.py"
+    script.write_text(
+        "from tech_renaissance import TechRenaissanceServer\n"
+        "class Server(TechRenaissanceServer):\n"
+        "    def on_start(self):\n"
+        "        open('gate').read()\n"
+        "        raise RuntimeError('no model')\n"
+        "Server().run()\n",
+        encoding="utf-8",
+    )
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    session = PythonSession(
+        replace(options, script=script, python=sys.executable, wake_up=wake_up, working_directory=tmp_path)
+    )
+    session.start()  # returns after a while, with the worker alive
+    os.close(os.open(gate, os.O_WRONLY))
+    with pytest.raises(RestartError, match="before it was ready") as error:
+        session.wait_until_ready()
+    assert "no model" in str(error.value)
+    assert not session.is_ready()
+
+
+def test_an_error_shows_the_log_of_its_own_worker(recovery: SessionOptions) -> None:
+    with PythonSession(recovery) as session:
+        with pytest.raises(RestartError, match="about to be killed"):
+            session.fetch_response("kill")
+        session.restart()
+        assert session.fetch_response("answer_and_die kept") == "kept"
+        session.join()
+        with pytest.raises(RestartError, match="wrote nothing to its log"):
+            session.fetch_response("state")
+
+
+def test_a_restart_finds_what_the_start_found(
+    recovery: SessionOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "server.py").write_text(SERVER.read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with PythonSession(replace(recovery, script="server.py")) as session:
+        monkeypatch.chdir("/")
+        session.restart()
+        assert session.fetch_response("state") == "rebuilt"
+        worker = session.stats().worker_pid
+        (tmp_path / "server.py").unlink()
+        with pytest.raises(InputError, match="does not exist"):
+            session.restart()
+        assert session.fetch_response("pid") == str(worker)

@@ -28,7 +28,8 @@ bool remove_file(const std::string& path);
 void remove_anything(const std::string& path);
 bool file_exists(const std::string& path);
 /// The last lines of a text file, `limit` bytes at most, for error messages; empty when it cannot be read.
-std::string read_tail(const std::string& path, std::size_t limit);
+/// @param from what lies before this byte is left out
+std::string read_tail(const std::string& path, std::size_t limit, std::uint64_t from = 0);
 
 /// A file as private memory of this process: changes stay here, and what happens to its name does not matter.
 struct MappedFile {

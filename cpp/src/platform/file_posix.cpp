@@ -199,17 +199,18 @@ bool file_exists(const std::string& path) {
     return ::lstat(path.c_str(), &info) == 0;
 }
 
-std::string read_tail(const std::string& path, std::size_t limit) {
+std::string read_tail(const std::string& path, std::size_t limit, std::uint64_t from) {
     try {
         FileIdentity found;
         const UniqueFd file = open_regular(path, found);
         if (!file) return {};
         const std::uint64_t size = found.size;
-        const std::uint64_t start = size > limit ? size - limit : 0;
+        from = std::min(from, size);
+        const std::uint64_t start = size - from > limit ? size - limit : from;
         std::string text(static_cast<std::size_t>(size - start), '\0');
         const ssize_t count = ::pread(file.get(), text.data(), text.size(), static_cast<off_t>(start));
         text.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
-        if (start > 0) text.erase(0, text.find('\n') + 1);  // a first line cut in the middle helps nobody
+        if (start > from) text.erase(0, text.find('\n') + 1);  // a first line cut in the middle helps nobody
         return text;
     } catch (const std::system_error&) {
         return {};

@@ -201,17 +201,19 @@ bool file_exists(const std::string& path) {
     return ::GetFileAttributesW(widen(path).c_str()) != INVALID_FILE_ATTRIBUTES;
 }
 
-std::string read_tail(const std::string& path, std::size_t limit) {
+std::string read_tail(const std::string& path, std::size_t limit, std::uint64_t from) {
     try {
         FileIdentity identity;
         const UniqueHandle file = open_regular(path, GENERIC_READ, identity);
         if (!file) return {};
+        from = std::min(from, identity.size);
         LARGE_INTEGER start{};
-        start.QuadPart = static_cast<LONGLONG>(identity.size > limit ? identity.size - limit : 0);
+        start.QuadPart = static_cast<LONGLONG>(identity.size - from > limit ? identity.size - limit : from);
         if (!::SetFilePointerEx(file.get(), start, nullptr, FILE_BEGIN)) return {};
-        std::string text(std::min<std::size_t>(limit, static_cast<std::size_t>(identity.size)), '\0');
+        std::string text(static_cast<std::size_t>(identity.size - static_cast<std::uint64_t>(start.QuadPart)), '\0');
         text.resize(read_all(file, text.data(), text.size(), path));
-        if (start.QuadPart > 0) text.erase(0, text.find('\n') + 1);  // a first line cut in the middle helps nobody
+        if (static_cast<std::uint64_t>(start.QuadPart) > from)
+            text.erase(0, text.find('\n') + 1);  // a first line cut in the middle helps nobody
         return text;
     } catch (const std::system_error&) {
         return {};

@@ -47,7 +47,7 @@ PythonSession::Impl::Health PythonSession::Impl::examine() const {
         process = process_;
         if (!process) return health;
         directory = directory_->path();
-        const bool ready = hello_ || older_worker_ || platform::file_exists(directory_->file(protocol::kStatusFile));
+        const bool ready = hello_ || older_worker_ || status_is_of_a_server();
         const bool busy = in_flight_ && !carrier_->response_pending();
         if (busy) health.busy_ms = milliseconds_since(in_flight_->sent);
         health.state = !ready ? "starting" : busy ? "busy" : "ready";
@@ -138,7 +138,7 @@ RestartError PythonSession::Impl::death() {
             message + "; its directory '" + directory_->path() + "' has been removed; start() makes a new one",
             ErrorCode::server_error, may_retry);
     constexpr std::size_t kLogBytes = 4096;
-    const std::string tail = platform::read_tail(directory_->file(protocol::kLogFile), kLogBytes);
+    const std::string tail = platform::read_tail(directory_->file(protocol::kLogFile), kLogBytes, log_start_);
     message += carrier::fullness(directory_->path());
     message += tail.empty() ? "; it wrote nothing to its log" : "; the end of its log:\n" + tail;
     if (!hello_ && !older_worker_ && status->known && status->signal == 0 && status->code == 0)

@@ -130,6 +130,16 @@ std::vector<std::string> worker_command(const SessionOptions& options, const std
     return {interpreter, fs::absolute(options.script).string()};
 }
 
+void anchor_paths(SessionOptions& options) {
+    const auto anchor = [](std::string& path) {
+        if (!path.empty()) path = fs::absolute(path).string();
+    };
+    if (options.module.empty() && options.script != "default") anchor(options.script);
+    if (fs::path(options.python).has_parent_path()) anchor(options.python);
+    anchor(options.working_directory);
+    anchor(options.workspace);
+}
+
 std::vector<std::string> worker_environment(const SessionOptions& options, const std::string& package_directory,
                                             std::map<std::string, std::string> variables) {
     // As the worker would inherit them; what the options name comes over it, and the session's own over that.

@@ -29,6 +29,9 @@ std::string find_package_directory();
 /// @throws InputError when the working directory that was asked for is none
 void check_working_directory(const SessionOptions& options);
 
+/// Makes relative paths absolute: a restart is to find what the first start found, wherever the program has gone.
+void anchor_paths(SessionOptions& options);
+
 /// The worker's command line up to the session id.
 /// @throws InputError when the script does not exist
 std::vector<std::string> worker_command(const SessionOptions& options, const std::string& interpreter,

@@ -98,6 +98,12 @@ void PythonSession::Impl::forget_vanished_directory() {
     directory_.reset();
 }
 
+/// What start() would find wrong without starting anything.
+void PythonSession::Impl::check_start() const {
+    worker_command(options_, choose_interpreter(options_).path, find_package_directory());
+    check_working_directory(options_);
+}
+
 void PythonSession::Impl::start_worker() {
     wake_up_ = effective_wake_up(options_);
     const Choice interpreter = choose_interpreter(options_);
@@ -166,6 +172,7 @@ void PythonSession::Impl::start_worker() {
         stats_.worker_pid = process_->pid();
     }
     TR_SEQUENCE_POINT("worker started");
+    if (!std::exchange(anchored_, true)) anchor_paths(options_);
     guardian::watch(directory_->path(), process_->pid(), guarding);
     log_(LogLevel::info, "worker " + std::to_string(process_->pid()) + ": " + shown);
 }
@@ -212,8 +219,12 @@ void PythonSession::Impl::prepare_directory() {
          {protocol::kRequestFile, protocol::kResponseFile, protocol::kHelloFile, protocol::kStatusFile,
           protocol::kCancelFile, protocol::kSessionFile, protocol::kMailboxFile, protocol::kRoomFile})
         platform::remove_anything(directory_->file(name));
-    if (!platform::identify(directory_->file(protocol::kLogFile)))
-        platform::remove_anything(directory_->file(protocol::kLogFile));
+    const auto log = platform::identify(directory_->file(protocol::kLogFile));
+    if (!log) platform::remove_anything(directory_->file(protocol::kLogFile));
+    {
+        const std::lock_guard<std::mutex> lock(state_mutex_);
+        log_start_ = log ? log->size : 0;
+    }
     platform::forget_damage(directory_->path());
 }
 

@@ -28,6 +28,7 @@ std::string identity_of(const std::string& message, const std::vector<TensorView
 
 void PythonSession::Impl::restart(std::int64_t timeout_ms) {
     const Deadline deadline = deadline_of(timeout_ms);
+    check_start();  // a worker that works is not ended for one that cannot be started
     std::shared_ptr<platform::Process> process;
     std::uint64_t epoch = 0;
     {

@@ -77,6 +77,21 @@ bool PythonSession::Impl::is_busy() const {
     return process_ && process_->alive() && in_flight_ && !carrier_->response_pending();
 }
 
+/// There is a status, and not one that a worker leaves behind which came to its end before it was ready. With
+/// state_mutex_ held.
+bool PythonSession::Impl::status_is_of_a_server() const {
+    constexpr std::size_t kMostBytes = 65'536;
+    const std::string path = directory_->file(protocol::kStatusFile);
+    if (!platform::file_exists(path)) return false;
+    if (platform::file_exists(directory_->file(protocol::kHelloFile))) return true;
+    try {
+        const std::string text = platform::read_file(path, kMostBytes).value_or("");
+        return text.rfind("error", 0) != 0 && text.rfind("exiting", 0) != 0;
+    } catch (const std::system_error&) {
+        return false;
+    }
+}
+
 bool PythonSession::Impl::ready() {
     if (ready_.load(std::memory_order_acquire)) return true;
     std::string news;
@@ -85,7 +100,7 @@ bool PythonSession::Impl::ready() {
         if (hello_ || older_worker_) return true;
         if (!directory_) return false;
         // The status is the last thing that a worker writes before it takes requests. An older one writes no hello.
-        if (!platform::file_exists(directory_->file(protocol::kStatusFile))) return false;
+        if (!status_is_of_a_server()) return false;
         std::optional<std::string> text;
         try {
             text = platform::read_file(directory_->file(protocol::kHelloFile), protocol::kMaxRecordBytes);

@@ -107,9 +107,11 @@ class PythonSession::Impl {
 
     [[noreturn]] void throw_inherited() const;
     Deadline deadline_of(std::int64_t timeout_ms) const;
+    bool status_is_of_a_server() const;
     bool ready();
     void bring_up(Deadline limit);
     void forget_vanished_directory();
+    void check_start() const;
     void start_worker();
     void end_worker(const std::shared_ptr<platform::Process>& process);
     void prepare_directory();
@@ -196,7 +198,9 @@ class PythonSession::Impl {
     std::optional<InFlight> in_flight_;
     std::map<std::thread::id, Answer> inbox_;
     std::uint64_t next_id_ = 1;
-    std::string command_;  ///< the worker's, with the reason for its interpreter, for messages
+    std::string command_;          ///< the worker's, with the reason for its interpreter, for messages
+    std::uint64_t log_start_ = 0;  ///< where in the log this worker's lines begin
+    bool anchored_ = false;        ///< the paths in the options no longer depend on the current directory
     SessionStats stats_;
     std::deque<std::string> kept_;  ///< directories of failures
     std::vector<std::string> worker_argv_;

@@ -23,18 +23,22 @@ if TYPE_CHECKING:
 
 #: Exit code of a debugger that is not there.
 NO_DEBUGGER = 78
+#: Exit code when the debugger was left before the request came to its end, of which nothing is known then.
+LEFT = 79
 
 
 def with_pdb(logic: Logic, command: str, parameters: str) -> Any:
     """Stops where the request begins, and again where it fails."""
-    import bdb
     import pdb
     import traceback
 
+    class Debugger(pdb.Pdb):
+        def set_quit(self) -> None:
+            sys.stdout.flush()
+            os._exit(LEFT)
+
     try:
-        return pdb.Pdb(nosigint=True).runcall(logic, command, parameters)
-    except bdb.BdbQuit:
-        raise SystemExit("left by the debugger") from None
+        return Debugger(nosigint=True).runcall(logic, command, parameters)
     except Exception as error:
         traceback.print_exc()
         pdb.post_mortem(error.__traceback__)

@@ -96,7 +96,11 @@ TEST_P(HostileWorkerTest, TensorsThatLieAboutTheirSize) {
 }
 
 TEST_P(HostileWorkerTest, AnswersThatNobodyAskedFor) {
-    EXPECT_EQ(session_->fetch_response("unasked mine"), "mine");
+    try {
+        EXPECT_EQ(session_->fetch_response("unasked mine"), "mine");
+    } catch (const InputError&) {
+        EXPECT_EQ(session_->stats().carrier, "mailbox") << "only there can one answer be written over another";
+    }
     expect_served();
     expect_served();
 }
