@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import _thread
 import importlib.util
-import mmap
 import os
 import signal
 import sys
 import time
-from types import SimpleNamespace
 
 FILE = os.environ.get("TR_FAULT_FILE", "")
 NOTE = FILE + ".died"
@@ -138,7 +136,7 @@ def wrap_files():
 
     os.open, os.rename, os.unlink, os.link, os.writev = opened, renamed, unlinked, linked, written
 
-    class HalfWritten(mmap.mmap):
+    class HalfWritten(_shared_storage.Mapping):
         """A mapping whose contents come in two steps."""
 
         def __setitem__(self, where, what):
@@ -151,7 +149,7 @@ def wrap_files():
             else:
                 super().__setitem__(where, what)
 
-    _shared_storage.mmap = SimpleNamespace(mmap=HalfWritten)
+    _shared_storage.Mapping = HalfWritten
 
     def note_target(owner, method, path_of):
         original = getattr(owner, method)
