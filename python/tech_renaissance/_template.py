@@ -17,10 +17,11 @@ import contextlib
 import importlib
 import json
 import os
-import runpy
 import signal
 import socket
 import sys
+
+from ._script import run_as_main
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,15 +104,7 @@ def _become_worker(work: dict[str, Any]) -> None:
     # NumPy draws its seed when it is imported: without this, all workers would draw the same numbers.
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
-    arguments = work["arguments"]
-    if arguments[0] == "-m":
-        sys.argv = arguments[1:]
-        sys.path[0] = os.getcwd()
-        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
-    else:
-        sys.argv = arguments
-        sys.path[0] = os.path.dirname(os.path.abspath(arguments[0]))
-        runpy.run_path(arguments[0], run_name="__main__")
+    run_as_main(work["arguments"])
 
 
 def _end_with(parent: int) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import importlib
 import os
-import runpy
 import sys
 
 from tech_renaissance import TechRenaissanceServer
+from tech_renaissance._script import run_as_main
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,14 +83,7 @@ def main() -> None:
     """Takes `pdb` or a port, then a script or `-m` and a module, then their arguments."""
     how, *command = sys.argv[1:]
     watch(with_pdb if how == "pdb" else listen(int(how)))
-    if command[0] == "-m":
-        sys.argv = command[1:]
-        sys.path[0] = os.getcwd()
-        runpy.run_module(command[1], run_name="__main__", alter_sys=True)
-    else:
-        sys.argv = command
-        sys.path[0] = os.path.dirname(os.path.abspath(command[0]))
-        runpy.run_path(command[0], run_name="__main__")
+    run_as_main(command)
 
 
 if __name__ == "__main__":
