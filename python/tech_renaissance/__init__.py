@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     )
     from .server import TechRenaissanceServer
     from .session import PythonSession as PythonSession
-    from .session import RestartPolicy as RestartPolicy
-    from .session import SessionOptions as SessionOptions
+    from .session_options import RestartPolicy as RestartPolicy
+    from .session_options import SessionOptions as SessionOptions
     from .tensor_stream import TensorStream
     from .tsr import TsrInfo, export_tsr, import_tsr, read_tsr, tsr_info, write_tsr
 
@@ -62,9 +62,9 @@ _HOME = {
     "PythonSession": "session",
     "RemoteError": "errors",
     "RestartError": "errors",
-    "RestartPolicy": "session",
+    "RestartPolicy": "session_options",
     "RetryError": "errors",
-    "SessionOptions": "session",
+    "SessionOptions": "session_options",
     "TRException": "errors",
     "TSRError": "errors",
     "TechRenaissanceServer": "server",

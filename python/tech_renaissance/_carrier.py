@@ -12,6 +12,7 @@ import select
 from . import protocol
 from ._doorbell import Doorbell, open_doorbell
 from ._files import AtomicWriter, read_small, remove
+from ._json_object import MAX_MESSAGE_BYTES, parse_object
 from ._place import is_full
 from ._status import StatusKeeper
 from .errors import InputError, RestartError
@@ -138,7 +139,7 @@ class FilesCarrier(Carrier):
     def take(self) -> protocol.Request | None:
         """The request that lies in the directory, without waiting."""
         try:
-            data = read_small(self._request, protocol.MAX_MESSAGE_BYTES)
+            data = read_small(self._request, MAX_MESSAGE_BYTES)
             return None if data is None else protocol.read_request(data)
         except InputError as error:
             return protocol.unreadable(error)
@@ -175,9 +176,9 @@ class FilesCarrier(Carrier):
             raise
 
     def _prepare(self, data: bytes) -> str:
-        if len(data) > protocol.MAX_MESSAGE_BYTES:
+        if len(data) > MAX_MESSAGE_BYTES:
             raise InputError(
-                f"the response is {len(data)} bytes long, over the limit of {protocol.MAX_MESSAGE_BYTES}: "
+                f"the response is {len(data)} bytes long, over the limit of {MAX_MESSAGE_BYTES}: "
                 "send data of this size as a tensor",
                 "E1005",
             )
@@ -210,8 +211,8 @@ class FilesCarrier(Carrier):
         if id is None:
             return False
         try:
-            data = read_small(self._cancel, protocol.MAX_MESSAGE_BYTES)
-            return data is not None and protocol.parse_object(data, "cancel.json").get("id") == id
+            data = read_small(self._cancel, MAX_MESSAGE_BYTES)
+            return data is not None and parse_object(data, "cancel.json").get("id") == id
         except (InputError, OSError):
             return False
 

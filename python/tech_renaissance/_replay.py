@@ -18,6 +18,7 @@ from typing import Any
 from . import protocol
 from ._doorbell import open_doorbell
 from ._files import AtomicWriter, read_small
+from ._json_object import MAX_MESSAGE_BYTES, encode_object, parse_object
 from ._process import start_time
 from .errors import InputError, TRException
 from .tsr import tsr_info
@@ -73,7 +74,7 @@ def replay(arguments: argparse.Namespace) -> int:
 
 def _read_record(directory: Path) -> dict[str, Any]:
     path = directory / "failure.json"
-    data = read_small(str(path), protocol.MAX_MESSAGE_BYTES)
+    data = read_small(str(path), MAX_MESSAGE_BYTES)
     if data is None:
         raise InputError(f"there is no {path}: expected a directory that SessionOptions::keep_on_failure has kept")
     try:
@@ -119,7 +120,7 @@ def _lay_out(kept: Path, directory: Path, record: dict[str, Any]) -> None:
         "carriers": ["files"],
         "wake_up": "auto",
     }
-    (directory / "session.json").write_bytes(protocol.encode_object(session))
+    (directory / "session.json").write_bytes(encode_object(session))
 
 
 class _Run:
@@ -206,7 +207,7 @@ class _Run:
             while True:
                 self._doorbell.clear()
                 dead = process.poll() is not None
-                data = read_small(f"{self._directory}/{name}", protocol.MAX_MESSAGE_BYTES)
+                data = read_small(f"{self._directory}/{name}", MAX_MESSAGE_BYTES)
                 left = 1.0 if limit is None else limit - time.monotonic()
                 if data is not None or dead or left <= 0:
                     return data
@@ -220,8 +221,8 @@ class _Run:
         request = self._record.get("request") or {}
         if self._record.get("kind") == "timeout":
             return max(float(request.get("waited_ms", 0)) / 1000, 0.1)
-        data = read_small(f"{self._directory}/request.json", protocol.MAX_MESSAGE_BYTES)
-        deadline = 0 if data is None else protocol.parse_object(data, "request.json").get("deadline_ms", 0)
+        data = read_small(f"{self._directory}/request.json", MAX_MESSAGE_BYTES)
+        deadline = 0 if data is None else parse_object(data, "request.json").get("deadline_ms", 0)
         return float(deadline) / 1000 if isinstance(deadline, int) else 0.0
 
     def _ring(self) -> None:

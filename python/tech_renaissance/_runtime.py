@@ -9,6 +9,7 @@ from . import protocol
 from ._carrier import Carrier, FilesCarrier
 from ._failure import failure_from
 from ._files import AtomicWriter, keep_spares
+from ._json_object import encode_object
 from ._output import lossy_output
 from ._ping import Ping
 from ._place import place_error
@@ -163,7 +164,7 @@ class Runtime:
             "commands": [str(command) for command in self._server.commands],
             "timestamp": protocol.now_ms(),
         }
-        self._writer.write(f"{self.directory}/hello.json", protocol.encode_object(hello))
+        self._writer.write(f"{self.directory}/hello.json", encode_object(hello))
 
     def _serve_one(self, request: Request, carrier: Carrier) -> bool:
         """Whether to go on serving."""

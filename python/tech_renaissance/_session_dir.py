@@ -6,8 +6,9 @@ import os
 import stat
 
 from ._files import read_small
+from ._json_object import parse_object
 from .errors import InputError, NotFoundError
-from .protocol import check_tag, parse_object
+from .protocol import check_tag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

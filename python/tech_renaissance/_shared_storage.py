@@ -7,19 +7,16 @@ used again.
 
 from __future__ import annotations
 
-import _thread
-import ctypes
 import errno
-import mmap
 import os
-import weakref
 
+from ._buffer import Buffer
 from ._files import Mapping, close_file, open_file
 from ._names import Names
 from ._place import is_full, is_place_error, place_error
 from ._storage import FileStorage
 from ._tensors import empty_header, export_tensor, import_tensor
-from ._tsr_header import decode_header, encode_header
+from ._tsr_header import encode_header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,79 +24,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._files import AtomicWriter
-    from ._mailbox import LeaseTable, MailboxFile
+    from ._mailbox import MailboxFile
     from ._tensors import Exported
-    from ._tsr_header import TsrHeader
 
 _OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _SPARE = 1 << 20
 # Up to here a copy is quicker than a lease, and than giving a file a second name.
 _SMALL = 16 << 10
-# Tensors may be dropped on any thread, also by the garbage collector in the middle of the same work.
-_leases_lock = _thread.RLock()
-# The process whose tensors the lease tables count. Its forks have copies of them, and the tables, but no leases.
-_holder = os.getpid()
-
-
-class _Buffer:
-    """A mapped file of either side.
-
-    Attributes:
-        path: its name; of one of ours that waits to be used again, a hidden one.
-        slot: in its owner's lease table.
-        refs: one for each tensor over it that is alive in this process.
-    """
-
-    __slots__ = ("__weakref__", "_array", "_counts", "_header", "_header_bytes", "address", "inode", "memory", "path",
-                 "refs", "size", "slot")  # fmt: skip
-
-    def __init__(self, path: str, mapping: Mapping, inode: int, slot: int, counts: LeaseTable | None) -> None:
-        self.path = path
-        self.memory = mapping
-        self.size = len(mapping)
-        self.inode = inode
-        self.slot = slot
-        self.refs: dict[int, weakref.ref[Any]] = {}  # by their ids, as they hash like what they refer to
-        self._counts = counts
-        self._array = ctypes.c_char * self.size
-        self.address = ctypes.addressof(self._array.from_buffer(mapping))
-        self._header: TsrHeader | None = None
-        self._header_bytes = b""
-
-    def header(self, path: str) -> TsrHeader:
-        """What the file says of its contents; it may have been written again since the last look."""
-        known = self._header_bytes
-        if self._header is None or self.memory[: len(known)] != known:
-            with memoryview(self.memory) as view:
-                self._header = decode_header(view, self.size, path)
-            self._header_bytes = self.memory[: self._header.header_bytes]
-        return self._header
-
-    def give_back_space(self) -> None:
-        """Though the other side may still map it; nobody may read or write it any more."""
-        try:
-            self.memory.madvise(mmap.MADV_REMOVE)
-        except (AttributeError, OSError):
-            return  # its space comes free when the last mapping goes
-
-    def hand_out(self) -> Any:
-        """The memory, for a tensor. Until the last tensor over it is gone, this counts as a lease."""
-        token = self._array.from_buffer(self.memory)
-        with _leases_lock:
-            ref = weakref.ref(token, self._give_back)
-            self.refs[id(ref)] = ref
-            self._tell()
-        return token
-
-    def _give_back(self, ref: weakref.ref[Any]) -> None:
-        with _leases_lock:
-            del self.refs[id(ref)]
-            self._tell()
-
-    def _tell(self) -> None:
-        if self._counts is not None and os.getpid() == _holder:
-            self._counts.set_count(self.slot, len(self.refs))
 
 
 class SharedStorage(FileStorage):
@@ -111,17 +43,16 @@ class SharedStorage(FileStorage):
 
     def __init__(self, directory: str, writer: AtomicWriter, mailbox: MailboxFile) -> None:
         super().__init__(directory, writer)
-        global _holder
-        _holder = os.getpid()
+        Buffer.holder = os.getpid()
         self._host = mailbox.host_leases
         self._own = mailbox.own_leases
         self._names = Names(mailbox)
         self._hidden = f"{directory}/.worker-{os.getpid()}-"
         self._count = 0
-        self._host_buffers: dict[int, _Buffer] = {}
-        self._own_buffers: dict[int, _Buffer] = {}
-        self._by_path: dict[str, _Buffer] = {}
-        self._sent_back: dict[str, _Buffer] = {}  # the host's buffers that the answer to come refers to
+        self._host_buffers: dict[int, Buffer] = {}
+        self._own_buffers: dict[int, Buffer] = {}
+        self._by_path: dict[str, Buffer] = {}
+        self._sent_back: dict[str, Buffer] = {}  # the host's buffers that the answer to come refers to
 
     # -------------------------------------------------------------------------------------------------- receiving
 
@@ -145,7 +76,7 @@ class SharedStorage(FileStorage):
         memory = buffer.hand_out()
         return import_tensor(buffer.header(path), memory, framework, path)
 
-    def _map_host_buffer(self, path: str, inode: int) -> _Buffer | None:
+    def _map_host_buffer(self, path: str, inode: int) -> Buffer | None:
         self.sweep()
         slot = self._host.find(inode)
         if slot < 0:
@@ -165,7 +96,7 @@ class SharedStorage(FileStorage):
             if error.errno == errno.EMFILE or not is_place_error(error):
                 return None  # what else may be wrong with it, reading it will tell
             raise place_error(error, f"mapping {os.path.basename(path)}", self.directory, size) from None
-        buffer = self._host_buffers[inode] = _Buffer(path, mapping, inode, slot, self._host)
+        buffer = self._host_buffers[inode] = Buffer(path, mapping, inode, slot, self._host)
         return buffer
 
     def sweep(self) -> None:
@@ -257,11 +188,11 @@ class SharedStorage(FileStorage):
                 return True
         return False
 
-    def _only_at(self, buffer: _Buffer, path: str) -> bool:
+    def _only_at(self, buffer: Buffer, path: str) -> bool:
         """Whether a buffer of ours has no other name that anybody can see."""
         return self._has_one_name(buffer) and (buffer.path == path or buffer.path not in self._by_path)
 
-    def _writable(self, size: int, path: str) -> _Buffer | None:
+    def _writable(self, size: int, path: str) -> Buffer | None:
         """A buffer of this size that nobody sees: the one under the name, one set aside, or a new one."""
         current = self._by_path.get(path)
         if current is not None and current.size == size and self._is_free(current):
@@ -271,19 +202,19 @@ class SharedStorage(FileStorage):
                 return buffer
         return self._make(size)
 
-    def _is_free(self, buffer: _Buffer) -> bool:
+    def _is_free(self, buffer: Buffer) -> bool:
         if buffer.refs or self._own.count(buffer.slot):
             return False
         return self._has_one_name(buffer)
 
-    def _has_one_name(self, buffer: _Buffer) -> bool:
+    def _has_one_name(self, buffer: Buffer) -> bool:
         """The one that is known here, and no other."""
         try:
             return self._names.identify(buffer.path) == (buffer.inode, 1)
         except OSError:
             return False
 
-    def _make(self, size: int) -> _Buffer | None:
+    def _make(self, size: int) -> Buffer | None:
         slot = self._own.find(0)
         if slot < 0:
             return None
@@ -297,7 +228,7 @@ class SharedStorage(FileStorage):
                 raise
             mapping, inode = self._reserve(path, size)
         self._names.changed()
-        buffer = self._own_buffers[inode] = _Buffer(path, mapping, inode, slot, None)
+        buffer = self._own_buffers[inode] = Buffer(path, mapping, inode, slot, None)
         self._own.set_count(slot, 0)
         self._own.set_inode(slot, inode)
         return buffer
@@ -316,7 +247,7 @@ class SharedStorage(FileStorage):
         finally:
             close_file(descriptor)
 
-    def _put_under(self, buffer: _Buffer, path: str) -> bool:
+    def _put_under(self, buffer: Buffer, path: str) -> bool:
         """False when the buffer has lost its name, and with it the way to another; nothing was done then."""
         if self._names.names(path, buffer.inode):
             return True  # of two names of one file, a rename would keep both
@@ -334,7 +265,7 @@ class SharedStorage(FileStorage):
         self._names.rename(name, path)
         return True
 
-    def _add_name(self, buffer: _Buffer) -> str:
+    def _add_name(self, buffer: Buffer) -> str:
         """A hidden name; "" when the one it had is not its own any more, as the host may send under any tag."""
         if not self._names.names(buffer.path, buffer.inode):
             return ""
@@ -373,7 +304,7 @@ class SharedStorage(FileStorage):
                 self._release(buffer)
         return freed
 
-    def _release(self, buffer: _Buffer) -> None:
+    def _release(self, buffer: Buffer) -> None:
         self._own.set_inode(buffer.slot, 0)
         del self._own_buffers[buffer.inode]
 

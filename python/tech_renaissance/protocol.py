@@ -10,7 +10,8 @@ import json
 import re
 import time
 
-from .errors import REQUEST_TOO_LARGE, InputError
+from ._json_object import BLANKS, MAX_MESSAGE_BYTES, encode_object, kind_of, parse_object
+from .errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ BUSY = "busy"
 OK = "ok"
 EXITING = "exiting"
 
-MAX_MESSAGE_BYTES = 64 << 20
-MAX_DEPTH = 64
 _MAX_STATUS = 500
 _MAX_ID = 2**64 - 1
 
@@ -38,25 +37,7 @@ _plain_request = re.compile(
     rb'\{"command":"(%b+)","parameters":"(%b*)","id":(%b),"timestamp":%b(?:,"deadline_ms":(%b))?\}'
     % (_plain, _plain, _number, _number, _number)
 ).fullmatch
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _quote = json.encoder.encode_basestring
-_BLANKS = " \t\r\n"
-
-
-def _no_json(text: str) -> float:
-    raise ValueError(f"{text} is no number")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if number in (float("inf"), float("-inf")):
-        raise ValueError(f"{text[:40]} is out of range")
-    return number
-
-
-_decoder = json.JSONDecoder(parse_constant=_no_json, parse_float=_finite)
-# What decode() calls in the end; the layers above it cost more than it does.
-_scan = _decoder.scan_once  # type: ignore[attr-defined]  # typeshed leaves it out
 
 
 class Request:
@@ -311,7 +292,7 @@ def parse_response(data: bytes | bytearray | memoryview) -> Response:
     response.more = message.get("more") is True
     response.tensors = _tags(message)
     if legacy:
-        words = [word.strip(_BLANKS) for word in response.result.split(",")]
+        words = [word.strip(BLANKS) for word in response.result.split(",")]
         response.tensors = words if response.failure is None and all(map(is_tag, words)) else []
     return response
 
@@ -321,7 +302,7 @@ def _failure(message: dict[str, object]) -> Failure | None:
     if error is None:
         return None
     if not isinstance(error, dict):
-        raise InputError(f"response: expected an object in 'error', found {_kind(error)}")
+        raise InputError(f"response: expected an object in 'error', found {kind_of(error)}")
     code, text, kind, traceback = (
         _text(error, key, "response error") for key in ("code", "message", "type", "traceback")
     )
@@ -333,67 +314,12 @@ def _tags(message: dict[str, object]) -> list[str]:
     if tags is None:
         return []
     if not isinstance(tags, list):
-        raise InputError(f"response: expected a list in 'tensors', found {_kind(tags)}")
+        raise InputError(f"response: expected a list in 'tensors', found {kind_of(tags)}")
     for tag in tags:
         if not isinstance(tag, str):
-            raise InputError(f"response: expected tags in 'tensors', found {_kind(tag)}")
+            raise InputError(f"response: expected tags in 'tensors', found {kind_of(tag)}")
         check_tag(tag)
     return tags
-
-
-def parse_object(data: bytes | bytearray | memoryview, what: str) -> dict[str, object]:
-    """Reads a JSON object, bounded in size and depth.
-
-    Raises:
-        InputError: it is none (E1001) or too large (E1005).
-    """
-    if len(data) > MAX_MESSAGE_BYTES:
-        raise InputError(
-            f"{what} of {len(data)} bytes is over the limit of {MAX_MESSAGE_BYTES}: send data of this size as a tensor",
-            REQUEST_TOO_LARGE,
-        )
-    data = bytes(data)
-    # The number of brackets bounds the depth, so only a message with many of them is looked at in detail.
-    if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _depth(data) > MAX_DEPTH:
-        raise InputError(f"{what}: nested more than {MAX_DEPTH} deep")
-    try:
-        text = data.decode("utf-8")
-        message, end = _scan(text, 0) if data.startswith(b"{") else (None, -1)
-        if end != len(text):  # blanks around it, or no object, or no JSON
-            message = _decoder.decode(text.strip(_BLANKS))
-        if b"\\u" in data:
-            _encode(message).encode("utf-8")  # half a character, such as "\\ud800", is none
-    except StopIteration as error:
-        raise InputError(f"{what} is not JSON: expected a value at character {error.value}") from None
-    except UnicodeError as error:
-        raise InputError(f"{what} is not UTF-8: {error}") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{what} is not JSON: {error}") from None
-    if not isinstance(message, dict):
-        raise InputError(f"{what}: expected a JSON object, found {_kind(message)}")
-    return message
-
-
-def encode_object(message: dict[str, object]) -> bytes:
-    """The bytes of a JSON object. Lone surrogates, which UTF-8 cannot say, become question marks."""
-    return _encode(message).encode("utf-8", "replace")
-
-
-_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
-
-
-def _depth(data: bytes) -> int:
-    """How deep the brackets outside strings are nested; all of it in steps that take time linear in the length."""
-    unescaped = data.replace(b"\\\\", b"").replace(b'\\"', b"")
-    outside = b"".join(unescaped.split(b'"')[::2])
-    depth = deepest = 0
-    for bracket in outside.translate(None, bytes(set(range(256)) - set(_STEPS))):
-        depth += _STEPS[bracket]
-        if depth > deepest:
-            deepest = depth
-            if deepest > MAX_DEPTH:
-                break
-    return deepest
 
 
 def _text(message: dict[str, object], key: str, what: str) -> str:
@@ -401,7 +327,7 @@ def _text(message: dict[str, object], key: str, what: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise InputError(f"{what}: expected a text in {key!r}, found {_kind(value)}")
+        raise InputError(f"{what}: expected a text in {key!r}, found {kind_of(value)}")
     return value
 
 
@@ -412,8 +338,3 @@ def _whole_number(message: dict[str, object], key: str, what: str, limit: int) -
     if type(value) is not int or not 0 <= value <= limit:
         raise InputError(f"{what}: expected a whole number from 0 to {limit} in {key!r}, found {str(value)[:40]}")
     return value
-
-
-def _kind(value: object) -> str:
-    kinds = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", type(None): "null"}
-    return kinds.get(type(value), "a number")

@@ -181,7 +181,7 @@ def wrap_methods():
         (_runtime.Runtime, "_open_carrier", None, "carrier open"),
         (_carrier.FilesCarrier, "receive", None, "request taken"),
         (_mailbox_carrier.MailboxCarrier, "receive", None, "request taken"),
-        (_shared_storage._Buffer, "hand_out", None, "lease taken"),
+        (_shared_storage.Buffer, "hand_out", None, "lease taken"),
         (_turn.Turn, "stage", None, "result staged"),
         (_turn.Turn, "answer", "answer about to go out", "answer out"),
         (_turn.Turn, "send_part", "part about to go out", "part out"),

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from tech_renaissance import _call_syntax, _mailbox, _session_dir, _tsr_header, protocol, tsr
+from tech_renaissance._json_object import parse_object
 from tech_renaissance.errors import InputError, TSRError
 
 REFUSED = "refused"
@@ -83,7 +84,7 @@ def read_plain(data: bytes) -> str:
 def read_session(data: bytes) -> str:
     """What a worker makes of session.json."""
     try:
-        record = _session_dir.HostRecord(protocol.parse_object(data, "session.json"))
+        record = _session_dir.HostRecord(parse_object(data, "session.json"))
     except InputError:
         return REFUSED
     assert record.host_pid >= 0

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tech_renaissance import _mailbox, protocol
+from tech_renaissance._json_object import parse_object
 from tech_renaissance._mailbox import FILE_BYTES, MailboxError, MailboxFile, PureMailbox
 from tech_renaissance._names import Names
 
@@ -70,7 +71,7 @@ def test_both_kinds_of_worker_read_and_write_the_same(mailbox: MailboxFile) -> N
             if not messages.answer(response.id, response.command, response.result, response.tensors):
                 assert not result.isascii()
                 messages.send(protocol.encode_response(response))
-            told = protocol.parse_object(answer_in(mailbox), "response")
+            told = parse_object(answer_in(mailbox), "response")
             del told["timestamp"]
             written.append(told)
         assert written[0] == written[1]
