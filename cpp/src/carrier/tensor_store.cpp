@@ -64,7 +64,7 @@ void TensorStore::remove_leftovers() const {
         for (const std::string prefix : {".worker-", ".tmp-"}) {
             if (name.rfind(prefix, 0) != 0) continue;
             const long long pid = std::atoll(name.c_str() + prefix.size());
-            if (pid > 0 && !platform::process_exists(pid)) std::filesystem::remove(entry.path(), error);
+            if (pid > 0 && !platform::process_lives(pid)) std::filesystem::remove(entry.path(), error);
         }
     }
 }

@@ -12,7 +12,8 @@ std::int64_t process_id();
 /// When a process started, in a unit of the system's own; empty when there is no such process or it cannot be told.
 /// Together with the pid it names a process for good, as pids are reused.
 std::string process_start_time(std::int64_t pid);
-bool process_exists(std::int64_t pid);
+/// It runs: one that has ended and has not been waited for by its parent yet (a zombie) does not.
+bool process_lives(std::int64_t pid);
 /// A signal or a debugger has stopped it (SIGSTOP), as far as the system tells.
 bool process_is_stopped(std::int64_t pid);
 std::string user_id();

@@ -1,9 +1,11 @@
 #include <linux/magic.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <fstream>
 #include <sstream>
 #include <utility>
@@ -33,6 +35,14 @@ std::string stat_field(std::int64_t pid, int wanted) {
 std::string process_start_time(std::int64_t pid) {
     constexpr int kStartTime = 22;
     return stat_field(pid, kStartTime);
+}
+
+bool process_lives(std::int64_t pid) {
+    if (pid <= 0 || (::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH)) return false;
+    // A process whose first thread has ended and others run is in that state too.
+    constexpr int kState = 3;
+    constexpr int kThreads = 20;
+    return stat_field(pid, kState) != "Z" || stat_field(pid, kThreads) != "1";
 }
 
 bool process_is_stopped(std::int64_t pid) {

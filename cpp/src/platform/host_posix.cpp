@@ -1,11 +1,9 @@
 #include <dlfcn.h>
-#include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -18,10 +16,6 @@ namespace tr::platform {
 
 std::int64_t process_id() {
     return ::getpid();
-}
-
-bool process_exists(std::int64_t pid) {
-    return pid > 0 && (::kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM);
 }
 
 std::string user_id() {

@@ -97,7 +97,7 @@ std::string process_start_time(std::int64_t pid) {
     return std::to_string(static_cast<std::uint64_t>(start.dwHighDateTime) << 32 | start.dwLowDateTime);
 }
 
-bool process_exists(std::int64_t pid) {
+bool process_lives(std::int64_t pid) {
     const UniqueHandle process = open_process(pid);
     return process ? runs(process) : pid > 0 && ::GetLastError() == ERROR_ACCESS_DENIED;
 }

@@ -88,7 +88,7 @@ void remove_session(const std::string& path) {
 void remove_template_log(const std::string& path, const std::string& name) {
     const std::string prefix = ".template-";
     std::error_code error;
-    if (name.rfind(prefix, 0) == 0 && !platform::process_exists(std::atoll(name.c_str() + prefix.size())))
+    if (name.rfind(prefix, 0) == 0 && !platform::process_lives(std::atoll(name.c_str() + prefix.size())))
         fs::remove(path, error);
 }
 
@@ -114,7 +114,7 @@ void sweep(const std::string& parent, const std::set<std::string>& ours) {
             // A file system without locks grants any: then the record has to tell whether the host lives.
             const auto text = platform::read_file(path + "/" + protocol::kSessionFile, protocol::kMaxRecordBytes);
             const auto record = text ? protocol::parse_session(*text) : std::nullopt;
-            if (record && platform::process_exists(record->host_pid) &&
+            if (record && platform::process_lives(record->host_pid) &&
                 platform::process_start_time(record->host_pid) == record->host_start_time)
                 continue;
             remove_session(path);

@@ -11,9 +11,9 @@ namespace {
 
 using platform::Deadline;
 constexpr const char* kExitCommand = "__exit__";
-constexpr std::int64_t kStepMs = 1'024;  ///< between looks whether a wait is to be interrupted
+constexpr std::int64_t kStepMs = 1'024;   ///< between looks whether a wait is to be interrupted
 constexpr std::int64_t kGraceMs = 2'000;  ///< between SIGTERM and SIGKILL
-constexpr std::int64_t kPromptMs = 500;  ///< a stop that takes longer is explained in the log
+constexpr std::int64_t kPromptMs = 500;   ///< a stop that takes longer is explained in the log
 
 }  // namespace
 

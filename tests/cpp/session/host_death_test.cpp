@@ -231,6 +231,26 @@ TEST_F(HostDeath, AGuardianThatWasKilledIsReplacedAndKnowsAllWorkers) {
     }));
 }
 
+TEST_F(HostDeath, AHostThatNobodyHasWaitedForIsDeadAllTheSame) {
+    start_host(options(), [](PythonSession&) { return std::vector<pid_t>{}; });
+    const pid_t guardian = guardian_of(host_);
+    for (const pid_t one : {guardian, worker()}) {
+        ::kill(one, SIGKILL);
+        EXPECT_TRUE(eventually([&] { return !process_runs(one); }));
+    }
+    ::kill(host_, SIGKILL);
+    siginfo_t ended{};
+    ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(host_), &ended, WEXITED | WNOWAIT), 0);
+    const std::string left = workspace_.path() + "/python_session/tr_session_test";
+    EXPECT_TRUE(fs::exists(left));
+    auto other = options();
+    other.session_id = "other";
+    PythonSession session(other);
+    session.start();
+    EXPECT_FALSE(fs::exists(left));
+    ::waitpid(host_, nullptr, 0);
+}
+
 TEST_F(HostDeath, WithoutAGuardianTheLogSaysSoAndTheSessionWorks) {
     // The package, but for what starts the guardian.
     const fs::path package = workspace_.path() + "/tech_renaissance";
