@@ -19,7 +19,7 @@ define cmake_build
 	    cmake --preset $(1) $(2) >build/configure-$(1).log || \
 	    { cat build/configure-$(1).log; rm build/configure-$(1).log; exit 1; }
 	@echo "build: $(1)"
-	@cmake --build build/$(1) -j $(JOBS) -- $(if $(wildcard build/$(1)/build.ninja),--quiet,--no-print-directory -s)
+	@cmake --build build/$(1) -j $(JOBS) -- $$(test -f build/$(1)/build.ninja && echo --quiet || echo --no-print-directory -s)
 endef
 
 build-dev: setup
