@@ -33,6 +33,13 @@ def running(server: str | None = None, **options: object) -> Iterator[Host]:
         yield host
 
 
+@pytest.fixture(scope="module")
+def probe() -> Iterator[Host]:
+    """One probe server for the tests that leave it alive, which each of them proves."""
+    with running("probe") as host:
+        yield host
+
+
 @pytest.fixture
 def workspace() -> Iterator[Path]:
     """An empty workspace."""
