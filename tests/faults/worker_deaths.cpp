@@ -51,14 +51,19 @@ class Victim {
         return true;
     }
 
-    void recover(bool ask_to_leave) {
+    /// In each of the ways in turn.
+    void recover(int turn) {
         drive_.check_held();
-        session_.terminate();
-        session_.start();
+        if (turn % 4 < 2) {
+            session_.restart();
+        } else {
+            session_.terminate();
+            session_.start();
+        }
         drive_.some_calls();
         drive_.check_held();
         look_for_leftovers();
-        if (ask_to_leave)
+        if (turn % 2 == 0)
             session_.please_exit();
         else
             session_.terminate();
@@ -98,7 +103,7 @@ void kill_often(const Arguments& arguments, Cell& cell, const std::string& who, 
             // A later passage may depend on timing; the first does not.
             if (!victim->kill(who, 1 + i % passages, i % 2 == 0) && !victim->kill(who, 1, true))
                 throw Violation("the worker never came by this step");
-            victim->recover(i % 2 == 0);
+            victim->recover(i);
         } catch (const TimeoutError& error) {
             cell.violation(cell.hung, error.what());
             victim = std::make_unique<Victim>(arguments, cell, quick_start);
