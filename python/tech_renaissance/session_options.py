@@ -20,6 +20,9 @@ class RestartPolicy:
     calculate*); a stream, and a request of `send_request`, are not repeated, but find a worker. The call's time limit
     holds for all of it. After `terminate` or `please_exit` nothing is started: that worker was ended on purpose.
 
+    A session directory that has been removed is like a death: such a call ends the worker that may be left, and starts
+    another in a new directory. What was sent by hand (`send_tensor`) is gone with the old one.
+
     Attributes:
         attempts: how many workers one call may start; 0 turns all of this off.
         backoff_ms: the first start is at once; when no request has been answered since the last one, the next comes so

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -120,3 +121,18 @@ def test_a_restart_finds_what_the_start_found(
         with pytest.raises(InputError, match="does not exist"):
             session.restart()
         assert session.fetch_response("pid") == str(worker)
+
+
+@pytest.mark.parametrize("wake_up", ["futex", "inotify", "polling"])
+def test_a_removed_directory_is_like_a_death(recovery: SessionOptions, wake_up: str) -> None:
+    policy = RestartPolicy(attempts=1, backoff_ms=1)
+    with PythonSession(replace(recovery, wake_up=wake_up, restart=policy)) as session:
+        held = session.calculate("sum", np.ones(100, np.float32))
+        shutil.rmtree(session.session_dir())
+        with pytest.raises(RestartError, match="removed") as lost:
+            session.send_tensor(np.ones(3, np.float32), "x")  # by hand: the caller's to repeat
+        assert lost.value.may_retry
+        assert session.calculate("sum", np.ones(200, np.float32))[0] == 200
+        assert os.path.isdir(session.session_dir())
+        assert held[-1] == 100
+        assert session.stats().epoch == 2

@@ -60,7 +60,11 @@ void FilesCarrier::acknowledge() {
 }
 
 void FilesCarrier::ring_worker() {
-    write_session_file(room_, {});
+    try {
+        write_session_file(room_, {});
+    } catch (const RestartError&) {
+        // With its directory the worker loses its reason to stay: its end is what there is to tell.
+    }
 }
 
 }  // namespace tr::carrier

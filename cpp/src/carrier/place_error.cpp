@@ -59,9 +59,11 @@ void throw_place_error(const std::system_error& error, const std::string& path, 
                        const std::string& attempt) {
     const std::string text =
         (attempt.empty() ? attempt : attempt + ": ") + error.what() + place_advice(error, path, bytes);
-    if (is(error, std::errc::no_such_file_or_directory))
+    if (is(error, std::errc::no_such_file_or_directory) || is(error, std::errc::not_a_directory))
         throw RestartError("the session directory has been removed (" + text +
-                           "), with all that was under way in it; start() makes a new one");
+                               "), with all that was under way in it, and what was to be sent was not: it may be sent "
+                               "again; start() makes a new one",
+                           ErrorCode::server_error, true);
     if (is(error, std::errc::file_too_large)) throw InputError(text, ErrorCode::request_too_large);
     if (is(error, std::errc::filename_too_long)) throw InputError(text);
     if (is(error, std::errc::read_only_file_system) || is(error, std::errc::permission_denied) ||

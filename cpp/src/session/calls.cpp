@@ -16,11 +16,8 @@ using platform::Deadline;
 void PythonSession::Impl::send_request(const std::string& message) {
     const Deadline deadline = deadline_of(kDefaultTimeout);
     const TurnLock turn(*this, deadline);
-    if (recovers()) {
-        refuse_quarantined(message, {});
-        find_worker(deadline);
-    }
-    send(message, {}, deadline);
+    refuse_quarantined(message, {});
+    recovering(deadline, [&] { send(message, {}, deadline); });
 }
 
 bool PythonSession::Impl::new_response() {
@@ -47,24 +44,28 @@ std::string PythonSession::Impl::fetch_response(const std::string& message, std:
 
 void PythonSession::Impl::send_tensor(const TensorView& tensor, const std::string& tag) {
     bool in_flight = false;
+    std::shared_ptr<carrier::TensorStore> tensors;
     {
         const std::lock_guard<std::mutex> lock(state_mutex_);
         throw_if_never_started();
         stats_.bytes_sent += tensor.nbytes();
         in_flight = in_flight_.has_value();
+        tensors = tensors_;
     }
-    tensors_->store(tensor, tag, in_flight);
+    tensors->store(tensor, tag, in_flight);
     throw_if_damaged();
 }
 
 Tensor PythonSession::Impl::empty(const Shape& shape, DType dtype, const std::string& tag) {
     bool in_flight = false;
+    std::shared_ptr<carrier::TensorStore> tensors;
     {
         const std::lock_guard<std::mutex> lock(state_mutex_);
         throw_if_never_started();
         in_flight = in_flight_.has_value();
+        tensors = tensors_;
     }
-    return tensors_->empty(shape, dtype, tag, in_flight);
+    return tensors->empty(shape, dtype, tag, in_flight);
 }
 
 std::vector<Tensor> PythonSession::Impl::wait_for_tensors(std::int64_t timeout_ms) {
@@ -100,7 +101,8 @@ PythonSession::Impl::Answer PythonSession::Impl::exchange(const std::vector<Tens
                                                           const std::string& message, std::int64_t timeout_ms) {
     const Deadline deadline = deadline_of(timeout_ms);
     const TurnLock turn(*this, deadline);
-    return recovers() ? exchange_recovering(tensors, message, deadline) : exchange_once(tensors, message, deadline);
+    refuse_quarantined(message, tensors);
+    return recovering(deadline, [&] { return exchange_once(tensors, message, deadline); });
 }
 
 PythonSession::Impl::Answer PythonSession::Impl::exchange_once(const std::vector<TensorView>& tensors,
@@ -145,11 +147,8 @@ TensorStream PythonSession::Impl::stream(const std::string& command, const std::
     const Deadline deadline = deadline_of(timeout_ms);
     auto state = std::make_unique<TensorStream::State>(*this, deadline, timeout_ms);
     const std::string message = with_tags(command, tensors.size());
-    if (recovers()) {
-        refuse_quarantined(message, tensors);
-        find_worker(deadline);
-    }
-    begin_exchange(tensors, message, deadline);
+    refuse_quarantined(message, tensors);
+    recovering(deadline, [&] { begin_exchange(tensors, message, deadline); });
     in_flight_->tensors = nullptr;  // they are the caller's from here on
     return TensorStream(std::move(state));
 }

@@ -127,7 +127,7 @@ PythonSession::Impl::Answer PythonSession::Impl::read_answer(protocol::Response 
             answer.tensors.push_back(tensors_->load(tag));
         }
     } catch (const TRException&) {
-        answer.error = directory_->is_there() ? std::current_exception() : vanished();
+        answer.error = directory_->is_there() ? std::current_exception() : std::make_exception_ptr(vanished());
     }
     return answer;
 }
@@ -140,10 +140,12 @@ void PythonSession::Impl::note_departure(const protocol::RemoteFailure& failure)
     leaving_ = true;
 }
 
-std::exception_ptr PythonSession::Impl::vanished() const {
-    return std::make_exception_ptr(
-        RestartError("the directory of session '" + session_id_ + "', '" + directory_->path() +
-                     "', has been removed, with all that was under way in it; start() makes a new one"));
+/// Of the request in flight, which the worker has had.
+RestartError PythonSession::Impl::vanished() const {
+    return RestartError("the directory of session '" + session_id_ + "', '" + directory_->path() +
+                            "', has been removed while the worker was at work on request " +
+                            std::to_string(in_flight_->id) + effect() + "; start() makes a new one",
+                        ErrorCode::server_error, is_idempotent(in_flight_->command));
 }
 
 /// The answer that the calling thread waits for: one kept for it, else that to the request in flight, which another

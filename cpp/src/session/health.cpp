@@ -99,6 +99,13 @@ bool PythonSession::Impl::request_was_taken() const {
     return in_flight_ && (hello_ || older_worker_) && (carrier_ != mailbox_carrier_ || !carrier_->request_pending());
 }
 
+/// Of the request in flight that a worker was at work on, for messages.
+std::string PythonSession::Impl::effect() const {
+    return is_idempotent(in_flight_->command)
+               ? "; '" + in_flight_->command + "' is declared idempotent: it may be sent again"
+               : "; whether the request had an effect cannot be told";
+}
+
 /// What to throw when the worker is found dead.
 RestartError PythonSession::Impl::death() {
     const std::string too_old = why_too_old();
@@ -125,11 +132,11 @@ RestartError PythonSession::Impl::death() {
         message += "; it has ended " + std::to_string(deaths_[in_flight_->identity]) +
                    " workers and is refused from now on, until clear_quarantine()";
         may_retry = false;
-    } else if (in_flight_ && is_idempotent(in_flight_->command)) {
-        message += "; '" + in_flight_->command + "' is declared idempotent: it may be sent again";
+    } else if (in_flight_) {
+        message += effect();
+        may_retry = is_idempotent(in_flight_->command);
     } else {
-        if (in_flight_) message += "; whether the request had an effect cannot be told";
-        may_retry = !in_flight_ && (hello_ || older_worker_);  // a worker that never came is no reason to try again
+        may_retry = hello_ || older_worker_;  // a worker that never came is no reason to try again
     }
     if (in_flight_ && in_flight_->owner == std::this_thread::get_id()) in_flight_->told = true;
     if (!too_old.empty()) return RestartError("cannot start a worker: " + too_old);

@@ -49,44 +49,26 @@ void PythonSession::Impl::restart(std::int64_t timeout_ms) {
     wait_until(deadline, "for the new worker to be ready", [this] { return ready(); });
 }
 
-/// It has died, and nobody meant it to.
+/// It has died, and nobody meant it to; or there is none since the directory was removed.
 bool PythonSession::Impl::worker_is_gone() const {
     const std::lock_guard<std::mutex> lock(state_mutex_);
-    return process_ && !process_->alive() && !stopped_;
+    return !stopped_ && (process_ ? !process_->alive() : directory_lost_);
 }
 
-/// The exchange, with as many workers as the policy allows.
-PythonSession::Impl::Answer PythonSession::Impl::exchange_recovering(const std::vector<TensorView>& tensors,
-                                                                     const std::string& message, Deadline deadline) {
-    refuse_quarantined(message, tensors);
-    for (int left = options_.restart.attempts;;) {
-        try {
-            if (left > 0 && worker_is_gone()) {
-                --left;
-                start_again(deadline);
-            }
-            return exchange_once(tensors, message, deadline);
-        } catch (const RestartError& error) {
-            if (left == 0 || !error.may_retry() || !worker_is_gone()) throw;
-        }
-    }
-}
-
-/// For a request that is sent once: a living worker, when one can be had.
-void PythonSession::Impl::find_worker(Deadline deadline) {
-    for (int left = options_.restart.attempts; left > 0 && worker_is_gone(); --left) {
-        try {
-            start_again(deadline);
-        } catch (const RestartError& error) {
-            if (left == 1 || !error.may_retry() || !worker_is_gone()) throw;
-        }
-    }
+/// Looked at after a failure alone, as it asks the file system. A worker may live on without its directory for a while.
+bool PythonSession::Impl::directory_is_gone() const {
+    const std::lock_guard<std::mutex> lock(state_mutex_);
+    return !stopped_ && directory_ && !directory_->is_there();
 }
 
 void PythonSession::Impl::start_again(Deadline deadline) {
     unsent_ = true;
+    if (is_alive()) {
+        log_(LogLevel::warning, "the session directory has been removed; its worker is ended");
+        end_worker(process_);
+    }
     back_off(deadline);
-    log_(LogLevel::warning, "the worker " + process_->status()->describe() + "; another one is started");
+    if (process_) log_(LogLevel::warning, "the worker " + process_->status()->describe() + "; another one is started");
     last_start_ = Deadline::Clock::now();
     ++starts_in_row_;
     troubled_ = true;
@@ -111,7 +93,9 @@ void PythonSession::Impl::back_off(Deadline deadline) {
         lock.lock();
     }
     lock.unlock();
-    if (!until.passed()) throw death();
+    if (until.passed()) return;
+    throw_if_never_started();
+    throw death();
 }
 
 /// Before a new worker starts: an answer of the old one that has come whole still counts, and whoever sent a request

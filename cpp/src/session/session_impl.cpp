@@ -165,7 +165,13 @@ void PythonSession::Impl::note_failure() {
 // ---------------------------------------------------------------------------------------------------------- waiting
 
 void PythonSession::Impl::throw_if_never_started() const {
-    if (!process_) throw InputError("session '" + session_id_ + "' has no worker: call start() first");
+    if (process_) return;
+    if (directory_lost_)
+        throw RestartError("session '" + session_id_ +
+                               "' has no worker: its directory was removed, and none could be started since; call "
+                               "start(), or restart(), and send again",
+                           ErrorCode::server_error, true);
+    throw InputError("session '" + session_id_ + "' has no worker: call start() first");
 }
 
 void PythonSession::Impl::wait_until(Deadline deadline, const char* purpose, const std::function<bool()>& done) {

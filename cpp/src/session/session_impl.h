@@ -127,6 +127,7 @@ class PythonSession::Impl {
     void wait_until(Deadline deadline, const char* purpose, const std::function<bool()>& done);
     Health examine() const;
     bool request_was_taken() const;
+    std::string effect() const;
     RestartError death();
     void throw_if_damaged();
     TimeoutError timeout(const char* purpose) const;
@@ -153,7 +154,7 @@ class PythonSession::Impl {
     std::optional<Answer> take_answer();
     Answer read_answer(protocol::Response response);
     void note_departure(const protocol::RemoteFailure& failure);
-    std::exception_ptr vanished() const;
+    RestartError vanished() const;
     Answer own_answer(Deadline deadline);
     void note_failure();
     void abandon();
@@ -165,8 +166,25 @@ class PythonSession::Impl {
     // Recovery, with the turn held:
     bool recovers() const { return options_.restart.attempts > 0; }
     bool worker_is_gone() const;
-    Answer exchange_recovering(const std::vector<TensorView>& tensors, const std::string& message, Deadline deadline);
-    void find_worker(Deadline deadline);
+    bool directory_is_gone() const;
+    /// `attempt()`, with as many workers as the policy allows.
+    template <class Attempt>
+    auto recovering(Deadline deadline, Attempt attempt) {
+        bool gone = recovers() && worker_is_gone();
+        for (int left = options_.restart.attempts;;) {
+            try {
+                if (gone && left > 0) {
+                    --left;
+                    start_again(deadline);
+                }
+                return attempt();
+            } catch (const RestartError& error) {
+                if (left == 0 || !error.may_retry()) throw;
+                gone = worker_is_gone() || directory_is_gone();
+                if (!gone) throw;
+            }
+        }
+    }
     void start_again(Deadline deadline);
     void back_off(Deadline deadline);
     void settle_lost();
@@ -184,7 +202,7 @@ class PythonSession::Impl {
 
     mutable std::mutex state_mutex_;
     std::unique_ptr<SessionDirectory> directory_;
-    std::unique_ptr<carrier::TensorStore> tensors_;
+    std::shared_ptr<carrier::TensorStore> tensors_;      ///< shared with who sends a tensor just then, without the turn
     std::shared_ptr<carrier::Carrier> carrier_;          ///< the one in use
     std::shared_ptr<carrier::Carrier> mailbox_carrier_;  ///< for a worker that says it uses it; else empty
     std::shared_ptr<platform::Process> process_;         // after the carriers: its thread wakes them
@@ -192,6 +210,7 @@ class PythonSession::Impl {
     bool older_worker_ = false;       ///< ready, but without a hello
     std::atomic<bool> ready_{false};  ///< either of these; from here on carrier_ stays what it is
     bool leaving_ = false;            ///< it has said that it will serve no more
+    bool directory_lost_ = false;     ///< it was removed, and no worker has been started since
     Choice interpreter_;
     WakeUp wake_up_ = WakeUp::automatic;
     Deadline start_deadline_ = Deadline::never();

@@ -73,7 +73,7 @@ void PythonSession::Impl::bring_up(Deadline limit) {
         end_worker(process_);
         keep(std::current_exception());
         const std::lock_guard<std::mutex> lock(state_mutex_);
-        if (first) {
+        if (first || !directory_) {
             process_.reset();
             carrier_.reset();  // what they map and hold open is room for the next attempt
             mailbox_carrier_.reset();
@@ -89,6 +89,8 @@ void PythonSession::Impl::forget_vanished_directory() {
     if (!directory_ || directory_->is_there()) return;
     log_(LogLevel::warning, "the session directory '" + directory_->path() + "' has been removed; another is made");
     const std::lock_guard<std::mutex> lock(state_mutex_);
+    directory_lost_ = true;
+    leaving_ = false;
     process_.reset();
     tensors_.reset();
     directory_.reset();
@@ -165,6 +167,7 @@ void PythonSession::Impl::start_worker() {
         hello_.reset();
         older_worker_ = false;
         ready_ = false;
+        directory_lost_ = false;
         stats_.worker_pid = process_->pid();
     }
     TR_SEQUENCE_POINT("worker started");
@@ -205,7 +208,7 @@ void PythonSession::Impl::prepare_directory() {
         log_(LogLevel::info,
              "directory '" + directory->path() + "' on " + file_system + " (" + directory->reason() + ")");
         const std::lock_guard<std::mutex> lock(state_mutex_);
-        tensors_ = std::make_unique<carrier::TensorStore>(directory->path());
+        tensors_ = std::make_shared<carrier::TensorStore>(directory->path());
         platform::make_ping(directory->path());
         directory_ = std::move(directory);
         stats_.file_system = file_system;

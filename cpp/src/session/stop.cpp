@@ -49,7 +49,8 @@ void PythonSession::Impl::please_exit(std::int64_t timeout_ms, bool ensure) {
         log_(LogLevel::warning, "the worker did not exit when asked to; it is terminated");
         terminate();
     } catch (const RestartError&) {
-        // It ended by itself meanwhile, which is what was wanted.
+        // It ended by itself meanwhile, which is what was wanted; or it cannot be asked, without its directory.
+        terminate();
     }
 }
 

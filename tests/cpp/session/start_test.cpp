@@ -150,58 +150,6 @@ TEST_F(StartTest, AfterAWorkerWasToldToStopWaitsForItToo) {
     EXPECT_EQ(session.fetch_response("echo on"), "on");
 }
 
-// ---------------------------------------------------------------------------------- the session directory is removed
-
-class RemovedDirectory : public SessionTest, public testing::WithParamInterface<WakeUp> {
-  protected:
-    std::unique_ptr<PythonSession> started() {
-        auto forced = options("numpy_server");
-        forced.wake_up = GetParam();
-        auto session = std::make_unique<PythonSession>(forced);
-        session->start();
-        session->wait_until_ready();
-        return session;
-    }
-};
-
-TEST_P(RemovedDirectory, IsARestartErrorAndTheNextStartMakesAnother) {
-    TR_SKIP_UNLESS_AVAILABLE(GetParam());
-    const auto session = started();
-    const Tensor kept = session->calculate("twice", Tensor::ones(Shape(100)));
-    fs::remove_all(session->session_dir());
-    const auto error = expect_throw<RestartError>([&] { session->calculate("twice", Tensor::ones(Shape(200))); });
-    EXPECT_TRUE(contains(error.what(), "removed"));
-    EXPECT_TRUE(contains(error.what(), "start() makes a new one"));
-    session->start();
-    EXPECT_TRUE(session->calculate("twice", Tensor::ones(Shape(3))).equal(Tensor::full(Shape(3), 2.0F)));
-    EXPECT_TRUE(kept.equal(Tensor::full(Shape(100), 2.0F)));
-    EXPECT_TRUE(fs::exists(session->session_dir()));
-}
-
-TEST_P(RemovedDirectory, OfADeadWorkerAndWithItsWorkspaceIsMadeAnew) {
-    TR_SKIP_UNLESS_AVAILABLE(GetParam());
-    const auto session = started();
-    session->terminate();
-    fs::remove_all(workspace_.path() + "/python_session");
-    EXPECT_TRUE(contains(expect_throw<RestartError>([&] { session->fetch_response("twice a"); }).what(), "removed"));
-    session->start();
-    EXPECT_TRUE(session->calculate("twice", Tensor::ones(Shape(3))).equal(Tensor::full(Shape(3), 2.0F)));
-}
-
-TEST_P(RemovedDirectory, ThatAnotherHasTakenIsLeftAlone) {
-    TR_SKIP_UNLESS_AVAILABLE(GetParam());
-    auto session = started();
-    const std::string directory = session->session_dir();
-    fs::remove_all(directory);
-    fs::create_directories(directory);
-    std::ofstream(directory + "/session.lock") << "";
-    session.reset();
-    EXPECT_TRUE(fs::exists(directory + "/session.lock"));
-}
-
-INSTANTIATE_TEST_SUITE_P(Tiers, RemovedDirectory, testing::Values(WakeUp::futex, WakeUp::inotify),
-                         [](const auto& tier) { return to_string(tier.param); });
-
 // ----------------------------------------------------------------------------------------------------- slow to stop
 
 class SlowStop : public SessionTest {

@@ -36,6 +36,9 @@ TR_API std::string to_string(LogLevel level);
 /// RestartError at once, and the next call starts the worker. That holds for calls that are a whole turn (fetch_*,
 /// calculate*). A stream, and a request of send_request(), are not repeated, but find a worker. The call's time limit
 /// holds for all of it. After terminate() or please_exit() nothing is started: that worker was ended on purpose.
+///
+/// A session directory that has been removed is like a death: such a call ends the worker that may be left, and starts
+/// another in a new directory. What was sent by hand (send_tensor()) is gone with the old one.
 struct TR_API RestartPolicy {
     /// How many workers one call may start; 0 turns all of this off.
     int attempts = 0;

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shutil
 import signal
 import sys
 
@@ -46,6 +47,19 @@ class RecoveryServer(TechRenaissanceServer):
             result = self.empty((20_000,))  # long enough to be leased, not copied
             result[:] = array.sum()
             self.send_tensors(result)
+        elif command == "lose_directory":
+            # The first worker that is asked loses its directory over it, and with it the way for a tensor.
+            if not os.path.exists(parameters):
+                open(parameters, "w").close()
+                shutil.rmtree(self.session_dir, ignore_errors=True)
+            result = self.empty((20_000,))
+            result[:] = 1
+            self.send_tensors(result)
+        elif command == "frames":
+            for number in range(int(parameters.split()[-1])):
+                result = self.empty((20_000,))
+                result[:] = number
+                self.stream_tensors(result)
         elif command == "answer_and_die":
             self.write_response(command, parameters)
             os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,180 @@
+// The directory of a live session is removed, as by a cleaner of temporary files: who is told what, and what starts.
+#include <algorithm>
+
+#include "support.h"
+
+namespace tr::test {
+namespace {
+
+class RemovedDirectory : public SessionTest, public testing::WithParamInterface<WakeUp> {
+  protected:
+    void SetUp() override { TR_SKIP_UNLESS_AVAILABLE(GetParam()); }
+    std::unique_ptr<PythonSession> started(int attempts = 0, std::vector<std::string> idempotent = {}) {
+        auto forced = options("recovery_server");
+        forced.python = TR_TEST_PYTHON;
+        forced.wake_up = GetParam();
+        forced.restart.attempts = attempts;
+        forced.restart.backoff_ms = 1;
+        forced.restart.idempotent = std::move(idempotent);
+        auto session = std::make_unique<PythonSession>(forced);
+        session->start();
+        session->wait_until_ready();
+        return session;
+    }
+    static void remove(const PythonSession& session) {
+        std::error_code error;  // the worker may be writing there
+        while (fs::exists(session.session_dir())) fs::remove_all(session.session_dir(), error);
+    }
+    static float sum(PythonSession& session, std::int64_t length) {
+        return session.calculate("sum", Tensor::ones(Shape(length))).data<float>()[0];
+    }
+    /// What is there of sessions, dead or alive.
+    std::vector<std::string> sessions() const {
+        std::vector<std::string> names;
+        for (const auto& entry : fs::directory_iterator(workspace_.path() + "/python_session"))
+            if (entry.path().filename() != ".lock") names.push_back(entry.path().filename());
+        return names;
+    }
+    static std::ptrdiff_t open_descriptors() {
+        return std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator());
+    }
+    std::string once() const { return workspace_.path() + "/once"; }
+};
+
+// ------------------------------------------------------------------------------------------------- without a policy
+
+TEST_P(RemovedDirectory, IsARestartErrorAndTheNextStartMakesAnother) {
+    const auto session = started();
+    const Tensor held = session->calculate("sum", Tensor::ones(Shape(100)));
+    const auto worker = session->stats().worker_pid;
+    remove(*session);
+    const auto error = expect_throw<RestartError>([&] { sum(*session, 200); });
+    EXPECT_TRUE(contains(error.what(), "removed"));
+    EXPECT_TRUE(contains(error.what(), "start() makes a new one"));
+    EXPECT_TRUE(error.may_retry()) << error.what();
+    EXPECT_TRUE(expect_throw<RestartError>([&] { session->send_tensor(Tensor::ones(Shape(5)), "x"); }).may_retry());
+    session->start();
+    EXPECT_FALSE(process_runs(worker));
+    EXPECT_EQ(sum(*session, 200), 200);
+    EXPECT_EQ(held.data<float>()[19'999], 100);
+    EXPECT_EQ(sessions(), std::vector<std::string>{"tr_session_test"});
+}
+
+TEST_P(RemovedDirectory, OfADeadWorkerAndWithItsWorkspaceIsMadeAnew) {
+    const auto session = started();
+    session->terminate();
+    fs::remove_all(workspace_.path() + "/python_session");
+    const auto error = expect_throw<RestartError>([&] { session->fetch_response("echo a"); });
+    EXPECT_TRUE(contains(error.what(), "removed"));
+    EXPECT_TRUE(error.may_retry());
+    session->restart();
+    EXPECT_EQ(sum(*session, 3), 3);
+}
+
+TEST_P(RemovedDirectory, UnderARequestAtWorkMayBeRetriedOnlyWhenIdempotent) {
+    auto session = started(0, {"lose_directory"});
+    const auto declared = expect_throw<RestartError>([&] { session->fetch_tensor("lose_directory " + once()); });
+    EXPECT_TRUE(contains(declared.what(), "'lose_directory' is declared idempotent"));
+    EXPECT_TRUE(declared.may_retry());
+    session.reset();
+    session = started();
+    const auto undeclared =
+        expect_throw<RestartError>([&] { session->fetch_tensor("lose_directory " + once() + "2"); });
+    EXPECT_TRUE(contains(undeclared.what(), "whether the request had an effect cannot be told"));
+    EXPECT_FALSE(undeclared.may_retry());
+}
+
+TEST_P(RemovedDirectory, ThatAnotherHasTakenIsLeftAlone) {
+    auto session = started();
+    const std::string directory = session->session_dir();
+    const auto worker = session->stats().worker_pid;
+    remove(*session);
+    fs::create_directories(directory);
+    std::ofstream(directory + "/session.lock") << "";
+    session.reset();
+    EXPECT_FALSE(process_runs(worker));
+    EXPECT_TRUE(fs::exists(directory + "/session.lock"));
+}
+
+// ---------------------------------------------------------------------------------------------------- with a policy
+
+TEST_P(RemovedDirectory, ThePolicyMakesAnotherAndLeavesNothingBehind) {
+    const auto session = started(1);
+    const Tensor held = session->calculate("sum", Tensor::ones(Shape(100)));
+    Tensor shared = session->empty(Shape(300), DType::FP32, "a");
+    std::fill_n(shared.data<float>(), shared.numel(), 1.0F);
+    const auto descriptors = open_descriptors();
+    for (int round = 1; round <= 2; ++round) {
+        const auto worker = session->stats().worker_pid;
+        remove(*session);
+        EXPECT_EQ(sum(*session, 1000 + round), 1000 + round);
+        EXPECT_EQ(session->calculate("sum", shared).data<float>()[0], 300);
+        EXPECT_FALSE(process_runs(worker));
+        EXPECT_EQ(session->stats().epoch, 1U + round);
+        EXPECT_EQ(sessions(), std::vector<std::string>{"tr_session_test"});
+        EXPECT_EQ(open_descriptors(), descriptors);
+    }
+    EXPECT_EQ(held.data<float>()[19'999], 100);
+    EXPECT_EQ(session->fetch_response("echo x"), "x");
+}
+
+TEST_P(RemovedDirectory, ThePolicyRepeatsAnIdempotentRequest) {
+    const auto session = started(1, {"lose_directory"});
+    EXPECT_EQ(session->fetch_tensor("lose_directory " + once()).data<float>()[0], 1);
+    EXPECT_EQ(session->stats().epoch, 2U);
+    EXPECT_TRUE(session->stats().quarantined.empty());
+}
+
+TEST_P(RemovedDirectory, ThePolicyDoesNotRepeatAnyOther) {
+    const auto session = started(2);
+    const auto error = expect_throw<RestartError>([&] { session->fetch_tensor("lose_directory " + once()); });
+    EXPECT_FALSE(error.may_retry());
+    EXPECT_EQ(session->stats().epoch, 1U);
+    EXPECT_EQ(sum(*session, 7), 7);
+    EXPECT_EQ(session->stats().epoch, 2U);
+}
+
+TEST_P(RemovedDirectory, ARequestByHandAndAStreamFindAWorker) {
+    const auto session = started(1);
+    remove(*session);
+    session->send_request("echo by hand");
+    EXPECT_EQ(session->wait_for_response(), "by hand");
+    remove(*session);
+    std::size_t frames = 0;
+    for (const auto& frame : session->stream("frames 3", {Tensor::ones(Shape(17))}))
+        EXPECT_EQ(frame.data<float>()[0], static_cast<float>(frames++));
+    EXPECT_EQ(frames, 3U);
+}
+
+TEST_P(RemovedDirectory, AnotherThatCannotBeMadeIsTriedAgainByTheNextCall) {
+    for (const int attempts : {0, 1}) {
+        const auto session = started(attempts);
+        const std::string parent = workspace_.path() + "/python_session";
+        fs::remove_all(parent);
+        std::ofstream(parent) << "in the way";
+        EXPECT_THROW(attempts == 0 ? session->restart() : (void)sum(*session, 200), InputError);
+        const auto error = [&] { sum(*session, 200); };
+        if (attempts == 0)
+            EXPECT_TRUE(expect_throw<RestartError>(error).may_retry());
+        else
+            EXPECT_THROW(error(), InputError);
+        EXPECT_FALSE(session->is_alive());
+        fs::remove(parent);
+        if (attempts == 0) session->restart();
+        EXPECT_EQ(sum(*session, 200), 200);
+    }
+}
+
+TEST_P(RemovedDirectory, NothingIsStartedInPlaceOfAWorkerEndedOnPurpose) {
+    const auto session = started(1, {"*"});
+    session->terminate();
+    remove(*session);
+    EXPECT_THROW(sum(*session, 200), RestartError);
+    EXPECT_EQ(session->stats().epoch, 1U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiers, RemovedDirectory, testing::Values(WakeUp::futex, WakeUp::inotify, WakeUp::polling),
+                         [](const auto& tier) { return to_string(tier.param); });
+
+}  // namespace
+}  // namespace tr::test
