@@ -74,7 +74,7 @@ class MailboxCarrier(Carrier):
 
     def publish(self, response: protocol.Response, status: str) -> None:
         """See Carrier."""
-        self._keeper.set(status)
+        self._keeper.finish(status)
         if self._by_file:
             self._files.remove_request()
             self._by_file = False
@@ -107,7 +107,7 @@ class MailboxCarrier(Carrier):
 
     def status(self, text: str) -> None:
         """See Carrier."""
-        self._keeper.set(text)
+        self._keeper.tell(text)
 
     def pause(self) -> bool:
         """See Carrier."""

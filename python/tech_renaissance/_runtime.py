@@ -251,8 +251,11 @@ def _end_fork() -> None:
     """Ends a fork of the worker that comes back from user code, as a program would have ended there."""
     error = sys.exc_info()[1]
     code = 0
+    text = ""
     if isinstance(error, SystemExit):
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
+        if error.code is not None and not isinstance(error.code, int):
+            text = f"{error.code}\n"
     elif error is not None:
         import traceback
 
@@ -260,6 +263,7 @@ def _end_fork() -> None:
         code = 1
     try:
         sys.stdout.flush()
+        sys.stderr.write(text)
         sys.stderr.flush()
     finally:
         os._exit(code & 0xFF)

@@ -27,6 +27,7 @@ class StatusKeeper:
         self._text = self._written = protocol.READY
         self._writing = _thread.allocate_lock()
         self._asleep = True
+        self._told = False
         self._closing = False
         self._wake = _thread.allocate_lock()
         self._wake.acquire()
@@ -43,6 +44,19 @@ class StatusKeeper:
         if self._asleep:
             self._asleep = False
             self._ring()
+
+    def tell(self, text: str) -> None:
+        """The server says how the request is coming on."""
+        self._told = True
+        self.set(text)
+
+    def finish(self, text: str) -> None:
+        """A request ends. What its server has told of it must not stand there when the next begins."""
+        if self._told:
+            self._told = False
+            self.settle(text)
+        else:
+            self.set(text)
 
     def begin(self) -> None:
         """A request begins. That the last one went well may stand in the file a little longer, but nothing else."""

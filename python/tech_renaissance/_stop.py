@@ -61,11 +61,16 @@ class StopSignals:
             self._close()
             self.close_noticed()
 
+    def unhook(self) -> None:
+        """From here on a signal does not ring for the guard, which is about to close its end."""
+        if self.descriptor >= 0:
+            signal.set_wakeup_fd(self._previous_wakeup)
+
     def restore(self) -> None:
         """Gives the signals back."""
         self.armed = False
         if self.descriptor >= 0:
-            signal.set_wakeup_fd(self._previous_wakeup)
+            self.unhook()
             for number, handler in self._previous:
                 signal.signal(number, signal.SIG_DFL if handler is None else handler)
             self._close()
@@ -155,6 +160,7 @@ class Guard:
             self._gone = True
         if self._left.locked():
             self._left.release()
+        self._stop.unhook()
         if self._serving:
             self._stop.wake_guard()
         else:

@@ -22,6 +22,7 @@ inline constexpr const char* kLogFile = "worker.log";
 inline constexpr const char* kFailureFile = "failure.json";
 inline constexpr const char* kLockFile = "session.lock";
 inline constexpr const char* kTensorSuffix = ".tsr";
+inline constexpr const char* kExitCommand = "__exit__";
 
 inline constexpr int kProtocolVersion = 1;
 

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "platform/sequence_point.h"
+#include "protocol/names.h"
 #include "session/recovery.h"
 #include "session/session_impl.h"
 #include "tech_renaissance/utils/tr_exception.h"
@@ -91,7 +92,8 @@ std::optional<PythonSession::Impl::Answer> PythonSession::Impl::take_answer() {
         answer.error = std::current_exception();  // an answer that makes no sense is one all the same
     }
     throw_if_damaged();
-    if (answer.error && options_.keep_on_failure) keep(answer.error);
+    // Of a request that was given up, that was the failure, and is kept.
+    if (answer.error && options_.keep_on_failure && !in_flight_->abandoned) keep(answer.error);
     std::uint64_t bytes = 0;
     for (const auto& tensor : answer.tensors) bytes += tensor.nbytes();
     {
@@ -119,6 +121,7 @@ PythonSession::Impl::Answer PythonSession::Impl::read_answer(protocol::Response 
             note_departure(*response.failure);
             protocol::throw_failure(*response.failure, answer.command);
         }
+        if (answer.command == protocol::kExitCommand) note_leaving();
         for (const auto& tag : response.tensors) {
             if (response.older_spelling && !tensors_->has(tag)) {
                 answer.tensors.clear();  // words, not tags
@@ -136,6 +139,10 @@ PythonSession::Impl::Answer PythonSession::Impl::read_answer(protocol::Response 
 void PythonSession::Impl::note_departure(const protocol::RemoteFailure& failure) {
     if (failure.type != "SystemExit" && !(failure.code == to_string(ErrorCode::cancelled) && failure.type.empty()))
         return;
+    note_leaving();
+}
+
+void PythonSession::Impl::note_leaving() {
     const std::lock_guard<std::mutex> lock(state_mutex_);
     leaving_ = true;
 }

@@ -54,6 +54,7 @@ PythonSession::Impl::Health PythonSession::Impl::examine() const {
         if (busy) health.progress = progress_in(directory_->file(protocol::kStatusFile));
     }
     if (!process->alive()) {
+        health = {};
         health.state = "dead";
     } else if (platform::process_is_stopped(process->pid())) {
         health.state = "stopped";
@@ -81,7 +82,7 @@ SessionStats PythonSession::Impl::stats() const {
 }
 
 /// Looked at only when a worker has died before it was ready, which is how an interpreter that is too old shows.
-std::string PythonSession::Impl::why_too_old() const {
+std::string PythonSession::Impl::why_unfit() const {
     Choice interpreter;
     std::string scratch;
     {
@@ -90,7 +91,7 @@ std::string PythonSession::Impl::why_too_old() const {
         interpreter = interpreter_;
         scratch = directory_->file(".tmp-version");
     }
-    return tr::why_too_old(interpreter, scratch);
+    return tr::why_unfit(interpreter, scratch);
 }
 
 /// The worker has, or may have, seen the request in flight. With state_mutex_ held.
@@ -108,7 +109,7 @@ std::string PythonSession::Impl::effect() const {
 
 /// What to throw when the worker is found dead.
 RestartError PythonSession::Impl::death() {
-    const std::string too_old = why_too_old();
+    const std::string unfit = why_unfit();
     const std::lock_guard<std::mutex> lock(state_mutex_);
     const auto status = process_->status();
     std::string message = "the worker of session '" + session_id_ + "' (pid " + std::to_string(process_->pid()) + ") " +
@@ -139,7 +140,7 @@ RestartError PythonSession::Impl::death() {
         may_retry = hello_ || older_worker_;  // a worker that never came is no reason to try again
     }
     if (in_flight_ && in_flight_->owner == std::this_thread::get_id()) in_flight_->told = true;
-    if (!too_old.empty()) return RestartError("cannot start a worker: " + too_old);
+    if (!unfit.empty()) return RestartError("cannot start a worker: " + unfit);
     if (!directory_->is_there())
         return RestartError(
             message + "; its directory '" + directory_->path() + "' has been removed; start() makes a new one",

@@ -51,7 +51,7 @@ Choice choose_interpreter(const SessionOptions& options) {
     return {path, chosen.reason};
 }
 
-std::string why_too_old(const Choice& interpreter, const std::string& scratch) {
+std::string why_unfit(const Choice& interpreter, const std::string& scratch) {
     constexpr std::int64_t kAnswerMs = 2'000;
     constexpr int kOldestMinor = 9;
     platform::SpawnOptions spawn;
@@ -60,8 +60,12 @@ std::string why_too_old(const Choice& interpreter, const std::string& scratch) {
     spawn.environment = platform::environment();
     spawn.output_path = scratch;
     std::string answer;
+    bool succeeded = false;
     try {
-        platform::Process::spawn(spawn, [] {})->wait(platform::Deadline::after(kAnswerMs));
+        const auto process = platform::Process::spawn(spawn, [] {});
+        process->wait(platform::Deadline::after(kAnswerMs));
+        const auto status = process->status();
+        succeeded = status && status->known && status->signal == 0 && status->code == 0;
         answer = platform::read_tail(scratch, 100);
         platform::remove_file(scratch);
     } catch (const std::system_error&) {
@@ -70,9 +74,12 @@ std::string why_too_old(const Choice& interpreter, const std::string& scratch) {
     int major = 0;
     int minor = 0;
     int patch = 0;
-    if (std::sscanf(answer.c_str(), "version %d.%d.%d", &major, &minor, &patch) != 3 || major > 3 ||
-        (major == 3 && minor >= kOldestMinor))
-        return {};
+    const bool is_python = std::sscanf(answer.c_str(), "version %d.%d.%d", &major, &minor, &patch) == 3;
+    if (!is_python && succeeded)
+        return "'" + interpreter.path + "', chosen by " + interpreter.reason +
+               ", is no Python interpreter and never ran the script: asked for its version, it ended without an error "
+               "and told none; name Python 3.9 or later in SessionOptions::python or $TR_PYTHON";
+    if (!is_python || major > 3 || (major == 3 && minor >= kOldestMinor)) return {};
     return "Python " + answer.substr(answer.find(' ') + 1) + " at '" + interpreter.path + "', chosen by " +
            interpreter.reason +
            ", is too old: 3.9 or later is needed; name another in SessionOptions::python or $TR_PYTHON";

@@ -20,7 +20,7 @@ Choice choose_interpreter(const SessionOptions& options);
 /// Asks the interpreter for its version, which takes it 10 ms.
 /// @param scratch path of a file that may be made for the answer
 /// @returns nothing when it is new enough, or does not say
-std::string why_too_old(const Choice& interpreter, const std::string& scratch);
+std::string why_unfit(const Choice& interpreter, const std::string& scratch);
 
 /// The directory that holds the Python package, and nothing else: what goes on the worker's path.
 /// @throws RestartError when it is nowhere to be found

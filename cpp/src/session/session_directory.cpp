@@ -48,7 +48,10 @@ Choice choose_workspace(const std::string& option) {
 
 /// Throws what says why a place cannot be used, with advice where there is any.
 [[noreturn]] void refuse(const std::string& attempt, const std::system_error& error, const std::string& path) {
-    if (carrier::place_advice(error, path).empty()) throw InputError(attempt + ": " + error.what());
+    if (carrier::place_advice(error, path).empty())
+        throw InputError(attempt + ": " + error.what() +
+                         "; expected a directory, or a place where one can be made: name another workspace in "
+                         "SessionOptions::workspace or $TR_WORKSPACE");
     carrier::throw_place_error(error, path, 0, attempt);
 }
 
@@ -167,7 +170,9 @@ void SessionDirectory::claim(const std::string& parent) {
     if (own.paths.count(path_) != 0) in_use("another session of this program");
     if (platform::file_exists(path_)) {
         if (const std::string why = platform::why_not_private(path_); !why.empty())
-            throw InputError("refusing the session directory '" + path_ + "': " + why, ErrorCode::permission_denied);
+            throw InputError(
+                "refusing the session directory '" + path_ + "': " + why + "; remove it, or choose another session id",
+                ErrorCode::permission_denied);
         lock_ = platform::FileLock::try_acquire(file(protocol::kLockFile));
         if (!lock_) {
             const auto text = platform::read_file(file(protocol::kSessionFile), protocol::kMaxRecordBytes);

@@ -141,7 +141,7 @@ class PythonSession::Impl {
     void keep(const std::exception_ptr& error);
     std::map<std::string, bool> keep_tensors(const std::string& target) const;
     protocol::FailureRecord describe(const std::exception_ptr& error) const;
-    std::string why_too_old() const;
+    std::string why_unfit() const;
 
     // With the turn held:
     void send(const std::string& message, const std::vector<TensorView>& tensors, Deadline deadline);
@@ -154,6 +154,7 @@ class PythonSession::Impl {
     std::optional<Answer> take_answer();
     Answer read_answer(protocol::Response response);
     void note_departure(const protocol::RemoteFailure& failure);
+    void note_leaving();
     RestartError vanished() const;
     Answer own_answer(Deadline deadline);
     void note_failure();

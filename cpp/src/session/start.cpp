@@ -75,6 +75,7 @@ void PythonSession::Impl::bring_up(Deadline limit) {
         const std::lock_guard<std::mutex> lock(state_mutex_);
         if (first || !directory_) {
             process_.reset();
+            stats_.worker_pid = 0;
             carrier_.reset();  // what they map and hold open is room for the next attempt
             mailbox_carrier_.reset();
             tensors_.reset();

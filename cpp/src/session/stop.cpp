@@ -1,6 +1,7 @@
 // How a session's worker is stopped.
 #include "platform/host.h"
 #include "platform/sequence_point.h"
+#include "protocol/names.h"
 #include "session/interrupt.h"
 #include "session/session_impl.h"
 #include "session/turn_lock.h"
@@ -10,7 +11,6 @@ namespace tr {
 namespace {
 
 using platform::Deadline;
-constexpr const char* kExitCommand = "__exit__";
 constexpr std::int64_t kStepMs = 1'024;   ///< between looks whether a wait is to be interrupted
 constexpr std::int64_t kGraceMs = 2'000;  ///< between SIGTERM and SIGKILL
 constexpr std::int64_t kPromptMs = 500;   ///< a stop that takes longer is explained in the log
@@ -26,7 +26,7 @@ void PythonSession::Impl::please_exit(std::int64_t timeout_ms, bool ensure) {
             const std::lock_guard<std::mutex> lock(state_mutex_);
             stopped_ = true;
         }
-        send(kExitCommand, {}, deadline);
+        send(protocol::kExitCommand, {}, deadline);
         if (!process_->wait(Deadline::after(kPromptMs).sooner(deadline)))
             log_(LogLevel::warning,
                  "worker " + std::to_string(process_->pid()) + " has not left when asked to" +

@@ -56,6 +56,22 @@ TEST_P(RestartTest, RestartEndsTheRequestOfAnotherThread) {
     EXPECT_EQ(session.fetch_response("echo again"), "again");
 }
 
+TEST_P(RestartTest, ARequestGivenUpAndThenEndedIsKeptOnce) {
+    auto keeping = restarting();
+    keeping.keep_on_failure = true;
+    PythonSession session(keeping);
+    session.restart();
+    const Gate gate(workspace_.path() + "/gate");
+    EXPECT_THROW(session.fetch_response(gate.command(), 100), TimeoutError);
+    const std::string kept = session.stats().kept;
+    EXPECT_GT(session.stats().busy_ms, 0);
+    session.terminate();
+    EXPECT_EQ(session.stats().busy_ms, 0);
+    session.restart();
+    EXPECT_EQ(session.fetch_response("echo x"), "x");
+    EXPECT_EQ(session.stats().kept, kept);
+}
+
 TEST_P(RestartTest, RestartsOfSeveralThreadsLeaveOneWorker) {
     PythonSession session(restarting());
     session.restart();

@@ -23,6 +23,42 @@ TEST_F(StartTest, AScriptWithASyntaxError) {
     EXPECT_TRUE(contains(error.what(), "before it was ready: /usr/bin/python3 (SessionOptions::python)"));
 }
 
+TEST_F(StartTest, AnInterpreterThatIsNoPythonIsNamed) {
+    auto wrong = options();
+    wrong.python = "/bin/true";
+    PythonSession session(wrong);
+    const auto error = expect_throw<RestartError>([&] { session.start(); });
+    EXPECT_TRUE(contains(error.what(), "'/bin/true', chosen by SessionOptions::python, is no Python interpreter"));
+    EXPECT_EQ(session.stats().worker_state, "none");
+    EXPECT_EQ(session.stats().worker_pid, 0);
+}
+
+TEST_F(StartTest, AWorkspaceThatIsAFileIsAnErrorWithAdvice) {
+    auto wrong = options();
+    wrong.workspace = "/etc/passwd";
+    PythonSession session(wrong);
+    EXPECT_TRUE(contains(expect_throw<InputError>([&] { session.start(); }).what(), "name another workspace"));
+}
+
+TEST_F(StartTest, ASessionDirectoryThatIsALinkIsAnErrorWithAdvice) {
+    const std::string parent = workspace_.path() + "/python_session";
+    fs::create_directory(parent);
+    fs::permissions(parent, fs::perms::owner_all);
+    fs::create_directory_symlink("/tmp", parent + "/tr_session_test");
+    PythonSession session(options());
+    const auto error = expect_throw<InputError>([&] { session.start(); });
+    EXPECT_TRUE(contains(error.what(), "remove it, or choose another session id"));
+}
+
+TEST_F(StartTest, AfterARequestToExitWaitsForTheWorkerToLeave) {
+    PythonSession session(options());
+    for (int i = 0; i < 3; ++i) {
+        session.start();
+        session.wait_until_ready();
+        session.fetch_response("__exit__");
+    }
+}
+
 TEST_F(StartTest, AScriptThatEndsAtOnce) {
     PythonSession session(options("exits_at_once"));
     const auto error = expect_throw<RestartError>([&] { session.start(); });
