@@ -31,19 +31,19 @@ class WorkerMailbox {
 
     /// None; or of a plain request its members, in the order of protocol.Request; or the bytes of another message.
     py::object next(std::int64_t timeout_ms) {
-        const std::uint32_t bell = mailbox_.bell();
+        const std::uint32_t bell = mailbox_->bell();
         py::object message = take();
         if (!message.is_none() || timeout_ms <= 0) return message;
         {
             const py::gil_scoped_release no_gil;
-            mailbox_.wait(bell, Deadline::after(timeout_ms));
+            mailbox_->wait(bell, Deadline::after(timeout_ms));
         }
         return take();
     }
 
     bool send(std::string_view message) {
         require_whole();
-        return mailbox_.send(message);
+        return mailbox_->send(message);
     }
 
     /// Answers a request that succeeded.
@@ -55,15 +55,15 @@ class WorkerMailbox {
         std::vector<std::string_view> tags;
         for (const auto& tensor : tensors) tags.push_back(tensor.cast<std::string_view>());
         require_whole();
-        return mailbox_.send(protocol::write_plain_response(request_id, *name, *text, tags));
+        return mailbox_->send(protocol::write_plain_response(request_id, *name, *text, tags));
     }
-    bool received_by_peer() const { return mailbox_.received_by_peer(); }
+    bool received_by_peer() const { return mailbox_->received_by_peer(); }
 
     void wait(std::int64_t timeout_ms) const {
-        const std::uint32_t bell = mailbox_.bell();
-        if (mailbox_.received_by_peer() || mailbox_.pending()) return;
+        const std::uint32_t bell = mailbox_->bell();
+        if (mailbox_->received_by_peer() || mailbox_->pending()) return;
         const py::gil_scoped_release no_gil;
-        mailbox_.wait(bell, Deadline::after(timeout_ms));
+        mailbox_->wait(bell, Deadline::after(timeout_ms));
     }
 
   private:
@@ -76,10 +76,10 @@ class WorkerMailbox {
     }
 
     py::object take() {
-        const auto message = mailbox_.receive();
+        const auto message = mailbox_->receive();
         require_whole();
         if (!message) return py::none();
-        mailbox_.acknowledge();
+        mailbox_->acknowledge();
         if (const auto plain = protocol::read_plain_request(*message))
             return py::make_tuple(plain->command, plain->parameters, plain->id, plain->deadline_ms);
         return py::bytes(*message);
@@ -92,7 +92,7 @@ class WorkerMailbox {
             throw RestartError("'" + file + "' was cut short while it was mapped: the host has broken the session");
     }
 
-    Mailbox mailbox_;
+    std::shared_ptr<Mailbox> mailbox_;
     std::string directory_;
 };
 

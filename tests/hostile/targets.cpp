@@ -70,7 +70,7 @@ class Scene {
         last_length_ = std::min<std::size_t>(carrier::Mailbox::kSlotBytes, input.size());
     }
     const std::string& path() const { return path_; }
-    carrier::Mailbox& host() { return host_; }
+    carrier::Mailbox& host() { return *host_; }
 
   private:
     static std::string directory() {
@@ -79,7 +79,7 @@ class Scene {
         return name;
     }
     std::string path_;
-    carrier::Mailbox host_;
+    std::shared_ptr<carrier::Mailbox> host_;
     platform::SharedFile peer_;
     std::size_t last_length_ = carrier::Mailbox::kSlotBytes;
 };
@@ -179,9 +179,9 @@ std::string mailbox(std::string_view input) {
     }
     try {
         auto worker = carrier::Mailbox::open(scene.path(), Scene::kEpoch);
-        const auto message = worker.receive();
+        const auto message = worker->receive();
         if (!message) return "accepted nothing";
-        worker.acknowledge();
+        worker->acknowledge();
         return "accepted " + hex(*message);
     } catch (const InputError&) {
         return kRefused;

@@ -27,24 +27,24 @@ struct Mailbox::Header {
     std::uint64_t epoch;
 };
 
-Mailbox Mailbox::create(const std::string& path, std::uint64_t epoch) {
+std::shared_ptr<Mailbox> Mailbox::create(const std::string& path, std::uint64_t epoch) {
     static_assert(sizeof(Line) == 64);
     const std::string temporary = path + ".new";
     platform::remove_anything(temporary);
-    Mailbox mailbox(platform::create_shared(temporary, kFileBytes), Side::host);
-    std::memset(mailbox.file_.memory.get(), 0, kFileBytes);
-    mailbox.header() = Header{kMagic, kVersion, epoch};
+    std::shared_ptr<Mailbox> mailbox(new Mailbox(platform::create_shared(temporary, kFileBytes), Side::host));
+    std::memset(mailbox->file_.memory.get(), 0, kFileBytes);
+    mailbox->header() = Header{kMagic, kVersion, epoch};
     platform::rename_file(temporary, path);
     return mailbox;
 }
 
-Mailbox Mailbox::open(const std::string& path, std::uint64_t epoch) {
+std::shared_ptr<Mailbox> Mailbox::open(const std::string& path, std::uint64_t epoch) {
     auto file = platform::map_shared(path);
     if (file.identity.size != kFileBytes)
         throw InputError("'" + path + "' is not the mailbox of a session: expected " + std::to_string(kFileBytes) +
                          " bytes, found " + std::to_string(file.identity.size));
-    Mailbox mailbox(std::move(file), Side::worker);
-    const Header& found = mailbox.header();
+    std::shared_ptr<Mailbox> mailbox(new Mailbox(std::move(file), Side::worker));
+    const Header& found = mailbox->header();
     if (found.magic != kMagic || found.version != kVersion || found.epoch != epoch)
         throw InputError("'" + path + "' is not the mailbox of this session: expected version " +
                          std::to_string(kVersion) + " and epoch " + std::to_string(epoch) + ", found " +
@@ -77,7 +77,9 @@ bool Mailbox::send(std::string_view message) {
     peer().length.store(static_cast<std::uint32_t>(message.size()), std::memory_order_relaxed);
     TR_SEQUENCE_POINT("message written");
     // Who sees the number sees the length and the bytes.
-    peer().sequence.store(++sent_, std::memory_order_release);
+    const std::uint32_t number = sent_.load(std::memory_order_relaxed) + 1;
+    sent_.store(number, std::memory_order_relaxed);
+    peer().sequence.store(number, std::memory_order_release);
     TR_SEQUENCE_POINT("message announced");
     ring_peer();
     TR_SEQUENCE_POINT("message rung");
@@ -85,14 +87,14 @@ bool Mailbox::send(std::string_view message) {
 }
 
 bool Mailbox::pending() const {
-    return own().sequence.load(std::memory_order_acquire) != received_;
+    return own().sequence.load(std::memory_order_acquire) != received_.load(std::memory_order_relaxed);
 }
 
 std::optional<std::string> Mailbox::receive() {
     const std::uint32_t sequence = own().sequence.load(std::memory_order_acquire);
-    if (sequence == received_) return std::nullopt;
+    if (sequence == received_.load(std::memory_order_relaxed)) return std::nullopt;
     TR_SEQUENCE_POINT("message seen");
-    received_ = sequence;
+    received_.store(sequence, std::memory_order_relaxed);
     const std::uint32_t length = own().length.load(std::memory_order_relaxed);
     if (length > kSlotBytes)
         throw InputError("the peer announced a message of " + std::to_string(length) + " bytes in a slot of " +
@@ -101,7 +103,7 @@ std::optional<std::string> Mailbox::receive() {
 }
 
 bool Mailbox::received_by_peer() const {
-    return peer().received.load(std::memory_order_acquire) == sent_;
+    return peer().received.load(std::memory_order_acquire) == sent_.load(std::memory_order_relaxed);
 }
 
 void Mailbox::wait(std::uint32_t seen, platform::Deadline deadline) const {

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,10 +28,10 @@ class TR_API Mailbox {
 
     /// Makes the file and becomes its host. What was there under this path is replaced.
     /// @throws std::system_error when there is no room
-    static Mailbox create(const std::string& path, std::uint64_t epoch);
+    static std::shared_ptr<Mailbox> create(const std::string& path, std::uint64_t epoch);
     /// Maps a host's file as its worker.
     /// @throws InputError when it is not the mailbox of this epoch, std::system_error when it cannot be mapped
-    static Mailbox open(const std::string& path, std::uint64_t epoch);
+    static std::shared_ptr<Mailbox> open(const std::string& path, std::uint64_t epoch);
 
     /// Publishes a message and rings the peer.
     /// @returns false when it is too long for the slot; nothing was done then
@@ -40,7 +41,7 @@ class TR_API Mailbox {
     /// @throws InputError when the peer wrote an impossible length
     std::optional<std::string> receive();
     /// The message received last is done with.
-    void acknowledge() { own().received.store(received_, std::memory_order_release); }
+    void acknowledge() { own().received.store(received_.load(std::memory_order_relaxed), std::memory_order_release); }
     /// The peer is done with the message sent last, and with what it names.
     bool received_by_peer() const;
     /// The number of the last message that the peer is done with; any thread.
@@ -95,8 +96,9 @@ class TR_API Mailbox {
 
     platform::SharedFile file_;
     Side side_;
-    std::uint32_t sent_ = 0;
-    std::uint32_t received_ = 0;
+    // Atomic for those that only look; one thread at a time sends, and one receives.
+    std::atomic<std::uint32_t> sent_{0};
+    std::atomic<std::uint32_t> received_{0};
 };
 
 }  // namespace tr::carrier

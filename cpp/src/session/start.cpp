@@ -71,6 +71,7 @@ void PythonSession::Impl::bring_up(Deadline limit) {
     } catch (...) {
         note_failure();
         end_worker(process_);
+        guardian::confirm();  // so that nothing of its start is left to be waited for
         keep(std::current_exception());
         const std::lock_guard<std::mutex> lock(state_mutex_);
         if (first || !directory_) {
@@ -234,8 +235,7 @@ std::vector<std::string> PythonSession::Impl::open_carriers(WakeUp wake_up) {
     std::shared_ptr<carrier::Mailbox> mailbox;
     if (wake_up == WakeUp::futex || wake_up == WakeUp::automatic) {
         if (platform::futex_available())
-            mailbox = std::make_shared<carrier::Mailbox>(
-                carrier::Mailbox::create(directory_->file(protocol::kMailboxFile), stats_.epoch));
+            mailbox = carrier::Mailbox::create(directory_->file(protocol::kMailboxFile), stats_.epoch);
         else if (wake_up == WakeUp::futex)
             throw InputError(
                 "wake-up tier 'futex' was asked for and there is none on this operating system; use "

@@ -15,10 +15,10 @@ class SharedNames : public ::testing::Test {
   protected:
     void SetUp() override {
         const std::string path = workspace_.path() + "/mailbox";
-        const std::pair<FileNames*, Mailbox> sides[] = {{&host_, Mailbox::create(path, 1)},
-                                                        {&worker_, Mailbox::open(path, 1)}};
+        const std::pair<FileNames*, std::shared_ptr<Mailbox>> sides[] = {{&host_, Mailbox::create(path, 1)},
+                                                                         {&worker_, Mailbox::open(path, 1)}};
         for (const auto& [names, mailbox] : sides) {
-            names->attach(std::make_shared<Mailbox>(mailbox));
+            names->attach(mailbox);
             names->share();
         }
     }
@@ -69,7 +69,7 @@ TEST_F(SharedNames, ThatWereNotThereAreLookedUpAgain) {
 TEST_F(SharedNames, AreLookedUpEachTimeForAWorkerWithoutTheMailbox) {
     const std::string a = file("a");
     FileNames alone;
-    alone.attach(std::make_shared<Mailbox>(Mailbox::create(workspace_.path() + "/other", 1)));
+    alone.attach(Mailbox::create(workspace_.path() + "/other", 1));
     const auto was_a = inode(a);
     EXPECT_TRUE(alone.names(a, was_a));
     fs::rename(file("b"), a);

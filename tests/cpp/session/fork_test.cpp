@@ -99,6 +99,9 @@ TEST_P(ForkTest, ThatDropsAStreamLeavesItToItsOwner) {
 }
 
 TEST_P(ForkTest, MayHaveASessionOfItsOwn) {
+#ifdef __SANITIZE_THREAD__
+    GTEST_SKIP() << "ThreadSanitizer does not support threads that a fork starts";
+#endif
     EXPECT_TRUE(in_a_fork([&] {
         auto own = options("numpy_server");
         own.session_id = "own";
