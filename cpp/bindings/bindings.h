@@ -2,7 +2,16 @@
 
 #include <pybind11/pybind11.h>
 
+#include <string>
+
 namespace tr::python {
+
+/// Text that may hold a path, whose bytes need not be UTF-8: as Python has it (os.fsdecode).
+inline pybind11::str text(const std::string& bytes) {
+    auto* decoded = PyUnicode_DecodeUTF8(bytes.data(), static_cast<Py_ssize_t>(bytes.size()), "surrogateescape");
+    if (decoded == nullptr) throw pybind11::error_already_set();
+    return pybind11::reinterpret_steal<pybind11::str>(decoded);
+}
 
 /// What each source file of the module adds to it.
 void register_errors(pybind11::module_& module);

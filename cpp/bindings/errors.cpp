@@ -23,10 +23,10 @@ const char* class_name(const TRException& error) {
 
 void raise_in_python(const TRException& error) {
     const py::object type = py::module_::import("tech_renaissance.errors").attr(class_name(error));
-    py::object value = type(error.what());
+    py::object value = type(text(error.what()));
     value.attr("code") = to_string(error.code());
-    value.attr("python_type") = error.python_type();
-    value.attr("traceback") = error.traceback();
+    value.attr("python_type") = text(error.python_type());
+    value.attr("traceback") = text(error.traceback());
     if (const auto* death = dynamic_cast<const RestartError*>(&error)) value.attr("may_retry") = death->may_retry();
     PyErr_SetObject(type.ptr(), value.ptr());
 }

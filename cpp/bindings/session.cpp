@@ -99,7 +99,7 @@ std::function<void(LogLevel, const std::string&)> log_function(const py::object&
     return [shared](LogLevel level, const std::string& message) {
         const py::gil_scoped_acquire gil;
         try {
-            (*shared)(to_string(level), py::str(message));
+            (*shared)(to_string(level), text(message));
         } catch (py::error_already_set& error) {
             error.discard_as_unraisable("the log callback of a PythonSession");
         }
@@ -112,17 +112,17 @@ py::dict stats_dict(const Session& self) {
     result["carrier"] = stats.carrier;
     result["host_wake_up"] = stats.host_wake_up;
     result["worker_wake_up"] = stats.worker_wake_up;
-    result["fallback"] = stats.fallback;
-    result["start"] = stats.start;
+    result["fallback"] = text(stats.fallback);
+    result["start"] = text(stats.start);
     result["file_system"] = stats.file_system;
-    result["python"] = stats.python;
+    result["python"] = text(stats.python);
     result["worker_pid"] = stats.worker_pid;
     result["worker_state"] = stats.worker_state;
     result["busy_ms"] = stats.busy_ms;
     result["progress"] = stats.progress;
     result["epoch"] = stats.epoch;
     result["quarantined"] = stats.quarantined;
-    result["kept"] = stats.kept;
+    result["kept"] = text(stats.kept);
     result["requests"] = stats.requests;
     result["responses"] = stats.responses;
     result["failures"] = stats.failures;
@@ -178,7 +178,10 @@ void register_life(py::class_<Session>& session) {
         .def("clear_quarantine", forward(&PythonSession::clear_quarantine))
         .def("end_stream", &Session::end_stream)
         .def("close", &Session::close)
-        .def("session_dir", forward(&PythonSession::session_dir))
+        .def("session_dir",
+             [](const Session& self) {
+                 return text(self.call([](const PythonSession& core) { return core.session_dir(); }));
+             })
         .def("session_id", forward(&PythonSession::session_id))
         .def("set_quiet_mode", forward(&PythonSession::set_quiet_mode), py::arg("quiet"))
         .def("stats", &stats_dict);

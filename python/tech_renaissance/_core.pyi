@@ -24,13 +24,13 @@ class Session:
     def __init__(
         self,
         *,
-        script: str,
+        script: bytes,
         module: str,
         session_id: str,
-        workspace: str,
-        python: str,
-        environment: Mapping[str, str],
-        working_directory: str,
+        workspace: bytes,
+        python: bytes,
+        environment: Mapping[bytes, bytes],
+        working_directory: bytes,
         start_timeout_ms: int,
         default_timeout_ms: int,
         wake_up: str,
@@ -73,10 +73,10 @@ class Session:
     def stats(self) -> dict[str, Any]: ...
 
 class MappingGuard:
-    def __init__(self, memory: Buffer, path: str) -> None: ...
+    def __init__(self, memory: Buffer, path: bytes) -> None: ...
 
 class Mailbox:
-    def __init__(self, path: str, epoch: int) -> None: ...
+    def __init__(self, path: bytes, epoch: int) -> None: ...
     def next(self, timeout_ms: int) -> tuple[str, str, int, int | None] | bytes | None: ...
     def answer(self, request_id: int, command: str, result: str, tensors: Sequence[str]) -> bool: ...
     def send(self, message: bytes) -> bool: ...

@@ -165,5 +165,5 @@ class Mapping(mmap.mmap):
         """Itself, guarded where that can be done."""
         core = sys.modules.get("tech_renaissance._core")
         if core is not None:
-            self.guard = core.MappingGuard(self, path)
+            self.guard = core.MappingGuard(self, os.fsencode(path))
         return self

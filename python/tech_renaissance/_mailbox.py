@@ -231,4 +231,4 @@ def open_messages(file: MailboxFile, epoch: int) -> tuple[Any, str]:
     except ImportError as error:
         return PureMailbox(file), f"without the compiled module: {error}"
     file.mapping.protect(file.path)
-    return _core.Mailbox(file.path, epoch), ""
+    return _core.Mailbox(os.fsencode(file.path), epoch), ""

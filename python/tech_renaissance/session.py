@@ -78,7 +78,8 @@ class PythonSession:
         self._executor_lock = threading.Lock()
         values = {item.name: getattr(options, item.name) for item in fields(options)}
         for name in ("script", "workspace", "python", "working_directory"):
-            values[name] = os.fspath(values[name])
+            values[name] = os.fsencode(values[name])
+        values["environment"] = {os.fsencode(key): os.fsencode(value) for key, value in options.environment.items()}
         values["restart"] = tuple(getattr(options.restart, item.name) for item in fields(options.restart))
         if not values["python"] and not any(map(os.environ.get, _INTERPRETER_VARIABLES)):
             values["python"] = sys.executable

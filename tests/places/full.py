@@ -110,7 +110,36 @@ def inodes(place: str, wake_up: str) -> None:
         shutil.rmtree(f"{place}/many")
 
 
-def quota(place: str) -> None:
+def stream(place: str, wake_up: str) -> None:
+    """The part that does not fit is the stream's error: one too large, one that finds the place full."""
+    filler = f"{place}/filler"
+    with PythonSession(options(f"{place}/w", wake_up)) as session, same_worker(session):
+        for end in (f"{16 * MIB}", f"{filler} 1500000"):
+            frames = session.stream(f"frames 500000 400000 {end} 10")
+            assert [next(frames).shape for _ in range(2)] == [(500_000,), (400_000,)]
+            refused(lambda frames=frames: next(frames), "E3002", *ROOM, "result_0")
+        if wake_up == "futex":
+            assert session.fetch_response("text hello") == "hello"
+        os.unlink(filler)
+        assert [len(frame) for frame in session.stream("frames 500000 10 400000")] == [500_000, 10, 400_000]
+        with session.stream("frames 1000 1000 1000") as frames:
+            assert len(next(frames)) == 1000
+            fill(filler)  # not even the wish to end it can be written
+        os.unlink(filler)
+
+
+def quota(place: str, wake_up: str) -> None:
+    """A real one."""
+    with PythonSession(options(f"{place}/s/w", wake_up)) as session, same_worker(session):
+        refused(lambda: session.send_tensor(array(16 * MIB), "a"), "E3002", "quota is used up", *ROOM)
+        refused(lambda: session.calculate("make 16777216"), "E3002", "quota is used up", *ROOM)
+        for size in (MIB, MIB, 2 * MIB, MIB):
+            works(session, size)
+    with PythonSession(options(f"{place}/s/w", wake_up)) as session:
+        works(session)
+
+
+def quota_on_reserving(place: str) -> None:
     """The system refuses to reserve space, though there is room."""
     with PythonSession(options(f"{place}/w", "futex")) as session:
         faulty_system.refuse(fallocate=errno.EDQUOT)
@@ -135,4 +164,4 @@ def size_limit(place: str, wake_up: str) -> None:
 
 
 if __name__ == "__main__":
-    run({f.__name__: f for f in (full, growing, full_at_start, inodes, quota, size_limit)})
+    run({f.__name__: f for f in (full, growing, full_at_start, inodes, stream, quota, quota_on_reserving, size_limit)})

@@ -7,12 +7,14 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import faulty_system
 import numpy as np
-from place_host import MIB, array, options, refused, run, same_worker, works
+from place_host import MIB, SERVER, array, options, refused, run, same_worker, works
 from place_server import mapped_bytes
 
 from tech_renaissance import PythonSession, TRException
@@ -188,6 +190,41 @@ def paths(place: str) -> None:
     while len(str(deep)) < 4060:
         deep = deep / ("d" * 40)
     refused(PythonSession(options(deep)).start, "E1001", "name too long", "shorter path", "TR_WORKSPACE")
+
+
+def not_utf8(place: str, wake_up: str) -> None:
+    """Names of bytes that are no text: of the workspace, the script, the working directory and a value."""
+    base = Path(os.fsdecode(os.fsencode(place) + b"/\xff\xfe \xe2\x82"))
+    base.mkdir()
+    script = base / "server\udcff.py"
+    script.symlink_to(SERVER)
+    chosen = options(
+        base / "w",
+        wake_up,
+        script=script,
+        working_directory=base,
+        environment={"NAME": "\udcff", "PYTHONPATH": str(SERVER.parent)},
+        keep_on_failure=True,
+        quick_start=wake_up == "futex",
+        preload=["numpy"],
+    )
+    said: list[str] = []
+    with PythonSession(replace(chosen, log=lambda _, message: said.append(message))) as session:
+        works(session, MIB)
+        assert session.stats().worker_wake_up == wake_up
+        assert session.session_dir().startswith(str(base))
+        assert session.fetch_response("name") == repr(b"\xff") + " " + repr(os.fsencode(base))
+        refused(lambda: session.fetch_response("fail"), "E9999", "FileNotFoundError", "/nothing")
+        kept = session.stats().kept
+        assert kept.startswith(str(base)), kept
+        session.restart()
+        works(session, MIB)
+    assert any(str(base) in text for text in said), said
+    command = [sys.executable, "-m", "tech_renaissance", "replay", kept]
+    replayed = subprocess.run([*command, "--script", SERVER], capture_output=True, text=True, errors="replace")
+    assert "the failure repeats" in replayed.stdout, replayed
+    refused(PythonSession(replace(chosen, script=base / "none")).start, "E1001", "none' does not exist")
+    refused(PythonSession(replace(chosen, workspace=SERVER / "\udcff")).start, "E1001", "\udcff")
 
 
 def clock(place: str, wake_up: str) -> None:

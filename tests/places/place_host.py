@@ -20,12 +20,11 @@ HEADER = 128  # of a tensor file of bytes
 def options(workspace: str | os.PathLike[str], wake_up: str = "auto", **others: object) -> SessionOptions:
     """A session with the server of these tests."""
     return SessionOptions(
-        script=SERVER,
         workspace=workspace,
         wake_up=wake_up,
         quiet=True,
         default_timeout_ms=20_000,
-        **{"python": sys.executable, **others},  # type: ignore[arg-type]
+        **{"script": SERVER, "python": sys.executable, **others},  # type: ignore[arg-type]
     )
 
 

@@ -39,6 +39,12 @@ class PlaceServer(TechRenaissanceServer):
         elif command == "fill_and_make":
             fill(words[0])
             self.send_tensors(np.full(int(words[1]), 7, np.uint8))
+        elif command == "frames":
+            for word in words:
+                if word.startswith("/"):
+                    fill(word)
+                else:
+                    self.stream_tensors(np.full(int(word), 7, np.uint8))
         elif command == "long":
             self.write_response(command, "x" * int(words[0]))
         elif command == "print":
@@ -54,6 +60,10 @@ class PlaceServer(TechRenaissanceServer):
             resource.setrlimit(resource.RLIMIT_AS, (mapped_bytes() + int(words[0]), resource.RLIM_INFINITY))
         elif command == "lift_memory":
             resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        elif command == "fail":
+            raise FileNotFoundError(f"{self.session_dir}/nothing")
+        elif command == "name":
+            self.write_response(command, f"{os.environb[b'NAME']!r} {os.getcwdb()!r}")
         elif command == "clock":
             self.write_response(command, str(time.time()))
         else:

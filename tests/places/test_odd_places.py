@@ -61,6 +61,15 @@ def test_paths_of_any_kind_and_length(inside: Inside) -> None:
     inside("odd.py", "paths", make="true")
 
 
+@pytest.mark.parametrize("wake_up", ["futex", "inotify", "watchdog", "polling"])
+def test_names_that_are_not_utf8(inside: Inside, wake_up: str) -> None:
+    inside("odd.py", "not_utf8", wake_up, make="true")
+
+
+def test_names_that_are_not_utf8_without_the_compiled_module(inside: Inside) -> None:
+    inside("odd.py", "not_utf8", "futex", make="true", environment={"TR_NO_CORE": "1"})
+
+
 @pytest.fixture(scope="module")
 def jumping_clock(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A library that makes the time of day jump, to be loaded before all others."""
@@ -87,6 +96,17 @@ def test_small_shared_memory_is_left_for_the_temporary_directory(inside: Inside,
 def test_read_only_shared_memory_is_left_for_the_temporary_directory(inside: Inside, tmp_path: Path) -> None:
     make = odd_home(tmp_path) + "mount -t tmpfs -o size=1g,ro x /dev/shm"
     inside("odd.py", "shared_memory", f"{tmp_path}/temporary/", make=make)
+
+
+@pytest.mark.parametrize("instead", ["", "touch $P/shm", "ln -s nowhere $P/shm"])
+def test_missing_shared_memory_is_left_for_the_temporary_directory(
+    inside: Inside, tmp_path: Path, instead: str
+) -> None:
+    devices = f"""mount -t tmpfs x $P
+        for name in null zero random urandom; do touch $P/$name; mount --bind /dev/$name $P/$name; done
+        {instead}
+        mount --rbind $P /dev"""
+    inside("odd.py", "shared_memory", f"{tmp_path}/temporary/", make=odd_home(tmp_path) + devices)
 
 
 def test_small_shared_memory_that_was_asked_for_is_used_as_far_as_it_goes(inside: Inside) -> None:

@@ -61,9 +61,10 @@ void FilesCarrier::acknowledge() {
 
 void FilesCarrier::ring_worker() {
     try {
-        write_session_file(room_, {});
-    } catch (const RestartError&) {
-        // With its directory the worker loses its reason to stay: its end is what there is to tell.
+        platform::write_atomic(room_, {});
+    } catch (const std::system_error&) {
+        // No room, or the worker has put something there: it looks again by itself before long. Where the directory
+        // is gone, the worker's end is what there is to tell.
     }
 }
 

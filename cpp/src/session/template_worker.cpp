@@ -90,6 +90,8 @@ class Template final : public TemplateWorker, public std::enable_shared_from_thi
             channel_->send_line(question.dump());
         } catch (const std::system_error& error) {
             throw RestartError(std::string("the template worker is gone: ") + error.what());
+        } catch (const json::exception&) {
+            throw RestartError("a template cannot be told a path, argument or variable that is not UTF-8");
         }
         const auto line = channel_->receive_line(Deadline::after(kAnswerMs));
         if (!line) throw RestartError("the template worker does not answer");

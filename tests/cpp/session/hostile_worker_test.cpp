@@ -144,6 +144,28 @@ TEST_P(HostileWorkerTest, AResultThatIsCutShortWhileItIsHeld) {
     expect_served();
 }
 
+TEST_P(HostileWorkerTest, TensorsThatAreCutShortAndHeldOverARestart) {
+    Tensor mine = session_->empty(Shape(1'000'000), DType::FP64, "mine");
+    std::fill_n(mine.data<double>(), 1'000'000, 7.0);
+    session_->send_tensor(mine, "mine");
+    const Tensor result = session_->fetch_tensor("result 1000000");
+    session_->fetch_response("truncate mine.tsr");
+    session_->fetch_response("truncate result_0.tsr");
+    session_->restart();
+    expect_served();
+    for (const Tensor& held : {mine, result}) {
+        const double last = held.data<double>()[999'999];
+        EXPECT_TRUE(last == 0.0 || last == 7.0) << last;
+    }
+    expect_served();
+    mine.data<double>()[0] = 1;
+    session_->send_tensor(mine, "again");
+    EXPECT_EQ(session_->fetch_response("length again"), "1000000");
+    EXPECT_EQ(session_->fetch_tensor("result 1000").data<double>()[999], 7.0);
+    session_->restart();
+    expect_served();
+}
+
 TEST_P(HostileWorkerTest, AnInputThatIsCutShortBeforeItIsSentAgain) {
     session_->send_tensor(Tensor::full(Shape(100'000), 1), "a");
     session_->fetch_response("truncate a.tsr");
@@ -164,6 +186,19 @@ TEST_P(HostileWorkerTest, ATensorThatWasCutShortAndGrown) {
 TEST_P(HostileWorkerTest, OtherThingsInThePlaceOfEveryFileAndDeath) {
     for (const std::string kind : {"directory", "fifo", "link", "huge"})
         expect_restart([&] { session_->fetch_response("occupy " + kind); }, "exited with code 3");
+}
+
+TEST_P(HostileWorkerTest, OtherThingsInThePlaceOfWhatTheHostWritesInStreams) {
+    for (const std::string kind : {"directory", "fifo", "link", "huge"}) {
+        auto whole = session_->stream("parts_over " + kind + " 3 " + canary_);
+        for (int i = 0; i < 3; ++i) EXPECT_EQ(whole.next()->data<double>()[0], i) << kind;
+        EXPECT_FALSE(whole.next());
+        auto cancelled = session_->stream("parts_over " + kind + " 3 " + canary_);
+        EXPECT_TRUE(cancelled.next());
+        cancelled.cancel();
+        expect_served();
+    }
+    EXPECT_EQ(read_tsr(canary_).data<float>()[9'999], 42.0F);
 }
 
 TEST_P(HostileWorkerTest, AStatusOfAGigabyte) {

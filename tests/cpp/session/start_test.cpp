@@ -84,6 +84,33 @@ TEST_F(StartTest, AnInterpreterThatCannotRun) {
     EXPECT_TRUE(contains(error.what(), "cannot start the worker"));
 }
 
+TEST_F(StartTest, NamesThatAreNotUtf8) {
+    const std::string base = workspace_.path() + "/\xff\xfe \xe2\x82";
+    fs::create_directory(base);
+    fs::create_symlink(server("numpy_server"), base + "/server\xff.py");
+    for (const WakeUp tier : {WakeUp::futex, WakeUp::inotify, WakeUp::watchdog, WakeUp::polling}) {
+        if (!available(tier == WakeUp::watchdog ? WakeUp::inotify : tier)) continue;
+        auto odd = options("numpy_server");
+        odd.script = base + "/server\xff.py";
+        odd.workspace = base + "/w";
+        odd.working_directory = base;
+        odd.environment = {{"NAME", "\xff"}};
+        odd.wake_up = tier;
+        odd.keep_on_failure = true;
+        odd.quick_start = tier == WakeUp::futex;
+        odd.preload = {"numpy"};
+        PythonSession session(odd);
+        session.start();
+        EXPECT_EQ(session.calculate("twice", Tensor::full(Shape(100'000), 2.0)).data<float>()[99'999], 4.0F);
+        EXPECT_TRUE(contains(session.session_dir(), base));
+        EXPECT_EQ(session.stats().start.find("UTF-8") != std::string::npos, odd.quick_start);
+        expect_throw<NotFoundError>([&] { session.calculate("twice nothing"); });
+        EXPECT_TRUE(contains(session.stats().kept, base));
+        session.restart();
+        EXPECT_EQ(session.calculate("twice", Tensor::full(Shape(1), 2.0)).data<float>()[0], 4.0F);
+    }
+}
+
 TEST_F(StartTest, AWorkingDirectoryThatDoesNotExist) {
     auto wrong = options();
     wrong.working_directory = "/no/such/directory";

@@ -144,6 +144,19 @@ class EvilServer(TechRenaissanceServer):
 
         self.send_tensors(numpy.full(int(parameters), 7.0))
 
+    def length(self, parameters: str) -> None:
+        self.write_response("length", str(len(self.get_tensors(parameters, 1))))
+
+    def parts_over(self, parameters: str) -> None:
+        """A stream; before each part something lies where the host writes that it has taken it, or wants no more."""
+        import numpy
+
+        kind, count, outside = parameters.split()
+        for number in range(int(count)):
+            for name in ("room", "cancel.json"):
+                make(kind, self.path(name), outside)
+            self.stream_tensors(numpy.full(1000, float(number)))
+
     def truncate(self, parameters: str) -> None:
         os.truncate(self.path(parameters), 0)
         self.write_response("truncated")
