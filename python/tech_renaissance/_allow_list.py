@@ -13,7 +13,7 @@ import importlib
 import sys
 import types
 
-from .errors import NotFoundError
+from .errors import PERMISSION_DENIED, InputError, NotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,8 +64,42 @@ _NUMPY_ALLOWED = frozenset(
     """.split()  # noqa: SIM905 - one name a line would be 230 lines
 )
 
-# A keyword that hands memory over to be written to, or a place to run on that the host knows nothing of.
-DENIED_KEYWORDS = frozenset({"device", "extobj", "out", "pin_memory"})
+# A parameter that has memory of an argument written to, or names a place to run on that the host knows nothing of.
+_DENIED_PARAMETERS = frozenset({"device", "extobj", "inplace", "out", "overwrite_input", "pin_memory"})
+# Of those that tell nobody what their parameters are called: how many come before "out".
+_BEFORE_OUT = {"concatenate": 2, "dot": 2}
+
+
+def check_parameters(name: str, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> None:
+    """Refuses arguments that are not a caller's to give, by keyword or by position.
+
+    Raises:
+        InputError: there is one (E1003).
+    """
+    denied = sorted(_DENIED_PARAMETERS & kwargs.keys()) if kwargs else ()
+    if denied:
+        raise InputError(f"{name}: keyword {denied[0]!r} is refused by the default server", PERMISSION_DENIED)
+    most = _most_arguments(function)
+    if len(args) > most:
+        raise InputError(
+            f"{name}: the default server passes at most {most} arguments by position, as the next would be written to; "
+            f"got {len(args)}",
+            PERMISSION_DENIED,
+        )
+
+
+@functools.lru_cache(maxsize=1024)
+def _most_arguments(function: Callable[..., Any]) -> int:
+    """How many arguments may be given by position."""
+    import inspect
+
+    if type(function).__name__ == "ufunc":
+        return int(function.nin)  # type: ignore[attr-defined]  # what follows is "out"
+    try:
+        parameters = list(inspect.signature(function).parameters)
+    except (ValueError, TypeError):
+        return _BEFORE_OUT.get(getattr(function, "__name__", ""), 1 << 10)
+    return next((index for index, name in enumerate(parameters) if name in _DENIED_PARAMETERS), 1 << 10)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -109,6 +143,8 @@ def _is_allowed(module: types.ModuleType, name: str, value: Any) -> bool:
     namespace = module.__name__
     if namespace == "numpy":
         return isinstance(value, module.ufunc) or (name in _NUMPY_ALLOWED and _is_function(value))
+    if name.endswith("_"):
+        return False  # it works in place
     if namespace == "torch":
         return _is_torch_operator(name, value)
     native = sys.modules["torch"]._C

@@ -1,7 +1,8 @@
 """Refuses calls of the default server whose result would not fit, before memory is taken.
 
 A cheap upper bound lets ordinary calls pass. What it cannot clear is, for PyTorch, run on tensors without data (the
-"meta" device), which gives the exact size; for NumPy, or where PyTorch cannot do that, it is estimated.
+"meta" device), which gives the exact size; for NumPy, or where PyTorch cannot do that, it is estimated. For all that
+nobody can foresee the system keeps the room: see `MemoryRoom`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ from __future__ import annotations
 import math
 import os
 
+from ._memory_room import MemoryRoom
+from ._size_estimate import STEEP, estimate
 from ._tensors import check_size
+from ._tsr_header import BY_NAME
 from .errors import REQUEST_TOO_LARGE, InputError
 
 TYPE_CHECKING = False
@@ -19,21 +23,33 @@ if TYPE_CHECKING:
 
 #: As many tensors may come of one call; each is a file.
 MAX_RESULTS = 1024
+# A tensor of at most so many integers may stand for a shape.
+_MOST_SIZES = 64
+# Results from this size on may be copied on their way, which takes as much again.
+_LARGE = 32 << 20
 _WIDEST = 16
 _MAX_PARTS = 65536
 
-# Their results grow faster than with the product of sizes and numbers, or with the values of the data.
-_STEEP = frozenset(
+# Integers among their tensors are sizes: of those that make a tensor from nothing, of all others but the first.
+_MAKES = frozenset(
     """
-    adaptive_avg_pool2d adaptive_avg_pool3d affine_grid bincount block_diag combinations corrcoef cov diag diag_embed
-    diag_indices diag_indices_from diagflat eye histogramdd identity indices interpolate linalg_vander meshgrid one_hot
-    pdist repeat_interleave tri tril_indices triu_indices upsample upsample_bilinear upsample_nearest vander
-    """.split()  # noqa: SIM905 - one name a line would be 30 lines
+    arange bartlett bartlett_window blackman blackman_window diag_indices empty empty_permuted empty_strided eye fftfreq
+    full geomspace hamming hamming_window hann_window hanning identity indices kaiser kaiser_window linspace logspace
+    normal ones rand randint randn randperm range rfftfreq tri tril_indices triu_indices zeros
+    """.split()  # noqa: SIM905 - as above
 )
-# The numbers among their arguments are values, not sizes.
-_BY_VALUE = frozenset(
-    {"allclose", "clip", "isclose", "interp", "nan_to_num", "percentile", "quantile", "searchsorted", "select", "where"}
+_RESIZES = frozenset(
+    """
+    adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d
+    adaptive_max_pool3d array_split avg_pool1d avg_pool2d avg_pool3d bincount broadcast_to chunk constant_pad_nd diag
+    diag_embed diagflat dsplit fft fft2 fftn fold hfft hfft2 hfftn histc histogram histogram2d histogram_bin_edges
+    histogramdd hsplit ifft ifft2 ifftn ihfft ihfft2 ihfftn interpolate irfft irfft2 irfftn max_pool1d max_pool2d
+    max_pool3d max_unpool1d max_unpool2d max_unpool3d multinomial nonzero_static one_hot pad repeat repeat_interleave
+    resize rfft rfft2 rfftn split tensor_split tile unfold unsafe_chunk upsample upsample_bilinear upsample_nearest
+    vander vsplit
+    """.split()  # noqa: SIM905 - as above
 )
+_TAKE_SHAPES = frozenset({"broadcast_to", "pad", "resize", "tile"})
 _SPLITS = frozenset({"array_split", "chunk", "dsplit", "hsplit", "split", "tensor_split", "unsafe_chunk", "vsplit"})
 
 
@@ -50,6 +66,28 @@ class SizeGuard:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        self._room = MemoryRoom(limit)
+
+    def call(
+        self, framework: str, name: str, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
+    ) -> Any:
+        """The result of a call that fits.
+
+        Raises:
+            InputError: its result is or would be over the limit (E1005); the arguments are none of this function's.
+        """
+        self.before(framework, name, function, *with_sizes(name, args, kwargs))
+        for has_retried in (False, True):
+            self._room.limit()
+            try:
+                return _run(name, function, args, kwargs)
+            except (MemoryError, RuntimeError) as error:
+                if not isinstance(error, MemoryError) and "allocate memory" not in str(error):
+                    raise  # PyTorch has no type of its own for it
+            if has_retried or not self._room.has_shrunk():
+                break
+            self._room.lift()  # what earlier calls have kept, caches and such, is no fault of this one
+        raise self._over(name, f"it needs more memory than a result of {self._limit} bytes, the limit, could")
 
     def before(
         self, framework: str, name: str, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
@@ -64,20 +102,25 @@ class SizeGuard:
         for leaf in _leaves([*args, *kwargs.values()]):
             if hasattr(leaf, "shape"):
                 shapes.append(tuple(leaf.shape))
+            elif isinstance(leaf, str):
+                if framework == "numpy" and name != "einsum":
+                    _check_dtype(name, leaf)
             elif isinstance(leaf, (int, float)) and not isinstance(leaf, bool):
                 factor *= _weight(leaf)
                 if name in _SPLITS and leaf > _MAX_PARTS:
-                    self._refuse(name, f"{leaf} parts are over the limit of {_MAX_PARTS}")
+                    raise self._over(name, f"{leaf} parts are over the limit of {_MAX_PARTS}")
         sizes = [math.prod(shape) for shape in shapes]
         bound = factor * math.prod(max(size, 1) for size in sizes) * _WIDEST
-        if bound <= self._limit and name not in _STEEP:
+        if bound <= self._limit and name not in STEEP:
             return
-        exact = _measure_torch(function, args, kwargs) if framework == "torch" else None
+        # Of those that make a tensor, "normal" alone would make a real one.
+        measurable = framework == "torch" and (bool(shapes) or name in _MAKES - {"normal"})
+        exact = _measure_torch(function, args, kwargs) if measurable else None
         if exact is None:
             is_ufunc = type(function).__name__ == "ufunc" and name != "matmul"
-            exact = _estimate(name, args, kwargs, shapes, factor, is_ufunc) * _WIDEST
+            exact = estimate(name, args, kwargs, shapes, factor, is_ufunc) * _WIDEST
         if exact > self._limit:
-            self._refuse(name, f"its result would take about {exact:.3g} bytes, over the limit of {self._limit}")
+            raise self._over(name, f"its result would take about {exact:.3g} bytes, over the limit of {self._limit}")
 
     def after(self, result: Any) -> None:
         """To be called with a result, which may be a view that is larger than its memory.
@@ -85,16 +128,54 @@ class SizeGuard:
         Raises:
             InputError: it is over the limit, or there are too many (E1005).
         """
-        if isinstance(result, (list, tuple)):
-            if len(result) > MAX_RESULTS:
-                self._refuse("the call", f"{len(result)} results are over the limit of {MAX_RESULTS}")
-            for item in result:
-                check_size(item, self._limit)
-        else:
-            check_size(result, self._limit)
+        items = result if isinstance(result, (list, tuple)) else [result]
+        if len(items) > MAX_RESULTS:
+            raise self._over("the call", f"{len(items)} results are over the limit of {MAX_RESULTS}")
+        for item in items:
+            if check_size(item, self._limit) >= _LARGE:
+                self._room.lift()
 
-    def _refuse(self, name: str, why: str) -> None:
-        raise InputError(f"{name}: {why} ($TR_MAX_TENSOR_BYTES raises the limit on bytes)", REQUEST_TOO_LARGE)
+    def _over(self, name: str, why: str) -> InputError:
+        return InputError(f"{name}: {why} ($TR_MAX_TENSOR_BYTES raises the limit on bytes)", REQUEST_TOO_LARGE)
+
+
+def with_sizes(name: str, args: list[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """The same arguments, with numbers in place of tensors that stand for sizes: for looking at, not for the call."""
+    if name not in _MAKES and name not in _RESIZES:
+        return args, kwargs
+    data = 0 if name in _MAKES else 1  # what comes first is not a size
+    most = _MOST_SIZES if name in _MAKES or name in _TAKE_SHAPES else 1
+    sizes = [_as_sizes(value, most) for value in args[data:]]
+    return [*args[:data], *sizes], {key: _as_sizes(value, most) for key, value in kwargs.items()}
+
+
+def _as_sizes(value: Any, most: int) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_as_sizes(item, most) for item in value]
+    if hasattr(value, "dtype") and "int" in str(value.dtype) and math.prod(value.shape) <= most:
+        return value.tolist()
+    return value
+
+
+def _run(name: str, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
+    try:
+        return function(*args, **kwargs)
+    except TypeError as error:
+        if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
+            raise
+        raise InputError(f"{name}: {error}") from None  # of the call itself, not of something deep inside
+
+
+def _check_dtype(name: str, text: str) -> None:
+    """Refuses text that NumPy takes for a dtype of many elements, such as "(1000,)f8", or of long strings."""
+    import numpy
+
+    try:
+        dtype = numpy.dtype(text)
+    except Exception:
+        return  # other text
+    if dtype.itemsize > _WIDEST or dtype.fields or dtype.subdtype:
+        raise InputError(f"{name}: dtype {text!r:.100} is not known: expected one of {', '.join(BY_NAME)}")
 
 
 def _leaves(values: Iterable[Any]) -> list[Any]:
@@ -135,105 +216,3 @@ def _measure_torch(function: Callable[..., Any], args: list[Any], kwargs: dict[s
         return None
     results = result if isinstance(result, (list, tuple)) else [result]
     return float(sum(math.prod(item.shape) * item.dtype.itemsize for item in results if hasattr(item, "shape")))
-
-
-def _estimate(
-    name: str, args: list[Any], kwargs: dict[str, Any], shapes: list[tuple[int, ...]], factor: float, is_ufunc: bool
-) -> float:
-    """An upper bound for the elements of a result, as close as it is known for this function."""
-    sizes = [math.prod(shape) for shape in shapes]
-    largest = float(max(sizes, default=1) or 1)
-    first = args[0] if args else next(iter(kwargs.values()), None)
-    if name in ("zeros", "ones", "empty", "full", "rand", "randn"):
-        return float(math.prod(_integers(first if isinstance(first, (list, tuple)) or name == "full" else args)))
-    if name == "arange":
-        return _arange_length(args, kwargs)
-    if name in ("bincount", "one_hot", "repeat_interleave", "repeat"):
-        return _from_values(name, args, kwargs, largest, factor)
-    if name in ("eye", "identity", "tri", "tril_indices", "triu_indices", "diag_indices"):
-        return 2 * math.prod(_integers(args) * (1 if len(_integers(args)) > 1 else 2)) + factor
-    if name in ("diag", "diagflat", "diag_embed", "block_diag", "cov", "corrcoef", "pdist", "diag_indices_from"):
-        # A matrix over rows: never more than the square of the dims, and of the elements for a vector.
-        return (sum(sizes) + factor) ** 2 if all(len(s) < 2 for s in shapes) else (sum(map(max, shapes)) + factor) ** 2
-    if name == "combinations":
-        return float(math.comb(int(largest), min(int(factor) if factor >= 2 else 2, int(largest))))
-    if name == "einsum" and isinstance(first, str):
-        return _einsum_size(first, shapes)
-    if name in ("dot", "inner", "matmul", "vdot", "tensordot", "linear") and len(shapes) >= 2:
-        return _contracted(name, args, kwargs, shapes)
-    if name in ("outer", "kron", "meshgrid", "ix_", "cartesian_prod", "cdist", "broadcast_arrays"):
-        return math.prod(max(size, 1) for size in sizes) * float(max(len(shapes), 1)) * factor
-    broadcast = _broadcast_size(shapes)
-    if name in _BY_VALUE or is_ufunc:
-        return max(largest, broadcast)
-    return max(largest, broadcast, float(sum(sizes))) * factor ** (2 if name in _STEEP else 1)
-
-
-def _integers(values: Any) -> list[int]:
-    values = values if isinstance(values, (list, tuple)) else [values]
-    return [abs(value) for value in values if isinstance(value, int) and not isinstance(value, bool)]
-
-
-def _arange_length(args: list[Any], kwargs: dict[str, Any]) -> float:
-    numbers = [float(value) for value in args if isinstance(value, (int, float))][:3]
-    start, stop, step = (numbers + [0.0, 0.0, 1.0][len(numbers) :]) if len(numbers) != 1 else (0.0, numbers[0], 1.0)
-    start, step = float(kwargs.get("start", start)), float(kwargs.get("step", step))
-    stop = float(kwargs.get("end", kwargs.get("stop", stop)))
-    return abs(stop - start) / abs(step) if step else math.inf
-
-
-def _from_values(name: str, args: list[Any], kwargs: dict[str, Any], largest: float, factor: float) -> float:
-    """For results whose size the values of a tensor decide."""
-    tensors = [value for value in (*args, *kwargs.values()) if hasattr(value, "shape")]
-    size = math.prod(tensors[0].shape) if tensors else 0
-    if name in ("bincount", "one_hot"):
-        top = float(tensors[0].max()) if size else 0.0
-        return (top + 1 + factor) * (1.0 if name == "bincount" else largest)
-    repeats = tensors[-1] if len(tensors) > 1 or (tensors and name == "repeat_interleave" and factor == 1) else None
-    if repeats is None or not math.prod(repeats.shape):
-        return largest * factor
-    return largest * max(float(repeats.max()), 1.0) if len(tensors) > 1 else float(repeats.sum())
-
-
-def _einsum_size(subscripts: str, shapes: list[tuple[int, ...]]) -> float:
-    inputs, arrow, output = subscripts.replace(" ", "").partition("->")
-    dims: dict[str, int] = {}
-    rest = 1
-    for letters, shape in zip(inputs.split(","), shapes):
-        named = letters.replace("...", "")
-        if "..." in letters:
-            rest = max(rest, math.prod(shape))
-        dims.update(zip(named, shape[len(shape) - len(named) :] if "..." in letters else shape))
-    if not arrow:
-        output = "".join(letter for letter in dims if inputs.count(letter) == 1)
-    return float(rest * math.prod(dims.get(letter, 1) for letter in output))
-
-
-def _contracted(name: str, args: list[Any], kwargs: dict[str, Any], shapes: list[tuple[int, ...]]) -> float:
-    first, second = shapes[0], shapes[1]
-    shared = first[-1] if first else 1
-    if name == "tensordot":
-        axes = kwargs.get("axes", kwargs.get("dims", args[2] if len(args) > 2 else 2))
-        if isinstance(axes, int):
-            shared = math.prod(first[len(first) - axes :]) if 0 < axes <= len(first) else 1
-        else:
-            pairs = axes[0] if isinstance(axes[0], (list, tuple)) else axes[:1]
-            shared = math.prod(first[axis] for axis in pairs)
-    if name == "vdot":
-        return 1.0
-    product = float(math.prod(first)) * math.prod(second)
-    if name == "matmul" and len(first) >= 2 and len(second) >= 2:
-        return _broadcast_size([first[:-2], second[:-2]]) * first[-2] * second[-1]
-    return product / max(shared, 1) ** 2
-
-
-def _broadcast_size(shapes: list[tuple[int, ...]]) -> float:
-    """Elements of what these shapes broadcast to; 0 when they do not."""
-    rank = max((len(shape) for shape in shapes), default=0)
-    size = 1.0
-    for axis in range(1, rank + 1):
-        dims = {shape[-axis] for shape in shapes if len(shape) >= axis} - {1}
-        if len(dims) > 1:
-            return 0.0
-        size *= dims.pop() if dims else 1
-    return size

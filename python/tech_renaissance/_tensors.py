@@ -281,15 +281,18 @@ def _check_bools(memory: Buffer, header: TsrHeader, name: str) -> None:
             raise TSRError(f"{name}: data of dtype BOOL holds the byte {wrong[0]}: expected 0 or 1")
 
 
-def check_size(tensor: Any, limit: int) -> None:
+def check_size(tensor: Any, limit: int) -> int:
     """Refuses a tensor whose contents would take more than `limit` bytes, such as a huge expanded view.
+
+    Returns:
+        How many they take; 0 of what is no tensor.
 
     Raises:
         InputError: it is too large (E1005).
     """
     shape = getattr(tensor, "shape", None)
     if shape is None:
-        return
+        return 0
     length = count_elements(shape) * int(getattr(tensor.dtype, "itemsize", 16))
     if length > limit:
         raise InputError(
@@ -297,6 +300,7 @@ def check_size(tensor: Any, limit: int) -> None:
             "($TR_MAX_TENSOR_BYTES raises it)",
             REQUEST_TOO_LARGE,
         )
+    return length
 
 
 def _type_name(value: object) -> str:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 import sys
 
-from ._allow_list import DENIED_KEYWORDS, NAMESPACES, full_names, resolve
+from ._allow_list import NAMESPACES, check_parameters, full_names, resolve
 from ._call_syntax import Name, parse_arguments, substitute
 from ._size_guard import SizeGuard, size_limit
 from ._tensors import choose_framework
 from ._tsr_header import BY_NAME
-from .errors import PERMISSION_DENIED, InputError, NotFoundError
+from .errors import InputError, NotFoundError
 from .protocol import check_tag
 from .server import TechRenaissanceServer
 
@@ -85,9 +85,6 @@ class DefaultServer(TechRenaissanceServer):
     def _call(self, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """The result of an allowed function; tensors among the arguments are still names."""
         namespace, function_name, function = resolve(name)
-        denied = sorted(DENIED_KEYWORDS & kwargs.keys()) if kwargs else ()
-        if denied:
-            raise InputError(f"{name}: keyword {denied[0]!r} is refused by the default server", PERMISSION_DENIED)
         framework = namespace.partition(".")[0]
         args = [substitute(value, lambda word: self._resolve_word(word, framework)) for value in args]
         kwargs = {
@@ -98,8 +95,8 @@ class DefaultServer(TechRenaissanceServer):
         }
         if function_name in _TAKES_SEQUENCE:
             args = _gather(args)
-        self._guard.before(framework, function_name, function, args, kwargs)
-        return function(*args, **kwargs)
+        check_parameters(name, function, args, kwargs)
+        return self._guard.call(framework, function_name, function, args, kwargs)
 
     def _resolve_word(self, word: Name, framework: str) -> Any:
         prefix, _, name = word.text.partition(".")

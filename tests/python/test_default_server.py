@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -180,6 +181,12 @@ def test_hello_and_help_need_no_parameters(session: Session) -> None:
         ("softmax", "a dim=0", "E1004", "unknown command 'softmax': call it by its name in full, torch.softmax or "),
         ("torch.add", "a a out=a", "E1003", "keyword 'out' is refused"),
         ("numpy.add", "a a out=a", "E1003", "keyword 'out' is refused"),
+        ("numpy.add", "a a a", "E1003", "passes at most 2 arguments by position"),
+        ("numpy.clip", "a 2 3 a", "E1003", "passes at most 3 arguments by position"),
+        ("numpy.concatenate", "[a,a] 0 a", "E1003", "passes at most 2 arguments by position"),
+        ("torch.nn.functional.relu", "a True", "E1003", "passes at most 1 arguments by position"),
+        ("torch.nn.functional.relu", "a inplace=True", "E1003", "keyword 'inplace' is refused"),
+        ("torch.relu_", "a", "E1004", "it is there, and excluded"),
         ("numpy.add", "a a extobj=[1]", "E1003", "keyword 'extobj' is refused"),
         ("torch.zeros", '2 device="meta"', "E1003", "keyword 'device' is refused"),
         ("torch.zeros", "1000000000000", "E1005", "over the limit of 1073741824"),
@@ -191,7 +198,8 @@ def test_hello_and_help_need_no_parameters(session: Session) -> None:
         ("torch.sum", "a dtype=object", "E1001", "dtype 'object' is not known"),
         ("torch.matmul", "a ../a", "E1001", "neither a number nor a tag"),
         ("torch.matmul", "a a", "E9999", "mat1 and mat2 shapes cannot be multiplied"),
-        ("torch.sum", "a nonsense=1", "E9999", "nonsense"),
+        ("torch.sum", "a nonsense=1", "E1001", "sum: "),
+        ("numpy.sum", "", "E1001", "sum: "),
         ("torch.is_grad_enabled", "", "E1004", "is not a function"),
         ("__class__", "", "E1004", "unknown command"),
         ("main_logic", "", "E1004", "unknown command"),
@@ -215,9 +223,9 @@ def test_every_dtype_goes_through_a_function(session: Session) -> None:
 
 
 def test_results_do_not_share_memory_with_inputs_of_the_host(session: Session) -> None:
-    session.put(A)
-    assert torch.equal(session.call("torch.relu_", "a"), A.relu())
-    assert torch.equal(tr.read_tsr(session.host.directory / "a.tsr"), A)
+    session.put(torch.tensor([float("nan"), 1.0]))
+    assert torch.equal(session.call("numpy.nan_to_num", "a copy=False"), torch.tensor([0.0, 1.0]))
+    assert tr.read_tsr(session.host.directory / "a.tsr").isnan().any()
 
 
 @pytest.mark.parametrize(
@@ -240,3 +248,23 @@ def test_default_is_a_script_beside_the_package(start: Callable[..., Host]) -> N
     host = start()
     assert host.hello()["server"] == "DefaultServer"
     assert "torch.*" in host.hello()["commands"]  # type: ignore[operator]
+
+
+def peak_mib(process: Path) -> int:
+    """The most memory that a process has had."""
+    line = next(line for line in (process / "status").read_text().splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) >> 10
+
+
+def test_what_nobody_foresaw_is_refused_by_the_system_before_memory_is_taken(session: Session) -> None:
+    """And neither what earlier calls have kept, nor a large result, takes the room from later ones."""
+    for _ in range(2):
+        session.put(torch.ones(1, 1, 8), torch.ones(1, 1, 1), torch.tensor(1_000_000_000))
+        process = Path("/proc", str(session.host.process.pid))
+        (process / "clear_refs").write_text("5")  # the peak is that of now
+        before = peak_mib(process)
+        failure = session.fail("torch.nn.functional.conv1d", "a b padding=[c]")  # 8 GB
+        assert (failure["code"], peak_mib(process) - before < 256) == ("E1005", True)
+        assert "needs more memory than" in failure["message"]
+        large = session.call("torch.zeros", "(200,1000,1000)")
+        assert large.nbytes == 800_000_000

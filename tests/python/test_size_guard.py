@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tech_renaissance._allow_list import resolve
-from tech_renaissance._size_guard import SizeGuard, size_limit
+from tech_renaissance._size_guard import SizeGuard, size_limit, with_sizes
 from tech_renaissance.errors import InputError
 
 torch = pytest.importorskip("torch")
@@ -21,7 +21,7 @@ T = 10**12
 def check(name: str, *args: Any, **kwargs: Any) -> None:
     """Asks the guard about a call."""
     namespace, short, function = resolve(name)
-    SizeGuard(LIMIT).before(namespace.partition(".")[0], short, function, list(args), kwargs)
+    SizeGuard(LIMIT).before(namespace.partition(".")[0], short, function, *with_sizes(short, list(args), kwargs))
 
 
 def ones(*shape: int) -> Any:
@@ -104,6 +104,30 @@ HUGE = [
     ("numpy.vander", (array(1000), 10**9), {}),
     ("numpy.array_split", (array(10), T), {}),
     ("numpy.cov", (array(10**5, 2),), {}),
+    # Sizes that come as tensors.
+    ("torch.ones", ([torch.tensor(T)],), {}),
+    ("torch.full", ([torch.tensor(T)], 1.0), {}),
+    ("torch.eye", (torch.tensor(10**6),), {}),
+    ("torch.arange", (torch.tensor(T),), {}),
+    ("torch.randperm", (torch.tensor(T),), {}),
+    ("torch.tile", (ones(10), [torch.tensor(T)]), {}),
+    ("torch.fft.fft", (ones(4), torch.tensor(T)), {}),
+    ("torch.nn.functional.pad", (ones(2), [torch.tensor(T)] * 2), {}),
+    ("torch.nn.functional.one_hot", (torch.tensor([1]), torch.tensor(T)), {}),
+    ("torch.nn.functional.interpolate", (ones(1, 1, 2),), {"size": [torch.tensor(T)]}),
+    ("torch.normal", (0.0, 1.0, (T,)), {}),
+    ("numpy.ones", (np.array([10**6, 10**6]),), {}),
+    ("numpy.full", (np.array([10**6, 10**6]), 1.0), {}),
+    ("numpy.arange", (np.array(T),), {}),
+    ("numpy.linspace", (0, 1, np.array(T)), {}),
+    ("numpy.indices", (np.array([10**6, 10**6]),), {}),
+    ("numpy.bartlett", (np.array(T),), {}),
+    ("numpy.resize", (array(4), np.array([T])), {}),
+    ("numpy.pad", (array(4), np.array([T])), {}),
+    ("numpy.tile", (array(4), np.array([T])), {}),
+    ("numpy.repeat", (array(4), np.array(T)), {}),
+    ("numpy.vander", (array(1000), np.array(10**9)), {}),
+    ("numpy.histogram", (array(4), np.array(T)), {}),
 ]
 
 
@@ -154,6 +178,14 @@ ORDINARY = [
     ("numpy.convolve", (array(10**5), array(1000)), {}),
     ("numpy.cov", (array(100, 1000),), {}),
     ("numpy.bincount", (np.array([3, 5]),), {}),
+    ("numpy.sort", (np.array([T, T, T]),), {}),
+    ("numpy.histogram", (array(4), np.array([0, T, 2 * T])), {}),
+    ("numpy.full", ((10, 10), np.array(T)), {}),
+    ("numpy.zeros", (3,), {"dtype": np.dtype("int16")}),
+    ("numpy.pad", (array(4), 2, "constant"), {}),
+    ("numpy.einsum", ("i,i", array(4), array(4)), {}),
+    ("torch.mul", (ones(3), torch.tensor(T)), {}),
+    ("torch.normal", (0.0, 1.0, (1000,)), {}),
 ]
 
 
@@ -162,6 +194,13 @@ ORDINARY = [
 )
 def test_an_ordinary_call_passes(name: str, args: Any, kwargs: Any) -> None:
     check(name, *args, **kwargs)
+
+
+@pytest.mark.parametrize("dtype", ["(10000,4000)f8", "S300000000", "U100000000", "i,i,i"])
+def test_a_dtype_of_many_elements_is_refused(dtype: str) -> None:
+    with pytest.raises(InputError, match="is not known: expected one of") as caught:
+        check("numpy.ones", 1, dtype)
+    assert caught.value.code == "E1001"
 
 
 def test_a_view_that_is_larger_than_its_memory_is_refused() -> None:
