@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import select
 import shutil
@@ -13,12 +12,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 from . import protocol
 from ._doorbell import open_doorbell
 from ._files import AtomicWriter, read_small
 from ._json_object import MAX_MESSAGE_BYTES, encode_object, parse_object
+from ._kept import Kept
 from ._process import start_time
 from .errors import InputError, TRException
 from .tsr import tsr_info
@@ -33,12 +32,24 @@ _PROBE = ".tmp-doorbell"
 # How it ended, in words that are compared.
 _EARLY, _BUSY, _IDLE = "before it was ready", "while it was at work on the request", "while it was idle"
 _LATE_START, _LATE_ANSWER = "the worker was not ready in time", "there was no answer in time"
+_NO_START = "the worker could not be started"
 
 REPEATS, DIFFERS, IMPOSSIBLE = 0, 1, 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be said on the command line."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = (
+        "Runs a server again on a request that failed, and says whether the failure repeats. Runs the interpreter and\n"
+        "the script that failure.json in the directory names: look there first when somebody gave it to you."
+    )
+    parser.epilog = (
+        "exit codes:\n"
+        "  0  the failure repeats: the same error, the same death, or no answer in the same time\n"
+        "  1  it does not: the request is answered, or something else happens\n"
+        "  2  it could not be tried: the text says what is missing, damaged or refused, or that no server came up"
+    )
     parser.add_argument("directory", type=Path, help="a directory kept_<id>_<milliseconds>")
     parser.add_argument("--python", help="interpreter of the worker; else the one it had")
     parser.add_argument("--script", help="server to run; else the one that failed")
@@ -55,42 +66,32 @@ def replay(arguments: argparse.Namespace) -> int:
         0 when it does, 1 when it does not, or not in the same way, 2 when it could not be tried.
     """
     try:
-        record = _read_record(arguments.directory)
-        command = _command(record, arguments)
+        kept = Kept(arguments.directory)
         with tempfile.TemporaryDirectory(prefix="tr_replay_") as folder:
-            directory = Path(folder) / f"tr_session_{record['session_id']}"
-            _lay_out(arguments.directory, directory, record)
-            outcome = _Run(directory, command, record, arguments).outcome()
+            directory = Path(folder) / f"tr_session_{kept.record['session_id']}"
+            _lay_out(kept, directory)
+            run = _Run(directory, kept, arguments)
+            outcome = run.outcome()
+        expected = _recorded(kept)
+        print(f"recorded: {expected}")
+        print(f"replayed: {outcome}", flush=True)
+        if outcome == expected:
+            print("the failure repeats")
+            return REPEATS
+        if _is_start(outcome) and not _is_start(expected):
+            raise InputError(run.why or "the server did not come as far as the failure: see what it printed")
+        if kept.doubt:
+            raise InputError(f"what the server was given may be damaged: {kept.doubt}")
     except (InputError, OSError) as error:
         print(f"cannot replay {arguments.directory}: {error}", file=sys.stderr)
         return IMPOSSIBLE
-    expected = _recorded(record, (arguments.directory / "hello.json").exists())
-    print(f"recorded: {expected}")
-    print(f"replayed: {outcome}")
-    repeats = outcome == expected
-    print("the failure repeats" if repeats else "the failure does not repeat")
-    return REPEATS if repeats else DIFFERS
+    print("the failure does not repeat")
+    return DIFFERS
 
 
-def _read_record(directory: Path) -> dict[str, Any]:
-    path = directory / "failure.json"
-    data = read_small(str(path), MAX_MESSAGE_BYTES)
-    if data is None:
-        raise InputError(f"there is no {path}: expected a directory that SessionOptions::keep_on_failure has kept")
-    try:
-        record = json.loads(data)
-        protocol.check_tag(record["session_id"], "a session id")
-        command = record["worker"]["command"]
-        if not all(isinstance(word, str) for word in command) or len(command) < 3:
-            raise TypeError
-        return dict(record)
-    except (ValueError, TypeError, KeyError):
-        raise InputError(f"{path} is not the record of a failure") from None
-
-
-def _command(record: dict[str, Any], arguments: argparse.Namespace) -> list[str]:
+def _command(worker: list[str], arguments: argparse.Namespace) -> list[str]:
     """What starts the worker: interpreter, script or -m and module, session id."""
-    python, *what, session_id = record["worker"]["command"]
+    python, *what, session_id = worker
     python = arguments.python or python
     if arguments.script:
         what = [os.path.abspath(arguments.script)]
@@ -105,15 +106,13 @@ def _command(record: dict[str, Any], arguments: argparse.Namespace) -> list[str]
     return [python, *what, session_id]
 
 
-def _lay_out(kept: Path, directory: Path, record: dict[str, Any]) -> None:
-    """A session directory as the worker found it: copies, so that what is kept stays as it is."""
+def _lay_out(kept: Kept, directory: Path) -> None:
+    """A session directory as the worker found it."""
     directory.mkdir(mode=0o700)
-    for path in kept.iterdir():
-        if path.suffix == ".tsr" or path.name == "request.json":
-            shutil.copyfile(path, directory / path.name, follow_symlinks=False)
+    kept.lay_out(directory)
     session: dict[str, object] = {
         "protocol": protocol.PROTOCOL_VERSION,
-        "session_id": record["session_id"],
+        "session_id": kept.record["session_id"],
         "host_pid": os.getpid(),
         "host_start_time": start_time(os.getpid()),
         "epoch": 1,
@@ -124,14 +123,17 @@ def _lay_out(kept: Path, directory: Path, record: dict[str, Any]) -> None:
 
 
 class _Run:
-    """The worker that runs again, and the waiting for what becomes of it."""
+    """The worker that runs again, and the waiting for what becomes of it.
 
-    def __init__(
-        self, directory: Path, command: list[str], record: dict[str, Any], arguments: argparse.Namespace
-    ) -> None:
+    Attributes:
+        why: it could not be started; empty when it was.
+    """
+
+    def __init__(self, directory: Path, kept: Kept, arguments: argparse.Namespace) -> None:
+        self.why = ""
         self._directory = directory
-        self._command = command
-        self._record = record
+        self._kept = kept
+        self._arguments = arguments
         self._debugged = arguments.pdb or arguments.debugpy is not None
         self._seconds = arguments.timeout or self._recorded_limit()
         self._writer = AtomicWriter(str(directory))
@@ -140,11 +142,11 @@ class _Run:
 
     def outcome(self) -> str:
         """How the request ended."""
-        worker = self._record["worker"]
-        unset = [name for name in worker.get("environment", ()) if name not in os.environ]
+        worker = self._kept.record["worker"]
+        unset = [name for name in worker["environment"] if name not in os.environ]
         if unset:
             print(f"note: the session had set {', '.join(unset)}, which this environment has not")
-        folder = worker.get("working_directory") or None
+        folder = worker["working_directory"] or None
         if folder and not os.path.isdir(folder):
             print(f"note: the working directory {folder} is gone; using this one")
             folder = None
@@ -158,7 +160,14 @@ class _Run:
             "PYTHONUNBUFFERED": "1",
         }
         stdin = None if self._debugged else subprocess.DEVNULL
-        with subprocess.Popen(self._command, env=environment, cwd=folder, stdin=stdin) as process:
+        try:
+            command = _command(worker["command"], self._arguments)
+            process = subprocess.Popen(command, env=environment, cwd=folder, stdin=stdin)
+        except (InputError, OSError) as error:
+            self.why = str(error)
+            self._doorbell.close()
+            return _NO_START
+        with process:
             try:
                 return self._follow(process)
             finally:
@@ -169,13 +178,16 @@ class _Run:
         limit = None if self._debugged else _START_SECONDS
         if self._wait(process, "hello.json", limit) is None:
             return self._gone(process, _EARLY, _LATE_START)
-        if not (self._directory / "request.json").exists() and self._record.get("request") is None:
+        if self._kept.request is None:
             return "the worker was ready"
         while True:
             data = self._wait(process, "response.json", None if self._debugged else self._seconds)
             if data is None:
                 return self._gone(process, _BUSY, _LATE_ANSWER)
-            response = protocol.parse_response(data)
+            try:
+                response = protocol.parse_response(data)
+            except TRException as error:
+                return _error(error.code, "")
             if not response.more:
                 return _answer(response, self._directory)
             os.unlink(self._directory / "response.json")
@@ -218,11 +230,11 @@ class _Run:
 
     def _recorded_limit(self) -> float:
         """As long as the host waited when that was the failure, else as long as it would have; 0: for ever."""
-        request = self._record.get("request") or {}
-        if self._record.get("kind") == "timeout":
-            return max(float(request.get("waited_ms", 0)) / 1000, 0.1)
-        data = read_small(f"{self._directory}/request.json", MAX_MESSAGE_BYTES)
-        deadline = 0 if data is None else parse_object(data, "request.json").get("deadline_ms", 0)
+        if self._kept.request is None:
+            return 0.0
+        if self._kept.record["kind"] == "timeout":
+            return max(float(self._kept.record["request"]["waited_ms"]) / 1000, 0.1)
+        deadline = parse_object(self._kept.request, "request.json").get("deadline_ms", 0)
         return float(deadline) / 1000 if isinstance(deadline, int) else 0.0
 
     def _ring(self) -> None:
@@ -231,16 +243,20 @@ class _Run:
         os.unlink(path)
 
 
-def _recorded(record: dict[str, Any], ready: bool) -> str:
+def _recorded(kept: Kept) -> str:
     """The failure in the words of an outcome."""
-    worker = record["worker"]
-    if record.get("kind") == "death":
-        when = _BUSY if record.get("request") else _IDLE
-        return f"{_death(worker.get('signal'), worker.get('exit_code'))} {when if ready else _EARLY}"
-    if record.get("kind") == "timeout":
-        return _LATE_ANSWER if ready else _LATE_START
-    error = record["error"]
-    return _error(str(error.get("code")), str(error.get("type")))
+    worker, error, asked = kept.record["worker"], kept.record["error"], kept.request is not None
+    if kept.record["kind"] == "death":
+        when = _EARLY if not kept.ready else _BUSY if asked else _IDLE
+        return f"{_death(worker.get('signal'), worker.get('exit_code'))} {when}"
+    if kept.record["kind"] == "timeout":
+        return _LATE_ANSWER if kept.ready else _LATE_START
+    return _error(error["code"], error["type"]) if kept.ready or asked else _NO_START
+
+
+def _is_start(outcome: str) -> bool:
+    """Whether it is the start that failed."""
+    return outcome in (_NO_START, _LATE_START) or outcome.endswith(_EARLY)
 
 
 def _answer(response: protocol.Response, directory: Path) -> str:
