@@ -240,6 +240,47 @@ def test_an_input_that_is_cut_short_ends_the_worker(evil: EvilHost) -> None:
     expect_end(evil)
 
 
+def test_what_lies_in_the_place_of_room_and_cancel_json_is_no_cancellation(workspace: Path, outside: Path) -> None:
+    kinds: list[str | bytes] = ["link", "fifo", "directory", "huge", "hard link"]
+    kinds += [b"{]", b'{"x":' + b"[" * 200_000, b'{"id": 999}', b'{"id": "1"}', b"[1]", b"\xff", b""]
+    if not os.geteuid():
+        kinds.append("device")
+    with EvilHost(
+        workspace,
+        good,
+        script=SERVERS / "tensors.py",
+        environment={"FRAMEWORK": "numpy"},
+        record={"carriers": ["files"]},
+    ) as host:
+        host.hello()
+        for kind in kinds:
+            host.send("stream", "2")
+            for _ in range(2):
+                assert host.receive()["more"], kind
+                occupy(host, "cancel.json", kind, outside)
+                occupy(host, "room", kind, outside)
+            assert host.receive()["result"] == "ok", kind
+        occupy(host, "cancel.json", b"", outside)
+        number = host.send("stream", "2")
+        host.write("cancel.json", json.dumps({"id": number}).encode())
+        assert host.receive()["more"]
+        host.write("room", b"")
+        assert host.receive()["error"]["code"] == "E4002"  # type: ignore[index]
+
+
+def occupy(host: Host, name: str, kind: str | bytes, outside: Path) -> None:
+    """Puts something there by renaming it, which rings."""
+    path, made = host.directory / name, host.directory / "made"
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
+    path.unlink(missing_ok=True)
+    if isinstance(kind, bytes):
+        made.write_bytes(kind)
+    else:
+        put(kind, made, outside)
+    made.rename(path)
+
+
 def expect_end(host: EvilHost) -> None:
     """With the compiled module it is an error in the log; without it the worker dies of the signal."""
     if host.hello()["fallback"]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -167,6 +169,80 @@ def test_what_cannot_be_replayed(tmp_path: Path) -> None:
     result = replay(tmp_path)
     assert result.returncode == 2
     assert "expected a directory that SessionOptions::keep_on_failure has kept" in result.stderr
+
+
+class Debugger:
+    """What an editor says over the Debug Adapter Protocol, as far as it is needed."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), 30)
+        self._file = self._socket.makefile("rwb")
+        self._sent = 0
+
+    def __enter__(self) -> Debugger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._socket.close()
+
+    def send(self, command: str, **arguments: Any) -> None:
+        self._sent += 1
+        request = {"seq": self._sent, "type": "request", "command": command, "arguments": arguments}
+        body = json.dumps(request).encode()
+        self._file.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        self._file.flush()
+
+    def wait_for(self, name: str) -> dict[str, Any]:
+        """The next event of this name, or answer to a command of this name; others are passed over."""
+        while True:
+            length = 0
+            while line := self._file.readline().strip():
+                length = int(line.partition(b":")[2])
+            assert length, f"the debugger has left before {name!r} came"
+            message = json.loads(self._file.read(length))
+            if name in (message.get("event"), message.get("command")):
+                assert message.get("success", True), message
+                return dict(message.get("body") or {})
+
+    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
+        self.send(command, **arguments)
+        return self.wait_for(command)
+
+
+def test_under_debugpy(options: SessionOptions, tmp_path: Path) -> None:
+    if importlib.util.find_spec("debugpy") is None:
+        pytest.skip("debugpy is not installed: run .ci/setup")
+    script = tmp_path / "server.py"
+    script.write_text(SERVER, encoding="utf-8")
+    with PythonSession(replace(options, script=script, keep_on_failure=True)) as session:
+        kept = fail(session, "fail", np.zeros(3, np.float32))
+    command = [sys.executable, "-m", "tech_renaissance", "replay", str(kept), "--debugpy", "0"]
+    environment = {**os.environ, "PYTHONPATH": PACKAGE_PARENT, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            assert process.stdout is not None
+            waiting = process.stdout.readline()
+            assert waiting.startswith("waiting for a debugger on 127.0.0.1:"), waiting
+            with Debugger(int(waiting.rpartition(":")[2])) as debugger:
+                debugger.ask("initialize", adapterID="test", pathFormat="path")
+                debugger.send("attach", justMyCode=False)
+                debugger.wait_for("initialized")
+                debugger.ask("configurationDone")
+                thread = debugger.wait_for("stopped")["threadId"]
+                debugger.ask("stepIn", threadId=thread)  # it stops where main_logic is called
+                debugger.wait_for("stopped")
+                frame = debugger.ask("stackTrace", threadId=thread)["stackFrames"][0]
+                assert frame["name"].endswith("main_logic")
+                assert Path(frame["source"]["path"]) == script
+                assert debugger.ask("evaluate", expression="command", frameId=frame["id"])["result"] == "'fail'"
+                debugger.ask("continue", threadId=thread)
+                debugger.wait_for("terminated")
+            output, _ = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert "the failure repeats" in output
+    assert process.returncode == 0
 
 
 def test_without_debugpy(options: SessionOptions, tmp_path: Path) -> None:

@@ -324,8 +324,8 @@ try:
     if ending == "interrupt":
         next(stream)
 except KeyboardInterrupt:
-    open(fifo, "w").write("go on")
     stream.cancel()  # for when it came before the wait; a wait that it ended has ended the stream as well
+    open(fifo, "w").write("go on")
     print(session.fetch_response("how_it_went"))
 """
 

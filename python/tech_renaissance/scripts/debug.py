@@ -56,8 +56,8 @@ def listen(port: int) -> Callable[[Logic, str, str], Any]:
             file=sys.stderr,
         )
         raise SystemExit(NO_DEBUGGER) from None
-    debugpy.listen(("127.0.0.1", port))
-    print(f"waiting for a debugger on 127.0.0.1:{port}", flush=True)
+    host, port = debugpy.listen(("127.0.0.1", port))  # which picks one itself for 0
+    print(f"waiting for a debugger on {host}:{port}", flush=True)
     debugpy.wait_for_client()
 
     def with_debugpy(logic: Logic, command: str, parameters: str) -> Any:

@@ -39,6 +39,13 @@ class TensorServer(TechRenaissanceServer):
         self.send_tensors(self.kept)
         return True
 
+    def do_stream(self, parameters):
+        import numpy
+
+        for number in range(int(parameters)):
+            self.stream_tensors(numpy.full(10, float(number)))
+        return True
+
     def do_odd(self, parameters):
         """Tensors that are not plain memory."""
         import torch
