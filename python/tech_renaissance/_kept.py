@@ -80,7 +80,9 @@ class Kept:
         """All are there, and whole; only what was found and not sent may have been malformed from the first."""
         for tag in self.record["tensors"]:
             if not os.path.lexists(self._directory / f"{tag}.tsr"):
-                raise InputError(f"it is damaged: {tag}.tsr is missing, and failure.json names it")
+                raise InputError(
+                    f"{tag}.tsr is missing, and failure.json names it: it was removed, or was no file from the first"
+                )
         for path in self._tensors():
             if not stat.S_ISREG(path.lstat().st_mode):
                 what = "a symbolic link" if path.is_symlink() else "something else"

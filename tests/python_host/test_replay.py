@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from test_post_mortem import PACKAGE_PARENT, SERVER, fail, replay
 
-from tech_renaissance import PythonSession, SessionOptions, errors
+from tech_renaissance import PythonSession, RestartPolicy, SessionOptions, errors
 
 OTHER = 54_322
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="makes files of other users")
@@ -123,23 +124,39 @@ def test_a_server_that_does_not_come_up_says_nothing(kept: Path, tmp_path: Path)
         assert text in result.stderr
 
 
-def test_a_start_that_failed_may_fail_again(kept: Path, tmp_path: Path) -> None:
-    """As kept where a process could not be made, which a limit of the system would take to provoke."""
-    record = json.loads((kept / "failure.json").read_text(encoding="utf-8"))
-    record["request"], record["tensors"], record["session"]["worker_wake_up"] = None, {}, ""
-    record["error"].update(code="E3001", type="")
-    (kept / "failure.json").write_text(json.dumps(record), encoding="utf-8")
-    (kept / "hello.json").unlink()
-    no_program = tmp_path / "no_program"
-    no_program.write_text("", encoding="utf-8")
-    no_program.chmod(0o700)
-    result = replay(kept, "--python", str(no_program))
+def test_a_start_that_failed_may_fail_again(tmp_path: Path) -> None:
+    options = keeping(tmp_path)
+    options.restart = RestartPolicy(attempts=1, idempotent=["work"])
+    with PythonSession(options) as session:
+        session.wait_until_ready()
+        Path(options.script).unlink()
+        os.kill(session.stats().worker_pid, signal.SIGKILL)
+        with pytest.raises(errors.InputError, match="does not exist"):
+            session.fetch_response("work")
+        kept = Path(session.stats().kept)
+    assert not {"request.json", "hello.json"} & {path.name for path in kept.iterdir()}  # of the worker before
+    result = replay(kept)
     text = "the worker could not be started"
     assert f"recorded: {text}\nreplayed: {text}\nthe failure repeats\n" in result.stdout, result
     assert result.returncode == 0
+    Path(options.script).write_text(SERVER, encoding="utf-8")
     result = replay(kept)
     assert "replayed: the worker was ready\nthe failure does not repeat\n" in result.stdout, result
     assert result.returncode == 1
+
+
+def test_what_is_no_file_hinders_no_keeping(tmp_path: Path) -> None:
+    with PythonSession(keeping(tmp_path)) as session:
+        session.wait_until_ready()
+        (folder,) = (tmp_path / "workspace").rglob("tr_session_*")
+        (folder / "folder.tsr").mkdir()
+        (folder / "fifo.tsr").touch()
+        make_fifo(folder / "fifo.tsr")
+        kept = fail(session, "fail", 1.0)
+    assert {path.name for path in kept.glob("*.tsr")} == {"a.tsr"}
+    result = replay(kept)
+    assert "fifo.tsr is missing, and failure.json names it: it was removed, or was no file" in result.stderr, result
+    assert result.returncode == 2
 
 
 def test_a_tensor_that_was_missing_is_missing_again(tmp_path: Path) -> None:

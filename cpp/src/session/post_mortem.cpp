@@ -40,15 +40,16 @@ void link_or_copy(const std::string& from, const std::string& to) {
 
 /// To be called when a request has failed and nothing of it has been overwritten yet. Never throws: the failure itself
 /// is what the caller is to hear of.
-void PythonSession::Impl::keep(const std::exception_ptr& error) {
+/// @param started false when no process came of a start: what is there of the worker before has been kept at its end
+void PythonSession::Impl::keep(const std::exception_ptr& error, bool started) {
     if (!options_.keep_on_failure || !directory_) return;
     std::string target;
     try {
         target = directory_->make_kept();
-        protocol::FailureRecord record = describe(error);
-        if (in_flight_) platform::write_atomic(target + "/" + protocol::kRequestFile, in_flight_->text);
+        protocol::FailureRecord record = describe(error, started);
+        if (in_flight_ && started) platform::write_atomic(target + "/" + protocol::kRequestFile, in_flight_->text);
         for (const char* name : {protocol::kSessionFile, protocol::kHelloFile, protocol::kStatusFile})
-            copy_text(directory_->file(name), target + "/" + name);
+            if (started) copy_text(directory_->file(name), target + "/" + name);
         platform::write_atomic(target + "/" + protocol::kLogFile,
                                platform::read_tail(directory_->file(protocol::kLogFile), kMostLog));
         record.tensors = keep_tensors(target);
@@ -80,25 +81,26 @@ std::map<std::string, bool> PythonSession::Impl::keep_tensors(const std::string&
         const std::string tag = entry.path().stem().string();
         if (entry.path().extension() != protocol::kTensorSuffix || !protocol::is_tag(tag) || kept.count(tag) != 0)
             continue;
-        link_or_copy(entry.path().string(), target + "/" + entry.path().filename().string());
         kept[tag] = false;
+        if (platform::identify(entry.path().string()))  // else it is no file, whoever has put it there
+            link_or_copy(entry.path().string(), target + "/" + entry.path().filename().string());
     }
     return kept;
 }
 
-protocol::FailureRecord PythonSession::Impl::describe(const std::exception_ptr& error) const {
+protocol::FailureRecord PythonSession::Impl::describe(const std::exception_ptr& error, bool started) const {
     const std::lock_guard<std::mutex> lock(state_mutex_);
     protocol::FailureRecord record;
     record.session_id = session_id_;
     record.epoch = stats_.epoch;
     record.kind = "error";
-    if (in_flight_) {
+    if (in_flight_ && started) {
         record.request_id = in_flight_->id;
         record.command = in_flight_->command;
         record.waited_ms =
             std::chrono::duration_cast<std::chrono::milliseconds>(Deadline::Clock::now() - in_flight_->sent).count();
     }
-    if (const auto status = process_ ? process_->status() : std::nullopt; status && status->known) {
+    if (const auto status = process_ && started ? process_->status() : std::nullopt; status && status->known) {
         record.kind = "death";
         (status->signal != 0 ? record.signal : record.exit_code) = status->signal != 0 ? status->signal : status->code;
     }
@@ -121,7 +123,7 @@ protocol::FailureRecord PythonSession::Impl::describe(const std::exception_ptr& 
     record.worker_pid = stats_.worker_pid;
     record.session = {{"carrier", stats_.carrier},
                       {"host_wake_up", stats_.host_wake_up},
-                      {"worker_wake_up", stats_.worker_wake_up},
+                      {"worker_wake_up", started ? stats_.worker_wake_up : ""},
                       {"fallback", stats_.fallback},
                       {"start", stats_.start},
                       {"file_system", stats_.file_system}};

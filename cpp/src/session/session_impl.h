@@ -138,9 +138,9 @@ class PythonSession::Impl {
         if (options_.keep_on_failure) keep(std::make_exception_ptr(error));
         throw error;
     }
-    void keep(const std::exception_ptr& error);
+    void keep(const std::exception_ptr& error, bool started = true);
     std::map<std::string, bool> keep_tensors(const std::string& target) const;
-    protocol::FailureRecord describe(const std::exception_ptr& error) const;
+    protocol::FailureRecord describe(const std::exception_ptr& error, bool started) const;
     std::string why_unfit() const;
 
     // With the turn held:

@@ -56,6 +56,7 @@ void PythonSession::Impl::start() {
 /// Starts a worker in place of none or a dead one, and waits a moment for it to say something.
 void PythonSession::Impl::bring_up(Deadline limit) {
     const bool first = !directory_;
+    const auto before = stats_.worker_pid;
     try {
         try {
             start_worker();
@@ -72,7 +73,7 @@ void PythonSession::Impl::bring_up(Deadline limit) {
         note_failure();
         end_worker(process_);
         guardian::confirm();  // so that nothing of its start is left to be waited for
-        keep(std::current_exception());
+        keep(std::current_exception(), stats_.worker_pid != before);
         const std::lock_guard<std::mutex> lock(state_mutex_);
         if (first || !directory_) {
             process_.reset();
