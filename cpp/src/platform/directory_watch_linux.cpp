@@ -31,7 +31,9 @@ class InotifyWatch final : public DirectoryWatch {
             if (fds[1].revents != 0 && ::read(bell_.get(), &count, sizeof count) < 0) return;
             if (fds[1].revents != 0) return;
             if (!read_events()) continue;
-            TR_RINGS("inotify") return;
+            TR_RINGS("inotify") {
+                return;
+            }
         }
     }
 
