@@ -34,6 +34,8 @@ class Server(TechRenaissanceServer):
         if command == "kill":
             print("last words", flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
+        if command == "leave":
+            sys.exit(parameters)
         if command == "stall":
             threading.Event().wait()
         if command == "frames":
@@ -107,13 +109,17 @@ def test_replays_repeat(keeping: SessionOptions) -> None:
         session.restart()
         streamed = fail(session, "frames", x)
         killed = fail(session, "kill", x)
+        session.restart()
+        left = fail(session, "leave")
     for kept, text in (
         (failed, "the request failed with E9999, ValueError"),
         (stalled, "there was no answer in time"),
         (streamed, "the request failed with E9999, KeyError"),
         (killed, "the worker was killed by SIGKILL while it was at work on the request"),
+        (left, "the request failed with E9999, SystemExit"),
     ):
         result = replay(kept)
+        assert "Exception ignored" not in result.stdout + result.stderr
         assert f"recorded: {text}\nreplayed: {text}\nthe failure repeats\n" in result.stdout, result
         assert result.returncode == 0
     assert json.loads((killed / "failure.json").read_text())["worker"]["signal"] == 9

@@ -136,3 +136,20 @@ def test_a_removed_directory_is_like_a_death(recovery: SessionOptions, wake_up: 
         assert os.path.isdir(session.session_dir())
         assert held[-1] == 100
         assert session.stats().epoch == 2
+
+
+@pytest.mark.parametrize("wake_up", ["futex", "inotify"])
+def test_a_request_has_no_status_of_an_earlier_one(recovery: SessionOptions, tmp_path: Path, wake_up: str) -> None:
+    gate, closed = tmp_path / "gate", tmp_path / "closed"
+    os.mkfifo(gate)
+    os.mkfifo(closed)
+    with PythonSession(replace(recovery, wake_up=wake_up)) as session:
+        session.send_request(f"wait_for_fifo {gate}")
+        with open(gate, "w", encoding="utf-8") as opened:
+            while session.stats().progress != "a third done":
+                pass
+            opened.write("on")
+        assert session.wait_for_response() == "on"
+        with pytest.raises(errors.TimeoutError) as slow:
+            session.fetch_response(f"hold_gil {closed}", timeout_ms=1)
+        assert "a third done" not in str(slow.value)

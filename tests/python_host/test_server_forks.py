@@ -33,6 +33,8 @@ class Forks(TechRenaissanceServer):
                     raise ValueError("in the child")
                 if parameters == "exit":
                     raise SystemExit(7)
+                if parameters == "tell":
+                    raise SystemExit("told by the child")
                 if parameters == "answer":
                     self.write_response(command, "from the child")
                 return True
@@ -58,5 +60,7 @@ def test_a_fork_of_the_worker_leaves_the_session_alone(options: SessionOptions, 
             assert session.fetch_response("fork return") == "0"
             assert session.fetch_response("fork raise") == "1"
             assert session.fetch_response("fork exit") == "7"
+            assert session.fetch_response("fork tell") == "1"
+            assert "told by the child\n" in Path(session.session_dir(), "worker.log").read_text(encoding="utf-8")
             assert session.fetch_response("fork answer") == "0"  # logged and dropped
             assert session.fetch_response(f"echo {number}") == f"{worker} {number}"
