@@ -2,6 +2,7 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -42,18 +43,21 @@ class Session {
         const std::shared_ptr<PythonSession> session = session_;
         auto stream = std::make_shared<Stream>(
             session, call([&](PythonSession& core) { return core.stream(command, tensors, timeout_ms); }));
-        // The last one made is the only one that may be unfinished: it holds the session's turn.
-        stream_ = stream;
+        const auto gone = [](const std::weak_ptr<Stream>& other) { return other.expired(); };
+        streams_.erase(std::remove_if(streams_.begin(), streams_.end(), gone), streams_.end());
+        streams_.push_back(stream);
         return stream;
     }
 
-    void end_stream() const {
-        if (const std::shared_ptr<Stream> stream = stream_.lock()) stream->leave_session();
+    void end_streams() const {
+        const auto streams = streams_;  // other threads may make one meanwhile
+        for (const auto& one : streams)
+            if (const std::shared_ptr<Stream> stream = one.lock()) stream->leave_session();
     }
 
     void close() {
         const std::shared_ptr<PythonSession> session = std::exchange(session_, nullptr);
-        end_stream();
+        end_streams();
         if (session.use_count() > 1) {
             const py::gil_scoped_release no_gil;
             try {
@@ -72,7 +76,7 @@ class Session {
     }
 
     std::shared_ptr<PythonSession> session_;
-    std::weak_ptr<Stream> stream_;
+    std::vector<std::weak_ptr<Stream>> streams_;  ///< those that a restart has ended keep the session too
 };
 
 // A method of PythonSession as one of Session.
@@ -176,7 +180,7 @@ void register_life(py::class_<Session>& session) {
         .def("join", forward(&PythonSession::join))
         .def("restart", forward(&PythonSession::restart), py::arg("timeout_ms"))
         .def("clear_quarantine", forward(&PythonSession::clear_quarantine))
-        .def("end_stream", &Session::end_stream)
+        .def("end_streams", &Session::end_streams)
         .def("close", &Session::close)
         .def("session_dir",
              [](const Session& self) {

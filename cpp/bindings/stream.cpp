@@ -16,6 +16,25 @@ namespace {
 constexpr std::chrono::milliseconds kStep(200);  ///< a signal does not end the wait for a mutex
 }
 
+class Stream::Use {
+  public:
+    explicit Use(Stream& stream) : stream_(stream), turn_(stream.mutex_, std::defer_lock) {
+        if (stream.user_ == std::this_thread::get_id())
+            throw InputError(
+                "This stream is in a call of the same thread: it cannot be used in the log callback, or in a signal "
+                "handler, that comes meanwhile");
+        while (!turn_.try_lock_for(kStep)) check_signals();
+        stream.user_ = std::this_thread::get_id();
+    }
+    ~Use() { stream_.user_ = std::thread::id(); }
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+
+  private:
+    Stream& stream_;
+    std::unique_lock<std::timed_mutex> turn_;
+};
+
 // In each method the local `session` is declared before the GIL is given up: where it is the last owner, the session
 // is destroyed with the GIL held, as its deleter expects.
 
@@ -28,7 +47,7 @@ Stream::~Stream() {
 std::optional<Tensor> Stream::next() {
     std::shared_ptr<PythonSession> session;
     const py::gil_scoped_release no_gil;
-    const auto turn = wait_for_turn();
+    const Use use(*this);
     if (cut_off_) throw InputError("The session was closed before this stream had ended; its other tensors are lost");
     if (!stream_) return std::nullopt;
     try {
@@ -46,7 +65,7 @@ std::optional<Tensor> Stream::next() {
 void Stream::cancel() {
     std::shared_ptr<PythonSession> session;
     const py::gil_scoped_release no_gil;
-    const auto turn = wait_for_turn();
+    const Use use(*this);
     if (!stream_) return;
     stream_->cancel();
     end(session);
@@ -60,12 +79,6 @@ void Stream::leave_session() {
     const Uninterrupted here;
     end(session);
     cut_off_ = true;
-}
-
-std::unique_lock<std::timed_mutex> Stream::wait_for_turn() {
-    std::unique_lock<std::timed_mutex> turn(mutex_, std::defer_lock);
-    while (!turn.try_lock_for(kStep)) check_signals();
-    return turn;
 }
 
 /// Lets go of the stream, and gives out the session for the caller to let go of.

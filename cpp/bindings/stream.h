@@ -1,8 +1,10 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "tech_renaissance/session/python_session.h"
@@ -27,12 +29,14 @@ class Stream {
     void leave_session();
 
   private:
-    std::unique_lock<std::timed_mutex> wait_for_turn();
+    /// Held over a call.
+    class Use;
     void end(std::shared_ptr<PythonSession>& session);
 
     std::shared_ptr<PythonSession> session_;
     std::optional<TensorStream> stream_;
     std::timed_mutex mutex_;
+    std::atomic<std::thread::id> user_{};  ///< who is in a call
     bool cut_off_ = false;
 };
 

@@ -7,12 +7,11 @@ import sys
 import threading
 import weakref
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from ._tensors import choose_framework, export_tensor, find_dtype
 from .errors import InputError
-from .session_options import SessionOptions, SessionStats
+from .session_options import SessionOptions, SessionStats, core_arguments
 from .tensor_stream import TensorStream, tensor_over
 
 try:
@@ -76,11 +75,7 @@ class PythonSession:
         self._last_sent: str | None = None
         self._executor: ThreadPoolExecutor | None = None
         self._executor_lock = threading.Lock()
-        values = {item.name: getattr(options, item.name) for item in fields(options)}
-        for name in ("script", "workspace", "python", "working_directory"):
-            values[name] = os.fsencode(values[name])
-        values["environment"] = {os.fsencode(key): os.fsencode(value) for key, value in options.environment.items()}
-        values["restart"] = tuple(getattr(options.restart, item.name) for item in fields(options.restart))
+        values = core_arguments(options)
         if not values["python"] and not any(map(os.environ.get, _INTERPRETER_VARIABLES)):
             values["python"] = sys.executable
         self._core = _core.Session(**values)
@@ -105,7 +100,7 @@ class PythonSession:
 
         A stream that has not ended is cancelled.
         """
-        self._core.end_stream()  # which the futures wait for
+        self._core.end_streams()  # which the futures wait for
         with self._executor_lock:
             executor, self._executor = self._executor, None
         if executor is not None:

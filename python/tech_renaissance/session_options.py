@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import operator
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from .errors import InputError
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Sequence
 
 
@@ -58,8 +62,10 @@ class SessionOptions:
         start_timeout_ms: how long a worker may take until it is ready; 0: for ever.
         default_timeout_ms: the limit of every call that is given none; 0: for ever.
         wake_up: "automatic", "futex", "inotify", "watchdog" or "polling".
-        log: gets level ("debug", "info", "warning", "error") and text of each log line, on the thread that causes it.
-            None: standard error, unless `quiet`.
+        log: gets level ("debug", "info", "warning", "error") and text of each log line, on one thread at a time, mostly
+            the one that causes it. It may ask the session (`stats`) and `terminate` its worker; calls that start one
+            or wait for one, such as `restart` and requests, are an InputError in it. None: standard error, unless
+            `quiet`.
         quiet: no log lines on standard error.
         keep_on_failure: each failure is kept in a directory of its own, the last 16 of a session, for
             `python -m tech_renaissance replay <directory>`; `stats().kept` says where.
@@ -85,6 +91,96 @@ class SessionOptions:
     quick_start: bool = False
     preload: Sequence[str] = ("torch",)
     restart: RestartPolicy = RestartPolicy()
+
+
+_INT_FIELDS = {"attempts": 32, "quarantine_after": 32}  # bits; those of milliseconds have 64
+
+
+def core_arguments(options: SessionOptions) -> dict[str, Any]:
+    """The options as the compiled module takes them.
+
+    Raises:
+        InputError: a field holds what it cannot; the message names it.
+    """
+    values = {item.name: _checked(options, item.name, str(item.type)) for item in fields(options)}
+    policy = values["restart"]
+    values["restart"] = tuple(_checked(policy, item.name, str(item.type)) for item in fields(policy))
+    return values
+
+
+def _checked(owner: object, name: str, kind: str) -> Any:
+    value = getattr(owner, name)
+    try:
+        return _CONVERSIONS[kind](value) if kind != "int" else _whole_number(value, _INT_FIELDS.get(name, 64))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{type(owner).__name__}.{name} is {value!r:.200}: expected {error}") from None
+
+
+def _whole_number(value: Any, bits: int) -> int:
+    most = 2 ** (bits - 1) - 1
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = -1
+    if isinstance(value, bool) or not 0 <= number <= most:
+        raise ValueError(f"a whole number from 0 to {most}")
+    return number
+
+
+def _truth(value: Any) -> bool:
+    if not hasattr(type(value), "__bool__"):
+        raise TypeError("True or False")
+    return bool(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a string")
+    return value
+
+
+def _path(value: Any) -> bytes:
+    if not isinstance(value, (str, bytes, os.PathLike)):
+        raise TypeError("a path: a string or an os.PathLike")
+    return os.fsencode(value)
+
+
+def _texts(value: Any) -> list[str]:
+    if not isinstance(value, (str, bytes)) and hasattr(value, "__iter__"):
+        texts = list(value)
+        if all(isinstance(text, str) for text in texts):
+            return texts
+    raise TypeError('a sequence of strings, such as ["sum", "mean"]')
+
+
+def _environment(value: Any) -> dict[bytes, bytes]:
+    kinds = (str, bytes, os.PathLike)
+    if not isinstance(value, Mapping) or not all(isinstance(x, kinds) for pair in value.items() for x in pair):
+        raise TypeError("a dict of strings")
+    return {os.fsencode(key): os.fsencode(text) for key, text in value.items()}
+
+
+def _callback(value: Any) -> Any:
+    if value is not None and not callable(value):
+        raise TypeError("a function of level and text, or None")
+    return value
+
+
+def _policy(value: Any) -> RestartPolicy:
+    if not isinstance(value, RestartPolicy):
+        raise TypeError("a RestartPolicy")
+    return value
+
+
+_CONVERSIONS: dict[str, Callable[[Any], Any]] = {
+    "bool": _truth,
+    "str": _text,
+    "str | os.PathLike[str]": _path,
+    "Sequence[str]": _texts,
+    "dict[str, str]": _environment,
+    "Callable[[str, str], object] | None": _callback,
+    "RestartPolicy": _policy,
+}
 
 
 @dataclass(frozen=True)

@@ -153,3 +153,98 @@ def test_a_request_has_no_status_of_an_earlier_one(recovery: SessionOptions, tmp
         with pytest.raises(errors.TimeoutError) as slow:
             session.fetch_response(f"hold_gil {closed}", timeout_ms=1)
         assert "a third done" not in str(slow.value)
+
+
+def test_restart_in_the_loop_over_a_stream(recovery: SessionOptions) -> None:
+    with PythonSession(recovery, framework="numpy") as session:
+        seen = []
+        with pytest.raises((RestartError, errors.RetryError)):  # noqa: PT012 - the loop is what is tested
+            for frame in session.stream("frames 1000000"):
+                seen.append(frame)
+                if len(seen) == 3:
+                    session.restart()
+        assert [frame[0] for frame in seen[:3]] == [0, 1, 2]
+        with pytest.raises(RestartError):
+            list(session.stream("frames_and_kill 2"))
+        session.restart()
+        assert len(list(session.stream("frames 2"))) == 2
+
+
+def test_streams_that_a_restart_has_ended_do_not_keep_the_session(recovery: SessionOptions) -> None:
+    with PythonSession(recovery) as session:
+        ended = session.stream("frames 1000000")
+        session.restart()
+        last = session.stream("frames 2")
+        directory = Path(session.session_dir())
+    assert not directory.exists()
+    for stream in (ended, last):
+        with pytest.raises(InputError, match="was closed"):
+            next(stream)
+
+
+def test_what_the_log_callback_may_do(recovery: SessionOptions) -> None:
+    seen: list[object] = []
+
+    def log(level: str, text: str) -> None:
+        if session is None or seen:
+            return
+        seen.append(session.stats().epoch)
+        for call in (session.restart, session.start, lambda: session.fetch_response("state")):
+            with pytest.raises(InputError, match="in the log callback") as refused:
+                call()
+            seen.append(refused.value.code)
+
+    session: PythonSession | None = None
+    with PythonSession(replace(recovery, log=log)) as made:
+        made.wait_until_ready()
+        session = made
+        made.restart()
+        assert seen == [1, "E1001", "E1001", "E1001"]
+        assert made.fetch_response("state") == "rebuilt"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("attempts", "3", r"RestartPolicy\.attempts is '3': expected a whole number from 0 to 2147483647"),
+        ("attempts", 2**40, r"RestartPolicy\.attempts is 1099511627776: expected"),
+        ("attempts", True, "expected a whole number"),
+        ("backoff_ms", 1.5, r"RestartPolicy\.backoff_ms is 1\.5: expected a whole number"),
+        ("backoff_ms", -1, r"RestartPolicy\.backoff_ms is -1: expected"),
+        ("quarantine_after", None, r"RestartPolicy\.quarantine_after is None"),
+        ("idempotent", "kill", r"RestartPolicy\.idempotent is 'kill': expected a sequence of strings"),
+        ("idempotent", [1], r"RestartPolicy\.idempotent is \[1\]: expected a sequence of strings"),
+    ],
+)
+def test_a_policy_of_wrong_values_names_the_field(
+    recovery: SessionOptions, field: str, value: object, expected: str
+) -> None:
+    policy = RestartPolicy(**{field: value})  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=expected):
+        PythonSession(replace(recovery, restart=policy))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("script", 5),
+        ("module", None),
+        ("environment", {"A": 1}),
+        ("environment", ["A"]),
+        ("start_timeout_ms", "60"),
+        ("default_timeout_ms", -1),
+        ("wake_up", 3),
+        ("log", "file"),
+        ("quiet", "no"),
+        ("preload", "torch"),
+        ("restart", 3),
+    ],
+)
+def test_options_of_wrong_values_name_the_field(recovery: SessionOptions, field: str, value: object) -> None:
+    with pytest.raises(InputError, match=rf"^SessionOptions\.{field} is .*: expected "):
+        PythonSession(replace(recovery, **{field: value}))  # type: ignore[arg-type]
+
+
+def test_values_that_do(recovery: SessionOptions) -> None:
+    policy = RestartPolicy(attempts=np.int32(3), backoff_ms=2**63 - 1, idempotent=("a", "b"))  # type: ignore[arg-type]
+    assert PythonSession(replace(recovery, restart=policy, quiet=np.True_)).session_id()  # type: ignore[arg-type]

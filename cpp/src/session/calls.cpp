@@ -150,6 +150,8 @@ TensorStream PythonSession::Impl::stream(const std::string& command, const std::
     refuse_quarantined(message, tensors);
     recovering(deadline, [&] { begin_exchange(tensors, message, deadline); });
     in_flight_->tensors = nullptr;  // they are the caller's from here on
+    in_flight_->lost = state->lost;
+    state->turn.park();
     return TensorStream(std::move(state));
 }
 

@@ -102,8 +102,10 @@ std::optional<PythonSession::Impl::Answer> PythonSession::Impl::take_answer() {
         stats_.bytes_received += bytes;
         stats_.last_round_trip_us =
             std::chrono::duration<double, std::micro>(Deadline::Clock::now() - in_flight_->sent).count();
-        if (troubled_.load(std::memory_order_relaxed)) note_answer();
-        if (!answer.more) in_flight_.reset();
+        if (!answer.more) {  // a part is no answer yet: what comes next may end the worker
+            if (troubled_.load(std::memory_order_relaxed)) note_answer();
+            in_flight_.reset();
+        }
     }
     carrier_->acknowledge();  // its tensors are held from here on, so the next ones may be written
     TR_SEQUENCE_POINT("answer acknowledged");

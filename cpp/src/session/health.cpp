@@ -7,6 +7,7 @@
 #include "platform/mapping_guard.h"
 #include "platform/ping.h"
 #include "protocol/names.h"
+#include "session/recovery.h"
 #include "session/session_impl.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
@@ -121,7 +122,7 @@ RestartError PythonSession::Impl::death() {
         message += (taken ? " while it was at work on request " : " before it took request ") +
                    std::to_string(in_flight_->id) + " '" + in_flight_->command + "'";
     else
-        message += " while it was idle";
+        message += stopped_ ? ", as please_exit() or terminate() ended it on purpose" : " while it was idle";
 
     const bool banned = taken && count_death();
     bool may_retry = true;
@@ -130,8 +131,8 @@ RestartError PythonSession::Impl::death() {
     } else if (in_flight_ && !taken) {
         message += "; the request was not run: it may be sent again";
     } else if (banned) {
-        message += "; it has ended " + std::to_string(deaths_[in_flight_->identity]) +
-                   " workers and is refused from now on, until clear_quarantine()";
+        message += "; it has ended " + workers(deaths_[in_flight_->identity]) +
+                   " and is refused from now on, until clear_quarantine()";
         may_retry = false;
     } else if (in_flight_) {
         message += effect();
@@ -145,6 +146,9 @@ RestartError PythonSession::Impl::death() {
         return RestartError(
             message + "; its directory '" + directory_->path() + "' has been removed; start() makes a new one",
             ErrorCode::server_error, may_retry);
+    if ((hello_ || older_worker_) && restarts_ == 0)
+        message +=
+            recovers() && !stopped_ ? "; the next call starts another worker" : "; restart() starts another worker";
     constexpr std::size_t kLogBytes = 4096;
     const std::string tail = platform::read_tail(directory_->file(protocol::kLogFile), kLogBytes, log_start_);
     message += carrier::fullness(directory_->path());
@@ -176,11 +180,15 @@ void PythonSession::Impl::throw_if_damaged() {
                       "and start() again"));
 }
 
-TimeoutError PythonSession::Impl::timeout(const char* purpose) const {
+/// @param of_start the limit that has passed is not the call's, but that of the worker's start
+TimeoutError PythonSession::Impl::timeout(const char* purpose, bool of_start) const {
     const Health health = examine();
     const std::lock_guard<std::mutex> lock(state_mutex_);
-    std::string message = std::string("the time limit passed while waiting ") + purpose + " in session '" +
-                          session_id_ + "': the worker (pid " + std::to_string(process_->pid()) + ") is ";
+    const std::string passed =
+        of_start ? "SessionOptions::start_timeout_ms, " + std::to_string(options_.start_timeout_ms) + " ms, passed"
+                 : "the time limit passed";
+    std::string message = passed + " while waiting " + purpose + " in session '" + session_id_ + "': the worker (pid " +
+                          std::to_string(process_->pid()) + ") is ";
     if (!hello_ && !older_worker_)
         message += "not ready yet";
     else if (in_flight_)
@@ -195,6 +203,8 @@ TimeoutError PythonSession::Impl::timeout(const char* purpose) const {
             "very busy; it may never come back: restart() ends it";
     else if (health.state == "stopped")
         message += "; the process is stopped, by a signal (SIGSTOP) or a debugger: continue it with SIGCONT";
+    else if (of_start)
+        message += "; its imports and on_start may take longer than that: raise start_timeout_ms, and restart()";
     else
         message += health.state == "busy" ? "; its interpreter runs, so it is merely slow: give it longer"
                                           : "; give it longer";

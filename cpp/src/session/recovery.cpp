@@ -26,7 +26,30 @@ std::string identity_of(const std::string& message, const std::vector<TensorView
     return identity;
 }
 
+/// Keeps the calls of other threads from starting workers themselves while a restart() is under way.
+class PythonSession::Impl::Restarting {
+  public:
+    explicit Restarting(Impl& session) : session_(session) {
+        {
+            const std::lock_guard<std::mutex> lock(session_.state_mutex_);
+            ++session_.restarts_;
+            session_.stopped_ = false;  // a worker is wanted again, also should this fail
+        }
+        session_.stop_changed_.notify_all();
+    }
+    ~Restarting() {
+        const std::lock_guard<std::mutex> lock(session_.state_mutex_);
+        --session_.restarts_;
+    }
+    Restarting(const Restarting&) = delete;
+    Restarting& operator=(const Restarting&) = delete;
+
+  private:
+    Impl& session_;
+};
+
 void PythonSession::Impl::restart(std::int64_t timeout_ms) {
+    log_.refuse_in_callback();
     const Deadline deadline = deadline_of(timeout_ms);
     check_start();  // a worker that works is not ended for one that cannot be started
     std::shared_ptr<platform::Process> process;
@@ -35,30 +58,29 @@ void PythonSession::Impl::restart(std::int64_t timeout_ms) {
         const std::lock_guard<std::mutex> lock(state_mutex_);
         process = process_;
         epoch = stats_.epoch;
-        stopped_ = true;
     }
-    stop_changed_.notify_all();
-    end_worker(process);  // before the turn is waited for: it ends the wait of whoever has it
-    const TurnLock turn(*this, deadline);
-    unsent_ = false;
-    if (stats_.epoch == epoch || !is_alive()) bring_up(deadline);  // else another thread has done it meanwhile
-    {
+    const Restarting restarting(*this);
+    end_worker(process);                 // before the turn is waited for: it ends the wait of whoever has it
+    const auto needed = [this, epoch] {  // else another thread has done it meanwhile
         const std::lock_guard<std::mutex> lock(state_mutex_);
-        stopped_ = false;
-    }
+        return stats_.epoch == epoch || !process_ || !process_->alive();
+    };
+    const TurnLock turn(*this, deadline, needed);
+    unsent_ = false;
+    if (needed()) bring_up(deadline);
     wait_until(deadline, "for the new worker to be ready", [this] { return ready(); });
 }
 
 /// It has died, and nobody meant it to; or there is none since the directory was removed.
 bool PythonSession::Impl::worker_is_gone() const {
     const std::lock_guard<std::mutex> lock(state_mutex_);
-    return !stopped_ && (process_ ? !process_->alive() : directory_lost_);
+    return !ended_on_purpose() && (process_ ? !process_->alive() : directory_lost_);
 }
 
 /// Looked at after a failure alone, as it asks the file system. A worker may live on without its directory for a while.
 bool PythonSession::Impl::directory_is_gone() const {
     const std::lock_guard<std::mutex> lock(state_mutex_);
-    return !stopped_ && directory_ && !directory_->is_there();
+    return !ended_on_purpose() && directory_ && !directory_->is_there();
 }
 
 void PythonSession::Impl::start_again(Deadline deadline) {
@@ -80,22 +102,33 @@ void PythonSession::Impl::back_off(Deadline deadline) {
     if (starts_in_row_ == 0) return;
     constexpr int kMostDoublings = 30;
     const auto& policy = options_.restart;
+    constexpr std::int64_t kMostMs = 10LL * 365 * 24 * 3600 * 1000;  // more would overflow the clock
     const std::int64_t factor = std::int64_t{1} << std::min(starts_in_row_ - 1, kMostDoublings);
-    const std::int64_t limit = std::max<std::int64_t>(policy.max_backoff_ms, 0);
-    const std::int64_t pause = std::clamp<std::int64_t>(policy.backoff_ms, 0, limit / factor + 1) * factor;
-    const auto until = Deadline::at(last_start_ + std::chrono::milliseconds(std::min(pause, limit)));
+    const std::int64_t limit = std::min(policy.max_backoff_ms, kMostMs);
+    const std::int64_t pause = std::min(std::min(policy.backoff_ms, limit / factor + 1) * factor, limit);
+    const auto until = Deadline::at(last_start_ + std::chrono::milliseconds(pause));
     std::unique_lock<std::mutex> lock(state_mutex_);
-    while (!stopped_ && !until.passed() && until.when() < deadline.when()) {
+    while (!ended_on_purpose() && !until.passed() && until.when() < deadline.when()) {
         constexpr std::int64_t kStepMs = 200;  // a signal does not end this wait
         stop_changed_.wait_until(lock, Deadline::after(kStepMs).sooner(until).when());
         lock.unlock();
         detail::check_interrupt();
         lock.lock();
     }
+    const bool on_purpose = ended_on_purpose();
     lock.unlock();
     if (until.passed()) return;
     throw_if_never_started();
-    throw death();
+    if (on_purpose) throw death();
+    throw RestartError(
+        "the worker of session '" + session_id_ + "' (pid " + std::to_string(process_->pid()) + ") " +
+            process_->status()->describe() + "; another one is not started for " +
+            std::to_string(until.remaining_ms(INT64_MAX)) + " ms yet, as " + std::to_string(starts_in_row_) +
+            (starts_in_row_ == 1 ? " was" : " were") +
+            " started in a row and none has answered a request, and the limit of this call is shorter; the request "
+            "may be sent again: later, with a longer limit, or after restart(), which does not wait; "
+            "RestartPolicy::backoff_ms and max_backoff_ms set the pause",
+        ErrorCode::server_error, true);
 }
 
 /// Before a new worker starts: an answer of the old one that has come whole still counts, and whoever sent a request
@@ -104,10 +137,14 @@ void PythonSession::Impl::settle_lost() {
     if (!in_flight_) return;
     const auto owner = in_flight_->owner;
     const bool wanted = !in_flight_->abandoned && !in_flight_->told;
+    const auto lost_stream = in_flight_->lost;
     while (const auto answer = in_flight_ ? take_answer() : std::nullopt) {
         if (answer->more || !wanted) continue;
         const std::lock_guard<std::mutex> lock(state_mutex_);
-        inbox_[owner] = *answer;
+        if (lost_stream)
+            *lost_stream = answer->error;
+        else
+            inbox_[owner] = *answer;
     }
     if (!in_flight_) return;
     Answer lost;
@@ -118,7 +155,10 @@ void PythonSession::Impl::settle_lost() {
         unsent_ = unsent;
     }
     const std::lock_guard<std::mutex> lock(state_mutex_);
-    if (wanted) inbox_[owner] = std::move(lost);
+    if (wanted && lost_stream)
+        *lost_stream = lost.error;
+    else if (wanted)
+        inbox_[owner] = std::move(lost);
     in_flight_.reset();
 }
 
@@ -146,9 +186,8 @@ void PythonSession::Impl::refuse_quarantined(const std::string& message, const s
     const std::lock_guard<std::mutex> lock(state_mutex_);
     const auto found = deaths_.find(identity);
     if (found == deaths_.end() || found->second < options_.restart.quarantine_after) return;
-    throw InputError("the request '" + identity + "' is refused: it was at work when " + std::to_string(found->second) +
-                         " workers died, and was never answered. See what it does in '" +
-                         directory_->file(protocol::kLogFile) +
+    throw InputError("the request '" + identity + "' is refused: it was at work when " + workers(found->second) +
+                         " died, and was never answered. See what it does in '" + directory_->file(protocol::kLogFile) +
                          "', then call clear_quarantine() to let it through again",
                      ErrorCode::permission_denied);
 }

@@ -11,4 +11,9 @@ namespace tr {
 /// the tensors that go with it.
 std::string identity_of(const std::string& message, const std::vector<TensorView>& tensors);
 
+/// "1 worker", "2 workers".
+inline std::string workers(int count) {
+    return std::to_string(count) + (count == 1 ? " worker" : " workers");
+}
+
 }  // namespace tr

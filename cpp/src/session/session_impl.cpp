@@ -19,6 +19,20 @@ using platform::Deadline;
 constexpr std::chrono::milliseconds kRecheck(1024);  ///< a ring is a hint: the truth is looked at this often anyway
 constexpr std::int64_t kExitMs = 2'000;              ///< for an idle worker to leave when its session goes
 
+void refuse_negative(const SessionOptions& options) {
+    const auto& restart = options.restart;
+    const std::pair<const char*, std::int64_t> fields[] = {
+        {"SessionOptions::start_timeout_ms", options.start_timeout_ms},
+        {"SessionOptions::default_timeout_ms", options.default_timeout_ms},
+        {"RestartPolicy::attempts", restart.attempts},
+        {"RestartPolicy::backoff_ms", restart.backoff_ms},
+        {"RestartPolicy::max_backoff_ms", restart.max_backoff_ms},
+        {"RestartPolicy::quarantine_after", restart.quarantine_after},
+    };
+    for (const auto& [name, value] : fields)
+        if (value < 0) throw InputError(std::string(name) + " is " + std::to_string(value) + ": expected 0 or more");
+}
+
 }  // namespace
 
 PythonSession::Impl::Impl(SessionOptions options)
@@ -27,6 +41,7 @@ PythonSession::Impl::Impl(SessionOptions options)
       log_(options_.log, options_.quiet, session_id_),
       owner_pid_(platform::process_id()) {
     protocol::require_tag(session_id_, "a session id");
+    refuse_negative(options_);
 }
 
 PythonSession::Impl::~Impl() {
@@ -190,7 +205,7 @@ void PythonSession::Impl::wait_until(Deadline deadline, const char* purpose, con
         }
         const Deadline limit = is_ready ? deadline : deadline.sooner(start_deadline_);
         const auto now = Deadline::Clock::now();
-        if (limit.when() <= now) fail(timeout(purpose));
+        if (limit.when() <= now) fail(timeout(purpose, limit.when() < deadline.when()));
         throw_if_damaged();
         carrier.wait(Deadline::at(now + kRecheck).sooner(limit));
         detail::check_interrupt();

@@ -95,6 +95,7 @@ class PythonSession::Impl {
         bool abandoned = false;  ///< whoever sent it gave up on it; its answer is dropped
         bool told = false;       ///< whoever sent it knows that it was lost
         bool counted = false;    ///< for the quarantine
+        std::shared_ptr<std::exception_ptr> lost{};  ///< of a stream: where to put how it was lost
     };
     /// How the worker is; see SessionStats.
     struct Health {
@@ -130,7 +131,7 @@ class PythonSession::Impl {
     std::string effect() const;
     RestartError death();
     void throw_if_damaged();
-    TimeoutError timeout(const char* purpose) const;
+    TimeoutError timeout(const char* purpose, bool of_start = false) const;
     /// Notes a failure, and throws it.
     template <class Error>
     [[noreturn]] void fail(const Error& error) {
@@ -165,6 +166,8 @@ class PythonSession::Impl {
     static std::vector<Tensor> tensors_of(Answer answer);
 
     // Recovery, with the turn held:
+    class Restarting;
+    bool ended_on_purpose() const { return stopped_ || restarts_ > 0; }  ///< with state_mutex_ held
     bool recovers() const { return options_.restart.attempts > 0; }
     bool worker_is_gone() const;
     bool directory_is_gone() const;
@@ -226,6 +229,7 @@ class PythonSession::Impl {
     std::vector<std::string> worker_argv_;
     bool unsent_ = false;   ///< the call under way has not sent its request yet; for whoever holds the turn
     bool stopped_ = false;  ///< the worker was ended on purpose
+    int restarts_ = 0;      ///< calls of restart() under way, which see to a worker themselves
     std::condition_variable stop_changed_;
     std::map<std::string, int> deaths_;  ///< of requests, by identity, that ended workers and were not answered since
     int starts_in_row_ = 0;              ///< by the policy, without an answer in between

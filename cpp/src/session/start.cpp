@@ -42,7 +42,8 @@ WakeUp effective_wake_up(const SessionOptions& options) {
 }  // namespace
 
 void PythonSession::Impl::start() {
-    const TurnLock turn(*this, deadline_of(kDefaultTimeout));
+    // A stream of a worker that has ended has nothing more to give, and holds nobody up.
+    const TurnLock turn(*this, deadline_of(kDefaultTimeout), [this] { return !is_alive(); });
     // A worker that has said that it leaves, or has lost its directory, is none to keep.
     if (leaving_) process_->wait(Deadline::after(kLeavingMs));
     if (is_alive() && (leaving_ || !directory_->is_there())) terminate();

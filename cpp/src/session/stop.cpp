@@ -83,6 +83,7 @@ void PythonSession::Impl::end_worker(const std::shared_ptr<platform::Process>& p
 }
 
 void PythonSession::Impl::join() {
+    log_.refuse_in_callback();
     std::shared_ptr<platform::Process> process;
     {
         const std::lock_guard<std::mutex> lock(state_mutex_);

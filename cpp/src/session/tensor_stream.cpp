@@ -40,11 +40,18 @@ std::optional<Tensor> TensorStream::next() {
             break;
         }
         auto& session = state_->session;
+        session.log_.refuse_in_callback();
+        if (!state_->turn.resume()) {
+            const auto state = std::move(state_);
+            state->throw_lost();
+        }
         try {
             auto part = session.checked(session.receive_part(session.deadline_of(state_->timeout_ms)));
             state_->ready.assign(part.tensors.begin(), part.tensors.end());
             state_->ended = !part.more;
+            state_->turn.park();
         } catch (const TimeoutError&) {
+            state_->turn.park();
             throw;  // it may be waited for again, or cancelled
         } catch (...) {
             // Also when the wait was interrupted: nobody reads what follows, so the server is not to go on sending it.
@@ -54,6 +61,14 @@ std::optional<Tensor> TensorStream::next() {
         }
     }
     return std::nullopt;
+}
+
+/// A restart has ended it, and its worker.
+void TensorStream::State::throw_lost() const {
+    const std::lock_guard<std::mutex> lock(session.state_mutex_);
+    if (*lost) std::rethrow_exception(*lost);
+    throw RestartError("this stream of session '" + session.session_id_ +
+                       "' has been ended by a restart; what it had not given yet is lost: ask for it again");
 }
 
 /// And has what it still sends dropped.
@@ -75,7 +90,7 @@ void TensorStream::cancel() {
         return;
     }
     try {
-        if (session.in_flight_) {
+        if (state_->turn.resume() && session.in_flight_) {
             tell_server_to_stop();
             session.receive(platform::Deadline::after(kCancelMs));
         }

@@ -87,9 +87,9 @@ struct TR_API SessionOptions {
     std::vector<std::string> preload = {"torch"};
     /// Starts workers in place of dead ones.
     RestartPolicy restart;
-    /// Gets each log line, on the thread that causes it; called by one thread at a time. What it throws
-    /// goes no further. Not set: standard error,
-    /// unless `quiet`.
+    /// Gets each log line, by one thread at a time, mostly the one that causes it. What it throws goes no further. It
+    /// may ask the session (stats()) and terminate() its worker; calls that start one or wait for one, such as
+    /// restart() and requests, are an InputError in it. Not set: standard error, unless `quiet`.
     std::function<void(LogLevel, const std::string&)> log;
     /// No log lines on standard error.
     bool quiet = false;

@@ -15,7 +15,7 @@ namespace tr {
 ///
 /// The worker is at most one part ahead of what was read. The stream holds the session's turn: other threads' calls
 /// wait until it has ended or is destroyed, and the thread that reads it must not make others meanwhile. Destroying it
-/// early cancels it. It must not outlive its session; used by one thread at a time.
+/// early cancels it; restart() ends it as a death does. It must not outlive its session; used by one thread at a time.
 class TR_API TensorStream {
   public:
     ~TensorStream();

@@ -55,11 +55,13 @@ class RecoveryServer(TechRenaissanceServer):
             result = self.empty((20_000,))
             result[:] = 1
             self.send_tensors(result)
-        elif command == "frames":
+        elif command in ("frames", "frames_and_kill"):
             for number in range(int(parameters.split()[-1])):
                 result = self.empty((20_000,))
                 result[:] = number
                 self.stream_tensors(result)
+            if command == "frames_and_kill":
+                os.kill(os.getpid(), signal.SIGKILL)
         elif command == "answer_and_die":
             self.write_response(command, parameters)
             os.kill(os.getpid(), signal.SIGKILL)
