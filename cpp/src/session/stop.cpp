@@ -18,6 +18,7 @@ constexpr std::int64_t kPromptMs = 500;   ///< a stop that takes longer is expla
 }  // namespace
 
 void PythonSession::Impl::please_exit(std::int64_t timeout_ms, bool ensure) {
+    log_.refuse_in_callback();
     if (!is_alive()) return;
     const Deadline deadline = deadline_of(timeout_ms);
     try {
