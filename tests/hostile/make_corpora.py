@@ -179,6 +179,7 @@ REQUEST = {
     "traceparent": (b'{"command":"c","traceparent":"00-1-2-03"}', "a member that is passed on"),
     "deep": (b'{"command":"c","x":' + b"[" * 70 + b"]" * 70 + b"}", "71 deep"),
     "quotes": (b'{"command":"c\\"\\\\","parameters":"{[\\"}"}', "quotes and brackets in texts"),
+    "number_huge": (b'{"command":"c","n":5e794}', "broke: a number beyond all range, whose error was not ours in C++"),
     "surrogate": (b'{"command":"\\udc00"}', "half a character"),
     "not_utf8": (b"c\xff\xfe", "bytes that are no UTF-8"),
     "nothing": (b"", "no byte at all"),

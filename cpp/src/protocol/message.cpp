@@ -111,6 +111,11 @@ json parse_json_request(std::string_view text) {
     } catch (const json::parse_error& error) {
         throw InputError("a request that starts with '{' has to be a JSON object; this one is malformed at byte " +
                          std::to_string(error.byte) + ": '" + std::string(text.substr(0, 200)) + "'");
+    } catch (const json::out_of_range&) {
+        throw InputError(
+            "a request that starts with '{' has to be a JSON object; this one holds a number that is out of "
+            "range: '" +
+            std::string(text.substr(0, 200)) + "'");
     }
 }
 

@@ -53,6 +53,9 @@ TEST(RequestText, ABraceWithoutAnObjectIsRefused) {
         EXPECT_TRUE(contains(error.what(), "has to be a JSON object; this one is malformed at byte "));
         EXPECT_FALSE(contains(error.what(), "json.exception"));
     }
+    const auto error =
+        expect_throw<InputError>([&] { make_request("{\"command\": \"c\", \"n\": 5e794}", 1, false, 0); });
+    EXPECT_TRUE(contains(error.what(), "this one holds a number that is out of range: '{\"command\""));
 }
 
 TEST(RequestText, ThatIsNotUtf8IsRefusedInOurWords) {
