@@ -1,22 +1,15 @@
 // The directory of a live session is removed, as by a cleaner of temporary files: who is told what, and what starts.
 #include <algorithm>
 
-#include "support.h"
+#include "restart_support.h"
 
 namespace tr::test {
 namespace {
 
-class RemovedDirectory : public SessionTest, public testing::WithParamInterface<WakeUp> {
+class RemovedDirectory : public RestartSupport {
   protected:
-    void SetUp() override { TR_SKIP_UNLESS_AVAILABLE(GetParam()); }
     std::unique_ptr<PythonSession> started(int attempts = 0, std::vector<std::string> idempotent = {}) {
-        auto forced = options("recovery_server");
-        forced.python = TR_TEST_PYTHON;
-        forced.wake_up = GetParam();
-        forced.restart.attempts = attempts;
-        forced.restart.backoff_ms = 1;
-        forced.restart.idempotent = std::move(idempotent);
-        auto session = std::make_unique<PythonSession>(forced);
+        auto session = std::make_unique<PythonSession>(restarting(attempts, std::move(idempotent)));
         session->start();
         session->wait_until_ready();
         return session;

@@ -1,31 +1,15 @@
 // restart() and the policy where a stream is open, from the log callback, and with odd values.
-#include <signal.h>
-
 #include <atomic>
 #include <cstdint>
 #include <thread>
 
-#include "support.h"
+#include "restart_support.h"
 
 namespace tr::test {
 namespace {
 
-class RestartStreamTest : public SessionTest, public testing::WithParamInterface<WakeUp> {
+class RestartStreamTest : public RestartSupport {
   protected:
-    void SetUp() override { TR_SKIP_UNLESS_AVAILABLE(GetParam()); }
-    SessionOptions restarting(int attempts = 0, std::vector<std::string> idempotent = {}) {
-        auto result = options("recovery_server");
-        result.python = TR_TEST_PYTHON;  // with numpy
-        result.wake_up = GetParam();
-        result.restart.attempts = attempts;
-        result.restart.backoff_ms = 1;
-        result.restart.idempotent = std::move(idempotent);
-        return result;
-    }
-    static void kill_worker(PythonSession& session) {
-        ::kill(static_cast<pid_t>(session.stats().worker_pid), SIGKILL);
-        session.join();
-    }
     static constexpr const char* kEndless = "frames 1000000";
 };
 

@@ -1,31 +1,14 @@
 // What a session does about a worker that died: restart(), the policy, and what each caller is told.
-#include <signal.h>
-
 #include <algorithm>
 #include <atomic>
 #include <thread>
 
-#include "support.h"
+#include "restart_support.h"
 
 namespace tr::test {
 namespace {
 
-class RestartTest : public SessionTest, public testing::WithParamInterface<WakeUp> {
-  protected:
-    void SetUp() override { TR_SKIP_UNLESS_AVAILABLE(GetParam()); }
-    SessionOptions restarting(int attempts = 0, std::vector<std::string> idempotent = {}) {
-        auto result = options("recovery_server");
-        result.wake_up = GetParam();
-        result.restart.attempts = attempts;
-        result.restart.backoff_ms = 1;
-        result.restart.idempotent = std::move(idempotent);
-        return result;
-    }
-    static void kill_worker(PythonSession& session) {
-        ::kill(static_cast<pid_t>(session.stats().worker_pid), SIGKILL);
-        session.join();
-    }
-};
+class RestartTest : public RestartSupport {};
 
 // ---------------------------------------------------------------------------------------------------------- restart()
 
