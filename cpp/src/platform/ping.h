@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "platform/deadline.h"
@@ -19,6 +20,8 @@ enum class Ping {
     unknown,  ///< nobody listens (yet)
 };
 /// @param number one that was not asked with before
-Ping ask_ping(const std::string& directory, std::uint64_t number, Deadline deadline);
+/// @param enough asked every 10 ms: nothing more is to be waited for, and the peer passes for silent
+Ping ask_ping(const std::string& directory, std::uint64_t number, Deadline deadline,
+              const std::function<bool()>& enough);
 
 }  // namespace tr::platform

@@ -30,7 +30,8 @@ void make_ping(const std::string& directory) {
     }
 }
 
-Ping ask_ping(const std::string& directory, std::uint64_t number, Deadline deadline) {
+Ping ask_ping(const std::string& directory, std::uint64_t number, Deadline deadline,
+              const std::function<bool()>& enough) {
     // Both ends of both, so that a peer that goes causes neither an end of file nor SIGPIPE. A FIFO that nobody else
     // has open is empty: what came late for somebody before is gone.
     const UniqueFd answers(open_fifo(directory + "/pong", O_RDWR));
@@ -40,9 +41,9 @@ Ping ask_ping(const std::string& directory, std::uint64_t number, Deadline deadl
     if (::write(questions.get(), &number, sizeof number) < 0 && errno != EAGAIN) return Ping::unknown;
     // The peer answers all that it finds at once: this number may come behind those of others who gave up.
     std::array<std::uint64_t, 512> found{};
-    while (!deadline.passed()) {
+    while (!deadline.passed() && !enough()) {
         pollfd wait{answers.get(), POLLIN, 0};
-        if (::poll(&wait, 1, static_cast<int>(deadline.remaining_ms(1'000))) <= 0) continue;
+        if (::poll(&wait, 1, static_cast<int>(deadline.remaining_ms(10))) <= 0) continue;
         const ssize_t bytes = ::read(answers.get(), found.data(), sizeof found);
         for (std::size_t i = 0; bytes > 0 && i < static_cast<std::size_t>(bytes) / sizeof number; ++i)
             if (found[i] == number) return Ping::answered;

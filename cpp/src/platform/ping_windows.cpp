@@ -4,7 +4,7 @@ namespace tr::platform {
 
 void make_ping(const std::string&) {}
 
-Ping ask_ping(const std::string&, std::uint64_t, Deadline) {
+Ping ask_ping(const std::string&, std::uint64_t, Deadline, const std::function<bool()>&) {
     return Ping::unknown;
 }
 

@@ -16,9 +16,6 @@ namespace {
 
 using platform::Deadline;
 
-/// Pure Python code lets another thread run every 5 ms; the rest is for a machine under load.
-constexpr std::int64_t kPingMs = 200;
-
 std::int64_t milliseconds_since(Deadline::Clock::time_point start) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(Deadline::Clock::now() - start).count();
 }
@@ -38,8 +35,7 @@ std::string progress_in(const std::string& path) {
 
 }  // namespace
 
-/// Asks a worker that is at work for a sign of life, so this takes a moment when it gives none.
-PythonSession::Impl::Health PythonSession::Impl::examine() const {
+PythonSession::Impl::Health PythonSession::Impl::examine(std::int64_t sign_ms) const {
     Health health;
     std::shared_ptr<platform::Process> process;
     std::string directory;
@@ -59,11 +55,22 @@ PythonSession::Impl::Health PythonSession::Impl::examine() const {
         health.state = "dead";
     } else if (platform::process_is_stopped(process->pid())) {
         health.state = "stopped";
+    } else if (health.state != "ready" && sign_ms <= 0) {
+        health.silent_ms = 0;
     } else if (health.state != "ready") {
+        const auto answered = [this] {
+            const std::lock_guard<std::mutex> lock(state_mutex_);
+            return in_flight_ && carrier_->response_pending();
+        };
         const std::lock_guard<std::mutex> lock(ping_mutex_);
-        const auto ping = platform::ask_ping(directory, ++pings_, Deadline::after(kPingMs));
+        const auto ping = platform::ask_ping(directory, ++pings_, Deadline::after(sign_ms),
+                                             [&] { return !process->alive() || answered(); });
         if (!process->alive())
             health.state = "dead";
+        else if (answered())
+            health.state = "ready";
+        else if (ping == platform::Ping::silent && sign_ms < kSignMs)
+            health.silent_ms = sign_ms;
         else if (ping == platform::Ping::silent)
             health.state = "wedged";
     }
@@ -71,7 +78,7 @@ PythonSession::Impl::Health PythonSession::Impl::examine() const {
 }
 
 SessionStats PythonSession::Impl::stats() const {
-    const Health health = examine();
+    const Health health = examine(kSignMs);
     const std::lock_guard<std::mutex> lock(state_mutex_);
     SessionStats stats = stats_;
     stats.worker_state = health.state;
@@ -181,8 +188,7 @@ void PythonSession::Impl::throw_if_damaged() {
 }
 
 /// @param of_start the limit that has passed is not the call's, but that of the worker's start
-TimeoutError PythonSession::Impl::timeout(const char* purpose, bool of_start) const {
-    const Health health = examine();
+TimeoutError PythonSession::Impl::timeout(const char* purpose, const Health& health, bool of_start) const {
     const std::lock_guard<std::mutex> lock(state_mutex_);
     const std::string passed =
         of_start ? "SessionOptions::start_timeout_ms, " + std::to_string(options_.start_timeout_ms) + " ms, passed"
@@ -203,6 +209,9 @@ TimeoutError PythonSession::Impl::timeout(const char* purpose, bool of_start) co
             "very busy; it may never come back: restart() ends it";
     else if (health.state == "stopped")
         message += "; the process is stopped, by a signal (SIGSTOP) or a debugger: continue it with SIGCONT";
+    else if (health.silent_ms)
+        message += "; it gave no sign of life in the " + std::to_string(*health.silent_ms) +
+                   " ms that the limit left for one: stats() waits longer for it, and tells slow from wedged";
     else if (of_start)
         message += "; its imports and on_start may take longer than that: raise start_timeout_ms, and restart()";
     else

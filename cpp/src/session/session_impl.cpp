@@ -192,6 +192,9 @@ void PythonSession::Impl::throw_if_never_started() const {
 void PythonSession::Impl::wait_until(Deadline deadline, const char* purpose, const std::function<bool()>& done) {
     throw_if_never_started();
     current_carrier().expect();
+    std::optional<Deadline::Clock::time_point> begin;
+    std::optional<Health> health;  // looked at before the limit passes: afterwards the caller is to have control back
+    bool was_ready = false;
     for (;;) {
         const bool is_ready = ready();
         auto& carrier = current_carrier();
@@ -205,9 +208,18 @@ void PythonSession::Impl::wait_until(Deadline deadline, const char* purpose, con
         }
         const Deadline limit = is_ready ? deadline : deadline.sooner(start_deadline_);
         const auto now = Deadline::Clock::now();
-        if (limit.when() <= now) fail(timeout(purpose, limit.when() < deadline.when()));
+        if (!begin) begin = now;
+        if (is_ready != was_ready) health.reset();  // the limit is another one
+        was_ready = is_ready;
+        if (limit.when() <= now) fail(timeout(purpose, health ? *health : examine(0), limit.when() < deadline.when()));
         throw_if_damaged();
-        carrier.wait(Deadline::at(now + kRecheck).sooner(limit));
+        const auto sign =
+            std::min<Deadline::Clock::duration>(std::chrono::milliseconds(kSignMs), (limit.when() - *begin) / 2);
+        const auto ask = limit.when() - sign;
+        if (!health && ask <= now)
+            health = examine(std::chrono::duration_cast<std::chrono::milliseconds>(sign).count());
+        else
+            carrier.wait(Deadline::at(now + kRecheck).sooner(health ? limit : Deadline::at(ask)));
         detail::check_interrupt();
     }
 }

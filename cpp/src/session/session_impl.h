@@ -102,7 +102,11 @@ class PythonSession::Impl {
         std::string state = "none";
         std::int64_t busy_ms = 0;
         std::string progress;
+        std::optional<std::int64_t> silent_ms{};  ///< it was silent for so long, which is too short to call it wedged
     };
+    /// How long to wait for a sign of life. Pure Python code lets another thread run every 5 ms; the rest is for a
+    /// machine under load.
+    static constexpr std::int64_t kSignMs = 200;
     class TurnLock;
     friend class TensorStream;
 
@@ -126,12 +130,13 @@ class PythonSession::Impl {
     void throw_if_never_started() const;
     /// Blocks until `done()`, or throws: RestartError, TimeoutError, or what the interrupt check throws.
     void wait_until(Deadline deadline, const char* purpose, const std::function<bool()>& done);
-    Health examine() const;
+    /// Asks a worker that is at work for a sign of life, and takes up to `sign_ms` when it gives none.
+    Health examine(std::int64_t sign_ms) const;
     bool request_was_taken() const;
     std::string effect() const;
     RestartError death();
     void throw_if_damaged();
-    TimeoutError timeout(const char* purpose, bool of_start = false) const;
+    TimeoutError timeout(const char* purpose, const Health& health, bool of_start = false) const;
     /// Notes a failure, and throws it.
     template <class Error>
     [[noreturn]] void fail(const Error& error) {

@@ -28,16 +28,19 @@ void PythonSession::Impl::please_exit(std::int64_t timeout_ms, bool ensure) {
             stopped_ = true;
         }
         send(protocol::kExitCommand, {}, deadline);
-        if (!process_->wait(Deadline::after(kPromptMs).sooner(deadline)))
+        Health health;
+        if (!process_->wait(Deadline::after(kPromptMs).sooner(deadline))) {
+            health = examine(std::min(kSignMs, deadline.remaining_ms(INT64_MAX) / 2));
             log_(LogLevel::warning,
                  "worker " + std::to_string(process_->pid()) + " has not left when asked to" +
-                     (platform::process_is_stopped(process_->pid()) ? ", as it is stopped (SIGSTOP)" : "") +
+                     (health.state == "stopped" ? ", as it is stopped (SIGSTOP)" : "") +
                      (!ensure || deadline.is_never()
                           ? "; waiting on"
                           : "; it is terminated in " + std::to_string(deadline.remaining_ms(INT64_MAX)) + " ms"));
+        }
         while (!process_->wait(Deadline::after(kStepMs).sooner(deadline))) {
             detail::check_interrupt();
-            if (deadline.passed()) throw timeout("for the worker to exit");
+            if (deadline.passed()) throw timeout("for the worker to exit", health);
         }
         TR_SEQUENCE_POINT("worker gone");
         {

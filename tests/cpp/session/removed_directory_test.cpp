@@ -143,7 +143,8 @@ TEST_P(RemovedDirectory, AnotherThatCannotBeMadeIsTriedAgainByTheNextCall) {
     for (const int attempts : {0, 1}) {
         const auto session = started(attempts);
         const std::string parent = workspace_.path() + "/python_session";
-        fs::remove_all(parent);
+        std::error_code ignored;
+        while (fs::exists(parent)) fs::remove_all(parent, ignored);
         std::ofstream(parent) << "in the way";
         EXPECT_THROW(attempts == 0 ? session->restart() : (void)sum(*session, 200), InputError);
         const auto error = [&] { sum(*session, 200); };
