@@ -10,7 +10,7 @@ from ._carrier import Carrier, FilesCarrier
 from ._failure import failure_from
 from ._files import AtomicWriter, keep_spares
 from ._json_object import encode_object
-from ._output import lossy_output
+from ._output import log_output
 from ._ping import Ping
 from ._place import place_error
 from ._process import ProcessWatch
@@ -35,9 +35,9 @@ class Runtime:
     def __init__(self, server: TechRenaissanceServer, session_id: str | None) -> None:
         _secure_descriptors()
         keep_spares()
-        lossy_output()
         self._server = server
         self.directory, self.session_id = find_session(session_id, sys.argv)
+        log_output(f"{self.directory}/worker.log")
         self._record = read_host_record(self.directory)
         writer = AtomicWriter(self.directory)
         self._writer = writer

@@ -2,35 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from host import Host
-
-SERVERS = Path(__file__).parent / "servers"
-
-
-@contextmanager
-def temporary_workspace() -> Iterator[Path]:
-    """A folder on tmpfs where there is one, as hosts choose it."""
-    place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    path = Path(tempfile.mkdtemp(prefix="tr-test-", dir=place))
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
-
-
-@contextmanager
-def running(server: str | None = None, **options: object) -> Iterator[Host]:
-    """One session, for the fixtures that tests share."""
-    if server is not None:
-        options["script"] = SERVERS / f"{server}.py"
-    with temporary_workspace() as path, Host(path, **options) as host:  # type: ignore[arg-type]
-        yield host
+from host import SERVERS, Host, running, temporary_workspace
 
 
 @pytest.fixture(scope="module")

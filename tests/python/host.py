@@ -9,14 +9,19 @@ import ctypes
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 PACKAGE_DIR = Path(__file__).resolve().parents[2] / "python"
 DEFAULT_SCRIPT = PACKAGE_DIR / "tech_renaissance" / "scripts" / "default.py"
+SERVERS = Path(__file__).parent / "servers"
 _MOVED_TO = 0x80
 
 
@@ -105,7 +110,7 @@ class Host:
             self.write("request.json", request)
         arguments = [str(script)] if isinstance(script, Path) else script
         started = time.monotonic()
-        with open(self.directory / "worker.log", "wb") as log:
+        with open(self.directory / "worker.log", "ab") as log:
             self.process = subprocess.Popen(
                 [*(python or [sys.executable]), *arguments, session_id],
                 env=settings | (environment or {}),
@@ -216,6 +221,24 @@ class Host:
     def log(self) -> str:
         """What the worker has printed."""
         return (self.read("worker.log") or b"").decode(errors="replace")
+
+
+@contextmanager
+def temporary_workspace() -> Iterator[Path]:
+    """A folder on tmpfs where there is one, as hosts choose it."""
+    place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    path = Path(tempfile.mkdtemp(prefix="tr-test-", dir=place))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def running(server: str | None = None, **options: object) -> Iterator[Host]:
+    """One session, for the fixtures that tests share."""
+    if server is not None:
+        options["script"] = SERVERS / f"{server}.py"
+    with temporary_workspace() as path, Host(path, **options) as host:  # type: ignore[arg-type]
+        yield host
 
 
 def main() -> None:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import running
-from host import Host
+from host import Host, running
 
 import tech_renaissance as tr
 

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import SERVERS
-from host import Host
+from host import SERVERS, Host
 
 from tech_renaissance._mailbox import _MAGIC, _VERSION, FILE_BYTES, SLOT_BYTES
 

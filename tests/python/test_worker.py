@@ -9,8 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import SERVERS
-from host import Host
+from host import SERVERS, Host
 
 from tech_renaissance import _tsr_header
 

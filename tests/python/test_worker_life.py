@@ -13,8 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import SERVERS
-from host import PACKAGE_DIR, Host, start_time
+from host import PACKAGE_DIR, SERVERS, Host, start_time
 
 DOOMED = Path(__file__).parent / "doomed_host.py"
 

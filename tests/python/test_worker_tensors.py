@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from conftest import running
-from host import Host
+from host import Host, running
 
 import tech_renaissance as tr
 from tech_renaissance._tsr_header import DTYPES

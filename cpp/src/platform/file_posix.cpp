@@ -205,7 +205,7 @@ std::string read_tail(const std::string& path, std::size_t limit, std::uint64_t 
         const UniqueFd file = open_regular(path, found);
         if (!file) return {};
         const std::uint64_t size = found.size;
-        from = std::min(from, size);
+        if (from > size) from = 0;  // it was shortened
         const std::uint64_t start = size - from > limit ? size - limit : from;
         std::string text(static_cast<std::size_t>(size - start), '\0');
         const ssize_t count = ::pread(file.get(), text.data(), text.size(), static_cast<off_t>(start));

@@ -206,7 +206,7 @@ std::string read_tail(const std::string& path, std::size_t limit, std::uint64_t 
         FileIdentity identity;
         const UniqueHandle file = open_regular(path, GENERIC_READ, identity);
         if (!file) return {};
-        from = std::min(from, identity.size);
+        if (from > identity.size) from = 0;  // it was shortened
         LARGE_INTEGER start{};
         start.QuadPart = static_cast<LONGLONG>(identity.size - from > limit ? identity.size - limit : from);
         if (!::SetFilePointerEx(file.get(), start, nullptr, FILE_BEGIN)) return {};

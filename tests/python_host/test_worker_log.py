@@ -1,0 +1,73 @@
+"""The log of a worker keeps its end, and does not fill the memory that it may lie in."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import tech_renaissance
+from tech_renaissance import PythonSession, RestartError, SessionOptions
+
+PACKAGE_PARENT = str(Path(tech_renaissance.__file__).parents[1])
+MOST = 32 << 20  # bytes, as docs/errors.md says
+KEPT = 4 << 20
+SERVER = """
+import os, sys
+from tech_renaissance import TechRenaissanceServer
+
+class Chatty(TechRenaissanceServer):
+    def main_logic(self, command, parameters):
+        for number in range(int(parameters)):
+            print(f"line {number} ", "x" * 1000, file=sys.stderr if number % 2 else sys.stdout)
+        if command == "die":
+            print("last words")
+            os.abort()
+        self.write_response(command, "said")
+        return True
+
+Chatty().run()
+"""
+
+
+def test_a_long_log_is_shortened_to_its_end(options: SessionOptions, tmp_path: Path) -> None:
+    script = tmp_path / "chatty.py"
+    script.write_text(SERVER, encoding="utf-8")
+    with PythonSession(replace(options, script=script)) as session:
+        log = Path(session.session_dir(), "worker.log")
+        session.fetch_response("say 10000")
+        assert log.read_text().startswith("line 0 ")
+        for _ in range(4):
+            session.fetch_response("say 10000")
+            assert log.stat().st_size < MOST + 3 * KEPT
+        first, second, *_, last = log.read_text().splitlines()
+        assert first.startswith("tech_renaissance: the first ")
+        assert first.endswith(" bytes were removed, as the log had become long")
+        assert int(first.split()[3]) > MOST - KEPT
+        assert second.startswith("line ")
+        assert last.startswith("line 9999 ")
+        for _ in range(2):  # the second of the workers goes on with a log that is shortened before its first line
+            with pytest.raises(RestartError, match=r"the end of its log:\n(.*\n)*last words\n"):
+                session.fetch_response("die 25000")
+            session.restart()
+        assert log.stat().st_size < MOST + 3 * KEPT
+
+
+def test_a_file_that_is_not_the_log_is_left_alone(tmp_path: Path) -> None:
+    code = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from tech_renaissance._output import log_output
+log_output(sys.argv[2])
+for _ in range(40):
+    print("x" * 1048575)
+"""
+    own = tmp_path / "own.log"
+    with own.open("wb") as output:
+        subprocess.run(
+            [sys.executable, "-c", code, PACKAGE_PARENT, str(tmp_path / "worker.log")], stdout=output, check=True
+        )
+    assert own.stat().st_size == 40 << 20
