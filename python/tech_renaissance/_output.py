@@ -15,30 +15,19 @@ if TYPE_CHECKING:
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _MOST = 32 << 20  # bytes of worker.log, which may lie in memory
 _KEPT = 4 << 20
-_STEP = 1 << 20  # printed between looks at its size
+
+_path: str | None = None  # of the worker's log
 
 
 class _Log(io.FileIO):
-    """A log that loses text while there is no room for it, and says how much once there is room again.
+    """A log that loses text while there is no room for it, and says how much once there is room again."""
 
-    Args:
-        descriptor: is appended to.
-        path: of the log, when it is to be shortened to its end before it grows without bounds.
-    """
-
-    def __init__(self, descriptor: int, path: str | None) -> None:
-        super().__init__(descriptor, "wb", closefd=False)
-        self._path = path
-        self._lost = 0
-        self._unseen = 0
+    _lost = 0
 
     def write(self, data: Any) -> int:
         """All of it, as far as the caller is told."""
+        shorten_log(self.fileno())
         size = memoryview(data).nbytes
-        self._unseen += size
-        if self._unseen > _STEP:
-            self._unseen = 0
-            self._shorten()
         if self._lost:
             note = f"\ntech_renaissance: {self._lost} bytes of output were lost, as there was no room for them\n"
             if self._try(note.encode()):
@@ -54,25 +43,6 @@ class _Log(io.FileIO):
                 return 0
             raise
 
-    def _shorten(self) -> None:
-        """Leaves only the end of a log that has become long."""
-        if self._path is None or os.fstat(self.fileno()).st_size <= _MOST:
-            return
-        try:
-            with open(self._path, "rb") as log:
-                if not os.path.samestat(os.fstat(log.fileno()), os.fstat(self.fileno())):
-                    return
-                size = log.seek(-_KEPT, os.SEEK_END) + _KEPT
-                log.readline()
-                end = log.read()
-        except OSError:
-            return
-        os.ftruncate(self.fileno(), 0)
-        self._try(
-            b"tech_renaissance: the first %d bytes were removed, as the log had become long\n" % (size - len(end))
-        )
-        self._try(end)
-
 
 def log_output(path: str) -> None:
     """Has sys.stdout and sys.stderr write to such logs, where they write to a file and nobody has replaced them.
@@ -80,23 +50,49 @@ def log_output(path: str) -> None:
     Args:
         path: of the worker's log; another file that they write to is not shortened.
     """
+    global _path
+    _path = os.path.abspath(path)
     for number, name in ((1, "stdout"), (2, "stderr")):
         stream = getattr(sys, name)
         if stream is None or stream is not getattr(sys, f"__{name}__"):
             continue
         try:
-            file = os.fstat(number)
-            if stream.fileno() != number or not stat.S_ISREG(file.st_mode):
+            if stream.fileno() != number or not stat.S_ISREG(os.fstat(number).st_mode):
                 continue
             stream.flush()
         except (OSError, ValueError):
             continue
-        log = _Log(number, path if _is(path, file) else None)
+        log = _Log(number, "wb", closefd=False)
         setattr(sys, name, io.TextIOWrapper(log, stream.encoding, stream.errors, write_through=True))
 
 
-def _is(path: str, file: os.stat_result) -> bool:
+def shorten_log(descriptor: int) -> None:
+    """Leaves only the end of the worker's log when it has become long, if that is what the descriptor writes to.
+
+    At each step the end is in the file, so a signal or a kill loses none of it.
+    """
     try:
-        return os.path.samestat(os.lstat(path), file)
+        written = os.fstat(descriptor)
+        if written.st_size <= _MOST or _path is None:
+            return
+        with open(os.open(_path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW), "r+b", buffering=0) as log:
+            if os.path.samestat(os.fstat(log.fileno()), written):
+                _keep_end(log)
+                os.lseek(descriptor, 0, os.SEEK_END)  # for one that does not append
     except OSError:
-        return False
+        return  # it stays long
+
+
+def _keep_end(log: io.FileIO) -> None:
+    import fcntl
+
+    # Its own open file, so this keeps out threads and forks alike; whoever holds it is shortening the log already.
+    fcntl.flock(log.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    size = os.fstat(log.fileno()).st_size
+    if size <= _MOST:
+        return
+    end = os.pread(log.fileno(), _KEPT, size - _KEPT)
+    end = end[end.find(b"\n") + 1 :]
+    note = b"tech_renaissance: the first %d bytes were removed, as the log had become long\n" % (size - len(end))
+    if os.pwrite(log.fileno(), note + end, 0) == len(note) + len(end):
+        os.ftruncate(log.fileno(), len(note) + len(end))

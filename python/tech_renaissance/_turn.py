@@ -7,6 +7,7 @@ import sys
 
 from . import protocol
 from ._failure import failure_from
+from ._output import shorten_log
 from ._place import place_error
 from .errors import CANCELLED, InputError, RetryError
 from .protocol import Failure, Request, Response
@@ -153,6 +154,7 @@ def log(text: str) -> None:
             sys.stdout.flush()
     except Exception:  # User code may have put anything there, or closed it.
         line = b"\n" + line
+    shorten_log(2)
     try:
         os.write(2, line)
     except OSError:

@@ -10,19 +10,24 @@ from pathlib import Path
 import pytest
 
 import tech_renaissance
-from tech_renaissance import PythonSession, RestartError, SessionOptions
+from tech_renaissance import PythonSession, RemoteError, RestartError, SessionOptions
 
 PACKAGE_PARENT = str(Path(tech_renaissance.__file__).parents[1])
 MOST = 32 << 20  # bytes, as docs/errors.md says
 KEPT = 4 << 20
 SERVER = """
-import os, sys
+import os, subprocess, sys
 from tech_renaissance import TechRenaissanceServer
 
 class Chatty(TechRenaissanceServer):
     def main_logic(self, command, parameters):
+        if command == "fail":
+            raise ValueError("x" * 100_000)
+        if command == "flood":
+            subprocess.run(["head", "-c", parameters, "/dev/zero"], check=True)
+            parameters = "1"
         for number in range(int(parameters)):
-            print(f"line {number} ", "x" * 1000, file=sys.stderr if number % 2 else sys.stdout)
+            print(f"line {number} ", "x" * 10_000, file=sys.stderr if number % 2 else sys.stdout)
         if command == "die":
             print("last words")
             os.abort()
@@ -38,22 +43,39 @@ def test_a_long_log_is_shortened_to_its_end(options: SessionOptions, tmp_path: P
     script.write_text(SERVER, encoding="utf-8")
     with PythonSession(replace(options, script=script)) as session:
         log = Path(session.session_dir(), "worker.log")
-        session.fetch_response("say 10000")
+        session.fetch_response("say 1000")
         assert log.read_text().startswith("line 0 ")
         for _ in range(4):
-            session.fetch_response("say 10000")
+            session.fetch_response("say 1000")
             assert log.stat().st_size < MOST + 3 * KEPT
         first, second, *_, last = log.read_text().splitlines()
         assert first.startswith("tech_renaissance: the first ")
         assert first.endswith(" bytes were removed, as the log had become long")
-        assert int(first.split()[3]) > MOST - KEPT
+        assert int(first.split()[3]) >= MOST - KEPT
         assert second.startswith("line ")
-        assert last.startswith("line 9999 ")
+        assert last.startswith("line 999 ")
         for _ in range(2):  # the second of the workers goes on with a log that is shortened before its first line
             with pytest.raises(RestartError, match=r"the end of its log:\n(.*\n)*last words\n"):
-                session.fetch_response("die 25000")
+                session.fetch_response("die 2500")
             session.restart()
         assert log.stat().st_size < MOST + 3 * KEPT
+
+
+def test_what_is_not_printed_by_python_counts(options: SessionOptions, tmp_path: Path) -> None:
+    script = tmp_path / "chatty.py"
+    script.write_text(SERVER, encoding="utf-8")
+    with PythonSession(replace(options, script=script)) as session:
+        log = Path(session.session_dir(), "worker.log")
+        session.fetch_response(f"flood {MOST}")
+        session.fetch_response("say 1")
+        assert log.stat().st_size < KEPT + 100_000
+        session.fetch_response(f"flood {MOST - KEPT - 10_000_000}")
+        while log.stat().st_size > KEPT + 100_000:  # its own tracebacks
+            size = log.stat().st_size
+            with pytest.raises(RemoteError):
+                session.fetch_response("fail")
+            assert log.stat().st_size != size
+            assert size < MOST + 200_000
 
 
 def test_a_file_that_is_not_the_log_is_left_alone(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ std::string progress_in(const std::string& path) {
 
 }  // namespace
 
-PythonSession::Impl::Health PythonSession::Impl::examine(std::int64_t sign_ms) const {
+PythonSession::Impl::Health PythonSession::Impl::examine(Deadline limit) const {
     Health health;
     std::shared_ptr<platform::Process> process;
     std::string directory;
@@ -55,30 +55,33 @@ PythonSession::Impl::Health PythonSession::Impl::examine(std::int64_t sign_ms) c
         health.state = "dead";
     } else if (platform::process_is_stopped(process->pid())) {
         health.state = "stopped";
-    } else if (health.state != "ready" && sign_ms <= 0) {
-        health.silent_ms = 0;
     } else if (health.state != "ready") {
         const auto answered = [this] {
             const std::lock_guard<std::mutex> lock(state_mutex_);
             return in_flight_ && carrier_->response_pending();
         };
-        const std::lock_guard<std::mutex> lock(ping_mutex_);
-        const auto ping = platform::ask_ping(directory, ++pings_, Deadline::after(sign_ms),
-                                             [&] { return !process->alive() || answered(); });
+        const auto begin = Deadline::Clock::now();
+        const Deadline until = Deadline::at(begin + kSignOfLife).sooner(limit);
+        const std::unique_lock<std::timed_mutex> lock(ping_mutex_, until.when());
+        auto ping = platform::Ping::silent;
+        if (lock)
+            ping = platform::ask_ping(directory, ++pings_, until, [&] { return !process->alive() || answered(); });
         if (!process->alive())
             health.state = "dead";
         else if (answered())
             health.state = "ready";
-        else if (ping == platform::Ping::silent && sign_ms < kSignMs)
-            health.silent_ms = sign_ms;
-        else if (ping == platform::Ping::silent)
+        else if (ping == platform::Ping::answered)
+            health.interpreter_runs = true;
+        else if (ping == platform::Ping::silent && Deadline::Clock::now() - begin >= kSignOfLife / 2)
             health.state = "wedged";
+        else if (ping == platform::Ping::silent)
+            health.silent_ms = milliseconds_since(begin);
     }
     return health;
 }
 
 SessionStats PythonSession::Impl::stats() const {
-    const Health health = examine(kSignMs);
+    const Health health = examine(Deadline::never());
     const std::lock_guard<std::mutex> lock(state_mutex_);
     SessionStats stats = stats_;
     stats.worker_state = health.state;
@@ -209,14 +212,14 @@ TimeoutError PythonSession::Impl::timeout(const char* purpose, const Health& hea
             "very busy; it may never come back: restart() ends it";
     else if (health.state == "stopped")
         message += "; the process is stopped, by a signal (SIGSTOP) or a debugger: continue it with SIGCONT";
+    else if (of_start)
+        message += "; its imports and on_start may take longer than that: raise start_timeout_ms, and restart()";
     else if (health.silent_ms)
         message += "; it gave no sign of life in the " + std::to_string(*health.silent_ms) +
                    " ms that the limit left for one: stats() waits longer for it, and tells slow from wedged";
-    else if (of_start)
-        message += "; its imports and on_start may take longer than that: raise start_timeout_ms, and restart()";
     else
-        message += health.state == "busy" ? "; its interpreter runs, so it is merely slow: give it longer"
-                                          : "; give it longer";
+        message += health.interpreter_runs ? "; its interpreter runs, so it is merely slow: give it longer"
+                                           : "; give it longer";
     return TimeoutError(message + ", or see '" + directory_->file(protocol::kLogFile) + "'");
 }
 

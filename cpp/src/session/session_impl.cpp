@@ -193,8 +193,8 @@ void PythonSession::Impl::wait_until(Deadline deadline, const char* purpose, con
     throw_if_never_started();
     current_carrier().expect();
     std::optional<Deadline::Clock::time_point> begin;
-    std::optional<Health> health;  // looked at before the limit passes: afterwards the caller is to have control back
-    bool was_ready = false;
+    // Looked at before the limit passes, as from then on the caller is to have control again.
+    std::optional<std::pair<Deadline::Clock::time_point, Health>> before;
     for (;;) {
         const bool is_ready = ready();
         auto& carrier = current_carrier();
@@ -209,17 +209,15 @@ void PythonSession::Impl::wait_until(Deadline deadline, const char* purpose, con
         const Deadline limit = is_ready ? deadline : deadline.sooner(start_deadline_);
         const auto now = Deadline::Clock::now();
         if (!begin) begin = now;
-        if (is_ready != was_ready) health.reset();  // the limit is another one
-        was_ready = is_ready;
-        if (limit.when() <= now) fail(timeout(purpose, health ? *health : examine(0), limit.when() < deadline.when()));
+        if (before && before->first != limit.when()) before.reset();  // that was the limit of the start
+        if (limit.when() <= now)
+            fail(timeout(purpose, before ? before->second : examine(limit), limit.when() < deadline.when()));
         throw_if_damaged();
-        const auto sign =
-            std::min<Deadline::Clock::duration>(std::chrono::milliseconds(kSignMs), (limit.when() - *begin) / 2);
-        const auto ask = limit.when() - sign;
-        if (!health && ask <= now)
-            health = examine(std::chrono::duration_cast<std::chrono::milliseconds>(sign).count());
+        const auto ask = limit.when() - std::min<Deadline::Clock::duration>(kSignOfLife, (limit.when() - *begin) / 2);
+        if (!before && ask <= now)
+            before.emplace(limit.when(), examine(limit));
         else
-            carrier.wait(Deadline::at(now + kRecheck).sooner(health ? limit : Deadline::at(ask)));
+            carrier.wait(Deadline::at(now + kRecheck).sooner(before ? limit : Deadline::at(ask)));
         detail::check_interrupt();
     }
 }

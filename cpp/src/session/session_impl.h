@@ -29,8 +29,9 @@
 
 namespace tr {
 
-/// What a PythonSession does. Two locks: the turn is held over a whole exchange, state_mutex_ for a moment over the
-/// members it guards; who holds both took the turn first.
+/// What a PythonSession does. Who holds several locks took them in this order: the turn, over a whole exchange;
+/// ping_mutex_, while the worker is asked for a sign of life; state_mutex_, for a moment over the members it guards.
+/// The tensor store, the log and calculate_async() have one each, under which no other of these is taken.
 class PythonSession::Impl {
   public:
     using Deadline = platform::Deadline;
@@ -102,11 +103,12 @@ class PythonSession::Impl {
         std::string state = "none";
         std::int64_t busy_ms = 0;
         std::string progress;
+        bool interpreter_runs = false;            ///< it answered just now
         std::optional<std::int64_t> silent_ms{};  ///< it was silent for so long, which is too short to call it wedged
     };
-    /// How long to wait for a sign of life. Pure Python code lets another thread run every 5 ms; the rest is for a
-    /// machine under load.
-    static constexpr std::int64_t kSignMs = 200;
+    /// How long to wait for a sign of life; half of it without one is enough to call a worker wedged. Pure Python code
+    /// lets another thread run every 5 ms; the rest is for a machine under load.
+    static constexpr std::chrono::milliseconds kSignOfLife{200};
     class TurnLock;
     friend class TensorStream;
 
@@ -130,8 +132,9 @@ class PythonSession::Impl {
     void throw_if_never_started() const;
     /// Blocks until `done()`, or throws: RestartError, TimeoutError, or what the interrupt check throws.
     void wait_until(Deadline deadline, const char* purpose, const std::function<bool()>& done);
-    /// Asks a worker that is at work for a sign of life, and takes up to `sign_ms` when it gives none.
-    Health examine(std::int64_t sign_ms) const;
+    /// Asks a worker that is at work for a sign of life, which takes up to kSignOfLife when it gives none, and ends
+    /// with the limit.
+    Health examine(Deadline limit) const;
     bool request_was_taken() const;
     std::string effect() const;
     RestartError death();
@@ -241,7 +244,7 @@ class PythonSession::Impl {
     Deadline::Clock::time_point last_start_;
     std::atomic<bool> troubled_{false};  ///< there is something in deaths_ or starts_in_row_
 
-    mutable std::mutex ping_mutex_;  ///< one asks at a time
+    mutable std::timed_mutex ping_mutex_;  ///< one asks at a time
     mutable std::uint64_t pings_ = 0;
 
     std::mutex async_mutex_;

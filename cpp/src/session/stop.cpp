@@ -30,7 +30,7 @@ void PythonSession::Impl::please_exit(std::int64_t timeout_ms, bool ensure) {
         send(protocol::kExitCommand, {}, deadline);
         Health health;
         if (!process_->wait(Deadline::after(kPromptMs).sooner(deadline))) {
-            health = examine(std::min(kSignMs, deadline.remaining_ms(INT64_MAX) / 2));
+            health = examine(deadline);
             log_(LogLevel::warning,
                  "worker " + std::to_string(process_->pid()) + " has not left when asked to" +
                      (health.state == "stopped" ? ", as it is stopped (SIGSTOP)" : "") +
