@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import mmap
 import os
 import stat
@@ -37,15 +38,19 @@ def keep_spares() -> None:
         return
 
 
-def open_file(path: str, flags: int) -> int:
-    """As os.open, also when no descriptor is left but the spare ones. Made with mode 0600; for `close_file`."""
+def open_file(path: str, flags: int, mode: int = 0o600) -> int:
+    """As os.open, also when no descriptor is left but the spare ones. For `close_file`."""
     try:
-        return os.open(path, flags, 0o600)
+        return os.open(path, flags, mode)
     except OSError as error:
-        if error.errno != errno.EMFILE or not _spares:
+        if error.errno != errno.EMFILE:
             raise
-    os.close(_spares.pop())
-    return os.open(path, flags, 0o600)
+        try:
+            spare = _spares.pop()
+        except IndexError:  # Not asked first, as another thread may take the last one.
+            raise error from None
+    os.close(spare)
+    return os.open(path, flags, mode)
 
 
 def close_file(descriptor: int) -> None:
@@ -55,16 +60,24 @@ def close_file(descriptor: int) -> None:
         keep_spares()
 
 
-class AtomicWriter:
-    """Writes files by way of a temporary one in the same directory; all are readable by this user alone."""
+# Of temporary files. Only a hint: a name may be taken all the same, by a file that a dead process of this pid has left.
+_numbers = itertools.count(1)
 
-    def __init__(self, directory: str) -> None:
+
+class AtomicWriter:
+    """Writes files by way of a temporary one in the same directory; any thread may.
+
+    Args:
+        directory: of the files.
+        private: they are this user's alone, whatever the umask. Else the umask decides, as it does for `open`.
+    """
+
+    def __init__(self, directory: str, *, private: bool = True) -> None:
         self._prefix = f"{directory}/.tmp-{os.getpid()}-"
-        self._count = 0
-        mask = os.umask(0o077)
-        os.umask(mask)
-        # A mask may even take away the owner's rights.
-        self._force_mode = bool(mask & 0o600)
+        self._mode = 0o600 if private else 0o666
+        # A mask may even take away the owner's rights. Not known before the first file has been looked at, as to ask
+        # for the mask is to change it for a moment, and for all threads.
+        self._force_mode: bool | None = None if private else False
 
     def write(self, path: str, head: Buffer, body: Buffer = b"") -> None:
         """Puts head and body into the file of this path, in place of what was there."""
@@ -77,15 +90,11 @@ class AtomicWriter:
 
     def prepare(self, head: Buffer, body: Buffer = b"") -> str:
         """The path of a temporary file with this content, for the caller to rename."""
-        self._count += 1
-        path = f"{self._prefix}{self._count}"
-        try:
-            descriptor = open_file(path, _CREATE)
-        except FileExistsError:  # Left by a dead process that had this pid.
-            os.unlink(path)
-            descriptor = open_file(path, _CREATE)
+        descriptor, path = self._create()
         try:
             try:
+                if self._force_mode is None:
+                    self._force_mode = os.fstat(descriptor).st_mode & 0o600 != 0o600
                 if self._force_mode:
                     os.fchmod(descriptor, 0o600)
                 _write_all(descriptor, head, body)
@@ -95,6 +104,15 @@ class AtomicWriter:
             remove(path)
             raise
         return path
+
+    def _create(self) -> tuple[int, str]:
+        """A new file under a name that nobody uses."""
+        while True:
+            path = f"{self._prefix}{next(_numbers)}"
+            try:
+                return open_file(path, _CREATE, self._mode), path
+            except FileExistsError:
+                continue
 
 
 def _write_all(descriptor: int, head: Buffer, body: Buffer) -> None:

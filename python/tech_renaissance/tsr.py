@@ -81,7 +81,8 @@ def write_tsr(tensor: object, target: Source) -> None:
 
     Args:
         tensor: on any device, contiguous or not.
-        target: a path, where the file appears whole or not at all, or a binary file to write to.
+        target: a path, where the file appears whole or not at all, or a binary file to write to. Who may read the file
+            is decided by the umask, as for what `open` makes.
 
     Raises:
         InputError: it is no tensor, or of a dtype or layout that cannot be written.
@@ -97,7 +98,7 @@ def write_tsr(tensor: object, target: Source) -> None:
         return
     path = os.path.abspath(os.fspath(target))  # type: ignore[arg-type]
     try:
-        AtomicWriter(os.path.dirname(path)).write(path, header, exported.data)
+        AtomicWriter(os.path.dirname(path), private=False).write(path, header, exported.data)
     except OSError as error:
         raise TSRError(f"{path}: cannot be written: {error.strerror}") from None
 

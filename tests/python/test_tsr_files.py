@@ -6,6 +6,8 @@ import io
 import json
 import os
 import struct
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tech_renaissance as tr
-from tech_renaissance import _tsr_header
+from tech_renaissance import _files, _tsr_header
 from tech_renaissance._tsr_header import BY_NAME, DTYPES, decode_header, encode_header
 
 torch = pytest.importorskip("torch")
@@ -183,7 +185,42 @@ def test_a_written_file_replaces_the_old_one_whole(tmp_path: Path) -> None:
     assert before.sum() == 0
     assert tr.read_tsr(path).tolist() == [1, 1, 1]
     assert os.listdir(tmp_path) == ["x.tsr"]
-    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_threads_write_into_one_directory_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_all = _files._write_all
+    both_are_writing = threading.Barrier(2)
+
+    def write_together(*arguments: object) -> None:
+        both_are_writing.wait(20)
+        write_all(*arguments)
+
+    monkeypatch.setattr(_files, "_write_all", write_together)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda value: tr.write_tsr(value, tmp_path / f"{value}.tsr"), (1, 2)))
+    assert sorted(os.listdir(tmp_path)) == ["1.tsr", "2.tsr"]
+    assert [tr.read_tsr(tmp_path / f"{value}.tsr").item() for value in (1, 2)] == [1, 2]
+
+
+def test_what_a_dead_process_of_this_pid_has_left_is_passed_over(tmp_path: Path) -> None:
+    number = next(_files._numbers)
+    names = [f".tmp-{os.getpid()}-{number + after}" for after in range(1, 4)]
+    for name in names:
+        (tmp_path / name).write_text(name)
+    tr.write_tsr(1, tmp_path / "x.tsr")
+    assert tr.read_tsr(tmp_path / "x.tsr").item() == 1
+    assert [(tmp_path / name).read_text() for name in names] == names
+
+
+def test_the_umask_decides_who_may_read_it_and_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = os.umask(0o027)
+    try:
+        with monkeypatch.context() as patch:
+            patch.delattr(os, "umask")  # To ask for it is to change it for all threads.
+            tr.write_tsr(1, tmp_path / "x.tsr")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "x.tsr").stat().st_mode & 0o777 == 0o640
 
 
 def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:

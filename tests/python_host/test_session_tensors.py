@@ -148,6 +148,28 @@ with PythonSession(SessionOptions(script={str(options.script)!r}, workspace={str
     assert type(session.calculate("echo", 3.0)) is numpy.ndarray
 assert "torch" not in sys.modules
 """
+    run_program(program)
+
+
+def test_temporary_names_that_are_taken_are_passed_over(options: SessionOptions) -> None:
+    """Another thread may be writing a file into the session's directory; a dead process of this pid may have left some.
+
+    In a program of its own, whose temporary files count from 0.
+    """
+    program = f"""
+import os
+from tech_renaissance import PythonSession, SessionOptions
+options = SessionOptions(script={str(options.script)!r}, workspace={str(options.workspace)!r}, wake_up="polling")
+with PythonSession(options) as session:
+    for number in range(100):
+        open(f"{{session.session_dir()}}/.tmp-{{os.getpid()}}-{{number}}", "x").close()
+    assert session.calculate("echo", 2.5) == 2.5
+"""
+    run_program(program)
+
+
+def run_program(program: str) -> None:
+    """With the package, in the interpreter of these tests."""
     subprocess.run(
         [sys.executable, "-c", program],
         check=True,

@@ -27,11 +27,17 @@ namespace {
     throw std::system_error(error, std::generic_category(), action + " '" + path + "'");
 }
 
-std::string temporary_name(const std::string& path) {
+/// A new file beside `path`; none, with errno set, when it cannot be made. Its name may be taken, as the data layer
+/// counts for itself, and a dead process of the same number may have left some behind: then the next one is used.
+UniqueFd make_temporary(const std::string& path, std::string& name) {
     static std::atomic<std::uint64_t> counter{0};
-    const auto slash = path.rfind('/');
-    return path.substr(0, slash == std::string::npos ? 0 : slash + 1) + ".tmp-" + std::to_string(::getpid()) + "-" +
-           std::to_string(counter.fetch_add(1, std::memory_order_relaxed));
+    const std::string prefix = path.substr(0, path.rfind('/') + 1) + ".tmp-" + std::to_string(::getpid()) + "-";
+    int file = -1;
+    do {
+        name = prefix + std::to_string(counter.fetch_add(1, std::memory_order_relaxed));
+        file = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    } while (file < 0 && errno == EEXIST);
+    return UniqueFd(file);
 }
 
 int write_all(int fd, std::string_view head, std::string_view body) {
@@ -143,8 +149,8 @@ bool is_out_of_space(const std::system_error& error) {
 
 void write_atomic(const std::string& path, std::string_view head, std::string_view body) {
     if (over_file_limit(head.size() + body.size())) fail(EFBIG, "writing", path);
-    const std::string temporary = temporary_name(path);
-    UniqueFd file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+    std::string temporary;
+    UniqueFd file = make_temporary(path, temporary);
     if (!file) fail(errno, "creating a temporary file for", path);
     fix_mode(file.get());
     TR_SEQUENCE_POINT("created", path);

@@ -156,12 +156,16 @@ bool is_out_of_space(const std::system_error& error) {
 void write_atomic(const std::string& path, std::string_view head, std::string_view body) {
     static std::atomic<std::uint64_t> counter{0};
     const auto slash = path.find_last_of("/\\");
-    const std::string temporary = path.substr(0, slash == std::string::npos ? 0 : slash + 1) + ".tmp-" +
-                                  std::to_string(::GetCurrentProcessId()) + "-" + std::to_string(counter.fetch_add(1));
-    const std::wstring wide = widen(temporary);
-    // Who may read it is inherited from the directory, which make_private_directory has set up.
-    UniqueHandle file = open_file(wide, GENERIC_WRITE, CREATE_NEW, FILE_ATTRIBUTE_NORMAL);
-    if (!file) fail(::GetLastError(), "creating", temporary);
+    const std::string prefix = path.substr(0, slash == std::string::npos ? 0 : slash + 1) + ".tmp-" +
+                               std::to_string(::GetCurrentProcessId()) + "-";
+    std::wstring wide;
+    UniqueHandle file;
+    do {  // a name may be taken: the data layer counts for itself, and a dead process may have left some behind
+        wide = widen(prefix + std::to_string(counter.fetch_add(1)));
+        // Who may read it is inherited from the directory, which make_private_directory has set up.
+        file = open_file(wide, GENERIC_WRITE, CREATE_NEW, FILE_ATTRIBUTE_NORMAL);
+    } while (!file && ::GetLastError() == ERROR_FILE_EXISTS);
+    if (!file) fail(::GetLastError(), "creating a temporary file for", path);
     DWORD error = write_all(file, head);
     if (error == ERROR_SUCCESS) error = write_all(file, body);
     file.reset();

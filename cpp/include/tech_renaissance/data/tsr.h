@@ -18,7 +18,7 @@ TR_API Tensor read_tsr(std::istream& stream);
 
 /// Writes a tensor to a `.tsr` file, in version 1 when that can say it. The file appears whole or not at all: it is
 /// written under another name in the same directory, then renamed. An existing file is replaced; one that a link leads
-/// to is left alone, the link is replaced.
+/// to is left alone, the link is replaced. The umask decides who may read it.
 /// @throws TSRError when it cannot be written; nothing is left behind then.
 TR_API void write_tsr(const TensorView& tensor, const std::filesystem::path& path);
 TR_API void write_tsr(const TensorView& tensor, std::ostream& stream);
