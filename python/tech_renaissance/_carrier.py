@@ -65,8 +65,8 @@ class Carrier:
         """Waits until the host has taken the part sent last.
 
         Returns:
-            False when there is no use in another: the host has cancelled the request of this id (None: it does not
-            matter whether it has), or is gone.
+            False when there is no use in another: the host has cancelled the request of this id, or is gone, or the
+            worker was told to stop. With None for the answer itself, for which a moment is left after that.
         """
         raise NotImplementedError
 
@@ -194,22 +194,25 @@ class FilesCarrier(Carrier):
         doorbell.expect()
         while True:
             doorbell.clear()
-            if self.cancelled(id) or self._stop.requested:
+            if self.no_more(id):
                 return False
             if not self.response_pending():
                 return True
-            self._poll.poll(doorbell.timeout_ms())
-            if self._host.gone() or not self.still_there():
+            limit = self._stop.patience_ms(doorbell.timeout_ms())
+            self._poll.poll(limit)
+            if limit == 0 or self._host.gone() or not self.still_there():
                 return False
 
     def response_pending(self) -> bool:
         """The host has not taken the response in the directory."""
         return os.path.lexists(self._response)
 
-    def cancelled(self, id: int | None) -> bool:  # noqa: A002 - see Carrier
-        """The host has said that it wants no more of the request of this id."""
+    def no_more(self, id: int | None) -> bool:  # noqa: A002 - see Carrier
+        """No other part is wanted of the request of this id: the host says so, or the worker was told to stop."""
         if id is None:
             return False
+        if self._stop.requested:
+            return True
         try:
             data = read_small(self._cancel, MAX_MESSAGE_BYTES)
             return data is not None and parse_object(data, "cancel.json").get("id") == id

@@ -97,12 +97,13 @@ class MailboxCarrier(Carrier):
     def wait_for_room(self, id: int | None) -> bool:  # noqa: A002 - see Carrier
         """See Carrier."""
         while True:
-            if self._files.cancelled(id) or self._stop.requested:
+            if self._files.no_more(id):
                 return False
             if self._messages.received_by_peer() and not self._files.response_pending():
                 return True
-            self._messages.wait(_RECHECK_MS)
-            if self._host.gone() or not self._files.still_there():
+            limit = self._stop.patience_ms(_RECHECK_MS)
+            self._messages.wait(limit)
+            if limit == 0 or self._host.gone() or not self._files.still_there():
                 return False
 
     def status(self, text: str) -> None:

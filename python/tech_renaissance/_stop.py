@@ -9,6 +9,7 @@ import _thread
 import os
 import select
 import signal
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 # The last is what the kernel sends for the host (Linux), a moment before the host is quite gone.
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _GRACE_SECONDS = 0.5
+# For a host that is about to take the part of a stream before the last answer. One that has been idle is not waited for
+# so long that it would wonder what keeps the worker.
+_LAST_SECONDS = 0.2
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
 
@@ -48,6 +52,7 @@ class StopSignals:
         self.armed = False
         self._previous: list[tuple[int, Any]] = []
         self._previous_wakeup = -1
+        self._leave_at: float | None = None
         self._masks: dict[int, set[signal.Signals | int]] = {}  # of threads that are about to fork
 
     def install(self) -> None:
@@ -107,6 +112,19 @@ class StopSignals:
     def clear(self) -> None:
         """Makes the descriptor wait again."""
         _read(self.descriptor)
+
+    def patience_ms(self, longest: int) -> int:
+        """How long to wait at most for what the host has yet to do: after a signal what is left of a moment, else this.
+
+        After a signal it makes the descriptor wait again as well.
+        """
+        if not self.requested:
+            return longest
+        self.clear()
+        now = time.monotonic()
+        if self._leave_at is None:
+            self._leave_at = now + _LAST_SECONDS
+        return min(longest, int((self._leave_at - now) * 1000) + 1) if now < self._leave_at else 0
 
     def arm(self) -> None:
         """From here on a signal raises Cancelled, as long as `armed` stays true; so does one that came before."""

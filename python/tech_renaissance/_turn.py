@@ -63,13 +63,13 @@ class Turn:
         try:
             self.storage.settle()
             self._carrier.publish_part(response)
+            self._tensors = []
+            self._parts += 1
         except OSError as error:
             raise self._unwritten(error) from None
         finally:
             if armed:
                 self._stop.arm()
-        self._tensors = []
-        self._parts += 1
 
     def _wait_for_room(self) -> None:
         """Waits until the host has taken the part before. Raises RetryError (E4002) when it wants no more."""
@@ -109,12 +109,13 @@ class Turn:
         stop = self._stop
         armed, stop.armed = stop.armed, False
         try:
-            if self._parts:
-                # Also of a stream that was cancelled: the host takes all its parts, and would burn this unread.
-                self._carrier.wait_for_room(None)
-            self.storage.settle()
-            self._carrier.publish(response, status)
-            self.answered = True
+            # Also of a stream that was cancelled: the host takes all its parts, and would burn this unread.
+            if not self._parts or self._carrier.wait_for_room(None):
+                self.storage.settle()
+                self._carrier.publish(response, status)
+                self.answered = True
+            else:  # The host may be reading the part before, so this side may write nothing; its end will tell enough.
+                log(f"{self.request.command!r} stays without an answer: the host has not taken the part before")
         except (InputError, OSError) as error:
             if response.failure is None:
                 self.fail(failure_from(self._unwritten(error)))

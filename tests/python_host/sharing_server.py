@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from host_server import HostServer
 
-from tech_renaissance import RetryError
+from tech_renaissance import RetryError, _stop
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from tech_renaissance.protocol import Response
 
 
 class SharingServer(HostServer):
@@ -47,6 +51,9 @@ class SharingServer(HostServer):
         elif command == "stream_back":
             for array in self.get_tensors(parameters, -1):
                 self.stream_tensors(array)
+        elif command == "stream_and_be_stopped":
+            self.be_stopped_in_the_first_part(parameters)
+            self.stream("2")
         elif command == "how_it_went":
             self.write_response(command, f"{self.sent} {self.end}")
         else:
@@ -82,6 +89,18 @@ class SharingServer(HostServer):
         if end:
             raise ValueError(end)
         self.end = "finished"
+
+    def be_stopped_in_the_first_part(self, patience: str) -> None:
+        """Has a signal come in the moment in which the part is out, and nothing else of it has been done."""
+        _stop._LAST_SECONDS = float(patience)
+        carrier = self._turn._carrier  # type: ignore[union-attr]
+        publish = carrier.publish_part
+
+        def publish_and_be_stopped(response: Response) -> None:
+            publish(response)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        carrier.publish_part = publish_and_be_stopped  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

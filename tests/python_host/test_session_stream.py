@@ -25,6 +25,7 @@ from tech_renaissance import (
     PythonSession,
     RemoteError,
     RestartError,
+    RetryError,
     SessionOptions,
     TensorStream,
     TRException,
@@ -126,6 +127,30 @@ def test_death_of_the_worker(options: SessionOptions) -> None:
         with pytest.raises(RestartError):
             values(stream)
         assert list(stream) == []
+
+
+@pytest.mark.parametrize("tier", ["futex", "inotify"])
+def test_a_part_that_is_out_when_the_worker_is_stopped_reaches_the_reader(options: SessionOptions, tier: str) -> None:
+    with PythonSession(replace(options, wake_up=tier)) as session:
+        stream = session.stream("stream_and_be_stopped 60")
+        assert next(stream).tolist() == [0, 0, 0]
+        with pytest.raises(RetryError, match="the worker was told to stop") as caught:
+            next(stream)
+        assert caught.value.code == "E4002"
+
+
+@pytest.mark.parametrize("tier", ["futex", "inotify"])
+def test_a_part_that_nobody_has_read_yet_is_not_overwritten_by_a_stop(options: SessionOptions, tier: str) -> None:
+    """The worker leaves without an answer, as the host may be in the middle of reading."""
+    with PythonSession(replace(options, wake_up=tier)) as session:
+        session.wait_until_ready()
+        worker = os.pidfd_open(session.stats().worker_pid)
+        stream = session.stream("stream_and_be_stopped 0.01")
+        assert select.select([worker], [], [], 30)[0]
+        os.close(worker)
+        assert next(stream).tolist() == [0, 0, 0]
+        with pytest.raises(RestartError, match="has not taken the part before"):
+            next(stream)
 
 
 def test_after_a_timeout_it_can_be_read_on(session: PythonSession, fifo: Path) -> None:
