@@ -94,12 +94,19 @@ std::optional<std::string> Mailbox::receive() {
     const std::uint32_t sequence = own().sequence.load(std::memory_order_acquire);
     if (sequence == received_.load(std::memory_order_relaxed)) return std::nullopt;
     TR_SEQUENCE_POINT("message seen");
-    received_.store(sequence, std::memory_order_relaxed);
+    seen_ = sequence;
     const std::uint32_t length = own().length.load(std::memory_order_relaxed);
-    if (length > kSlotBytes)
+    if (length > kSlotBytes) {
+        received_.store(sequence, std::memory_order_relaxed);  // it would be no better another time
         throw InputError("the peer announced a message of " + std::to_string(length) + " bytes in a slot of " +
                          std::to_string(kSlotBytes));
+    }
     return std::string(slot(side_), length);
+}
+
+void Mailbox::acknowledge() {
+    received_.store(seen_, std::memory_order_relaxed);
+    own().received.store(seen_, std::memory_order_release);
 }
 
 bool Mailbox::received_by_peer() const {

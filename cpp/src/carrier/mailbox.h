@@ -36,16 +36,16 @@ class TR_API Mailbox {
     /// Publishes a message and rings the peer.
     /// @returns false when it is too long for the slot; nothing was done then
     bool send(std::string_view message);
-    /// A message that was not received before lies ready.
+    /// A message that is not done with lies ready.
     bool pending() const;
+    /// That message: the same one again until it is acknowledged, so that it is not lost where there is no memory for
+    /// it.
     /// @throws InputError when the peer wrote an impossible length
     std::optional<std::string> receive();
     /// The message received last is done with.
-    void acknowledge() { own().received.store(received_.load(std::memory_order_relaxed), std::memory_order_release); }
+    void acknowledge();
     /// The peer is done with the message sent last, and with what it names.
     bool received_by_peer() const;
-    /// The number of the last message that the peer is done with; any thread.
-    std::uint32_t received_number() const { return peer().received.load(std::memory_order_acquire); }
 
     /// What wait() compares with; to be read before looking for messages.
     std::uint32_t bell() const { return own().bell.load(std::memory_order_acquire); }
@@ -98,7 +98,8 @@ class TR_API Mailbox {
     Side side_;
     // Atomic for those that only look; one thread at a time sends, and one receives.
     std::atomic<std::uint32_t> sent_{0};
-    std::atomic<std::uint32_t> received_{0};
+    std::atomic<std::uint32_t> received_{0};  ///< the last one that is done with
+    std::uint32_t seen_ = 0;                  ///< the last one that receive() gave
 };
 
 }  // namespace tr::carrier

@@ -9,13 +9,14 @@ void MailboxCarrier::publish(const std::string& request) {
 }
 
 std::optional<std::string> MailboxCarrier::take() {
-    if (!by_file_) {
-        auto message = mailbox_->receive();
-        if (!message || !message->empty()) return message;
-        by_file_ = true;
+    auto message = mailbox_->receive();
+    by_file_ = message && message->empty();
+    if (!by_file_) return message;
+    message = files_->take();
+    if (!message) {  // announced in vain
+        by_file_ = false;
+        mailbox_->acknowledge();
     }
-    auto message = files_->take();  // announced once, and looked at again when it could not be read
-    if (!message) by_file_ = false;
     return message;
 }
 

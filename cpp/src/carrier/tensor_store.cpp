@@ -33,6 +33,7 @@ void TensorStore::attach(std::shared_ptr<Mailbox> mailbox) {
     mailbox_ = std::move(mailbox);
     names_.attach(mailbox_);
     shared_ = false;
+    in_flight_ = 0;
     peer_files_.clear();
     std::vector<std::shared_ptr<Buffer>> held;
     for (auto& buffer : buffers_) {
@@ -42,7 +43,6 @@ void TensorStore::attach(std::shared_ptr<Mailbox> mailbox) {
             continue;
         }
         buffer->slot = held.size();
-        buffer->last_seen.reset();
         if (mailbox_) mailbox_->own_leases()[buffer->slot].inode = buffer->file.identity.inode;
         held.push_back(std::move(buffer));
     }
@@ -54,6 +54,16 @@ void TensorStore::share() {
     const std::lock_guard<std::mutex> lock(mutex_);
     names_.share();
     shared_ = true;
+}
+
+void TensorStore::request_begins(std::uint64_t id) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    in_flight_ = id;
+}
+
+void TensorStore::request_ended() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    in_flight_ = 0;
 }
 
 /// What dead workers have set aside or were about to write: nobody else clears it away before the session ends.
@@ -82,30 +92,29 @@ bool TensorStore::has(const std::string& tag) const {
     return platform::file_exists(path_of(tag));
 }
 
-void TensorStore::store(const TensorView& tensor, const std::string& tag, bool in_flight) {
+void TensorStore::store(const TensorView& tensor, const std::string& tag) {
     const std::string path = path_of(tag);
     const auto header = encode_tsr_header(tensor.dtype(), tensor.shape());
     const std::uint64_t bytes = header.size() + tensor.nbytes();
     const std::lock_guard<std::mutex> lock(mutex_);
     try {
-        forget_look_ups(in_flight);
         if (shared_) {
-            if (const auto own = buffer_of(tensor, header, path, in_flight); own && put_under(own, path, in_flight)) {
+            if (const auto own = buffer_of(tensor, header, path); own && put_under(own, path)) {
                 trim();
                 return;
             }
-            if (const auto buffer = take_buffer(bytes, path, in_flight)) {
+            if (const auto buffer = take_buffer(bytes, path)) {
                 auto* memory = static_cast<char*>(buffer->file.memory.get());
                 if (std::memcmp(memory, header.data(), header.size()) != 0)
                     std::memcpy(memory, header.data(), header.size());
                 TR_SEQUENCE_POINT("tensor half written");
                 if (tensor.nbytes() > 0) std::memcpy(memory + header.size(), tensor.data(), tensor.nbytes());
-                put_under(buffer, path, in_flight);
+                put_under(buffer, path);
                 trim();
                 return;
             }
         }
-        set_aside(path, in_flight);
+        set_aside(path);
         platform::write_atomic(path, {reinterpret_cast<const char*>(header.data()), header.size()},
                                {static_cast<const char*>(tensor.data()), tensor.nbytes()});
         names_.changed();
@@ -114,18 +123,17 @@ void TensorStore::store(const TensorView& tensor, const std::string& tag, bool i
     }
 }
 
-Tensor TensorStore::empty(const Shape& shape, DType dtype, const std::string& tag, bool in_flight) {
+Tensor TensorStore::empty(const Shape& shape, DType dtype, const std::string& tag) {
     const std::string path = path_of(tag);
     const auto header = encode_tsr_header(dtype, shape);
     const std::uint64_t bytes = header.size() + static_cast<std::uint64_t>(shape.numel()) * dtype_size(dtype);
     const std::lock_guard<std::mutex> lock(mutex_);
     if (!mailbox_) return Tensor::empty(shape, dtype);
     try {
-        forget_look_ups(in_flight);
-        auto buffer = take_buffer(bytes, path, in_flight);
+        auto buffer = take_buffer(bytes, path);
         if (!buffer) return Tensor::empty(shape, dtype);
         std::memcpy(buffer->file.memory.get(), header.data(), header.size());
-        if (shared_) put_under(buffer, path, in_flight);
+        if (shared_) put_under(buffer, path);
         trim();
         return tensor_over(buffer, path);
     } catch (const std::system_error& error) {
@@ -133,16 +141,10 @@ Tensor TensorStore::empty(const Shape& shape, DType dtype, const std::string& ta
     }
 }
 
-/// No request is in flight, so the worker is not looking anything up.
-void TensorStore::forget_look_ups(bool in_flight) {
-    if (in_flight) return;
-    for (const auto& buffer : buffers_) buffer->last_seen.reset();
-}
-
 /// Neither side holds it, nor is about to.
 bool TensorStore::is_unseen(const std::shared_ptr<Buffer>& buffer) const {
     if (buffer.use_count() > 2) return false;  // the table's and the caller's
-    if (buffer->last_seen && *buffer->last_seen == mailbox_->received_number()) return false;
+    if (in_flight_ != 0 && buffer->lost_in == in_flight_) return false;
     // Pairs with the release in the destructor of the last tensor over it, and with the worker's of its last lease.
     std::atomic_thread_fence(std::memory_order_acquire);
     return mailbox_->own_leases()[buffer->slot].count.load(std::memory_order_acquire) == 0;
@@ -172,7 +174,7 @@ std::shared_ptr<TensorStore::Buffer> TensorStore::buffer_over(const void* data) 
 /// The buffer that is this tensor's memory, when sending the tensor is a matter of giving it a name.
 std::shared_ptr<TensorStore::Buffer> TensorStore::buffer_of(const TensorView& tensor,
                                                             const std::vector<unsigned char>& header,
-                                                            const std::string& path, bool in_flight) {
+                                                            const std::string& path) {
     const auto buffer = buffer_over(tensor.data());
     if (!buffer || buffer->file.identity.size != header.size() + tensor.nbytes()) return nullptr;
     auto* memory = static_cast<char*>(buffer->file.memory.get());
@@ -182,17 +184,16 @@ std::shared_ptr<TensorStore::Buffer> TensorStore::buffer_of(const TensorView& te
     if (std::memcmp(memory, header.data(), header.size()) != 0) {
         // It has another shape now, which what is there under another name, or being looked at, must not get.
         const bool elsewhere = found->links > 1 || (!is_hidden(buffer->path) && buffer->path != path);
-        if (elsewhere || in_flight) return nullptr;
+        if (elsewhere || in_flight_ != 0) return nullptr;
         std::memcpy(memory, header.data(), header.size());
     }
     return buffer;
 }
 
 /// A buffer of this size that may be written: the one under the name already, one set aside, or a new one.
-std::shared_ptr<TensorStore::Buffer> TensorStore::take_buffer(std::uint64_t bytes, const std::string& path,
-                                                              bool in_flight) {
+std::shared_ptr<TensorStore::Buffer> TensorStore::take_buffer(std::uint64_t bytes, const std::string& path) {
     if (auto current = buffer_at(path);
-        current && !in_flight && current->file.identity.size == bytes && is_free(current))
+        current && in_flight_ == 0 && current->file.identity.size == bytes && is_free(current))
         return current;
     for (const auto& listed : buffers_) {
         const auto buffer = listed;  // a second owner, as is_free() counts on
@@ -225,11 +226,11 @@ std::shared_ptr<TensorStore::Buffer> TensorStore::make_buffer(std::uint64_t byte
 }
 
 /// @returns false when the buffer has lost its name meanwhile, and nothing was done
-bool TensorStore::put_under(const std::shared_ptr<Buffer>& buffer, const std::string& path, bool in_flight) {
+bool TensorStore::put_under(const std::shared_ptr<Buffer>& buffer, const std::string& path) {
     // Of two names of one file, a rename would keep both.
     if (buffer->path == path || names_.names(path, buffer->file.identity.inode)) return true;
     if (is_hidden(buffer->path)) {
-        set_aside(path, in_flight);
+        set_aside(path);
         names_.rename(buffer->path, path);
         buffer->path = path;
         return true;
@@ -237,7 +238,7 @@ bool TensorStore::put_under(const std::shared_ptr<Buffer>& buffer, const std::st
     // Under a tag already: now under two, and never written in place while that is so.
     const std::string name = hidden_path();
     if (!add_name(buffer, name)) return false;
-    set_aside(path, in_flight);
+    set_aside(path);
     names_.rename(name, path);
     return true;
 }
@@ -252,10 +253,10 @@ bool TensorStore::add_name(const std::shared_ptr<Buffer>& buffer, const std::str
 }
 
 /// Keeps the buffer that is about to lose its name.
-void TensorStore::set_aside(const std::string& path, bool in_flight) {
+void TensorStore::set_aside(const std::string& path) {
     const auto old = buffer_at(path);
     if (!old) return;
-    if (in_flight) old->last_seen = mailbox_->received_number();
+    old->lost_in = in_flight_;
     const std::string name = hidden_path();
     old->path = add_name(old, name) ? name : "";
 }

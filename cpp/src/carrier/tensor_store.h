@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -31,12 +30,18 @@ class TensorStore {
     /// The worker uses the mailbox.
     void share();
 
+    /// A request is about to be published: until it has ended, the worker may look tags up. Waits for a tensor that
+    /// another thread is storing, maybe where the worker is going to look.
+    /// @param id of each another one, and not 0
+    void request_begins(std::uint64_t id);
+    /// It has been answered, or there is nobody left to answer it.
+    void request_ended();
+
     /// Puts a tensor under a tag. The memory of a tensor made by empty() is the file, so nothing is copied.
-    /// @param in_flight the worker may be looking tags up
-    void store(const TensorView& tensor, const std::string& tag, bool in_flight);
+    void store(const TensorView& tensor, const std::string& tag);
     /// A tensor, not initialised, that can be sent under the tag without a copy. It is shared with the worker: who
     /// writes to it while the other side reads it shows it half a change.
-    Tensor empty(const Shape& shape, DType dtype, const std::string& tag, bool in_flight);
+    Tensor empty(const Shape& shape, DType dtype, const std::string& tag);
     /// The tensor under a tag; nobody writes to its memory as long as it is held.
     /// @throws NotFoundError when there is none, TSRError when it is malformed
     Tensor load(const std::string& tag);
@@ -48,9 +53,9 @@ class TensorStore {
         platform::SharedFile file;
         std::string path;  ///< empty when the worker has put a result under the only name it had
         std::size_t slot = 0;
-        /// When it lost its tag while a request was in flight: how many messages the worker had received by then. Until
-        /// it receives another, it may be about to look at what it found under that tag.
-        std::optional<std::uint32_t> last_seen;
+        /// The request that was in flight when it lost its tag, or 0. As long as that is, the worker may be about to
+        /// look at what it found there.
+        std::uint64_t lost_in = 0;
     };
     /// A file of the worker's, mapped.
     struct PeerFile {
@@ -62,16 +67,15 @@ class TensorStore {
     std::string hidden_path();
     bool is_unseen(const std::shared_ptr<Buffer>& buffer) const;
     bool is_free(const std::shared_ptr<Buffer>& buffer);
-    void forget_look_ups(bool in_flight);
     std::shared_ptr<Buffer> buffer_at(const std::string& path) const;
     std::shared_ptr<Buffer> buffer_over(const void* data) const;
     std::shared_ptr<Buffer> buffer_of(const TensorView& tensor, const std::vector<unsigned char>& header,
-                                      const std::string& path, bool in_flight);
-    std::shared_ptr<Buffer> take_buffer(std::uint64_t bytes, const std::string& path, bool in_flight);
+                                      const std::string& path);
+    std::shared_ptr<Buffer> take_buffer(std::uint64_t bytes, const std::string& path);
     std::shared_ptr<Buffer> make_buffer(std::uint64_t bytes);
-    bool put_under(const std::shared_ptr<Buffer>& buffer, const std::string& path, bool in_flight);
+    bool put_under(const std::shared_ptr<Buffer>& buffer, const std::string& path);
     bool add_name(const std::shared_ptr<Buffer>& buffer, const std::string& name);
-    void set_aside(const std::string& path, bool in_flight);
+    void set_aside(const std::string& path);
     void remove_leftovers() const;
     void trim();
     std::uint64_t trim(std::uint64_t keep);
@@ -87,6 +91,7 @@ class TensorStore {
     std::shared_ptr<Mailbox> mailbox_;
     FileNames names_;
     std::atomic<bool> shared_{false};
+    std::uint64_t in_flight_ = 0;  ///< the id of the request, 0 for none
     std::vector<std::shared_ptr<Buffer>> buffers_;
     std::unordered_map<std::uint64_t, PeerFile> peer_files_;  ///< by inode
     std::uint64_t hidden_count_ = 0;

@@ -22,7 +22,7 @@ void PythonSession::Impl::send_request(const std::string& message) {
 
 bool PythonSession::Impl::new_response() {
     const std::lock_guard<std::mutex> lock(state_mutex_);
-    if (inbox_.count(std::this_thread::get_id()) != 0) return true;
+    if (inbox_.find(this_thread()) != inbox_.end()) return true;
     return in_flight_ && !in_flight_->abandoned && carrier_->response_pending();
 }
 
@@ -43,29 +43,34 @@ std::string PythonSession::Impl::fetch_response(const std::string& message, std:
 }
 
 void PythonSession::Impl::send_tensor(const TensorView& tensor, const std::string& tag) {
-    bool in_flight = false;
+    store(tensor, tag);
+    const auto error = damage();
+    if (!error) return;
+    const TurnLock turn(*this, std::try_to_lock);
+    if (turn.held()) fail(*error);
+    note_failure();  // whoever has the turn finds the worker dead, and keeps the request
+    throw *error;
+}
+
+void PythonSession::Impl::store(const TensorView& tensor, const std::string& tag) {
     std::shared_ptr<carrier::TensorStore> tensors;
     {
         const std::lock_guard<std::mutex> lock(state_mutex_);
         throw_if_never_started();
         stats_.bytes_sent += tensor.nbytes();
-        in_flight = in_flight_.has_value();
         tensors = tensors_;
     }
-    tensors->store(tensor, tag, in_flight);
-    throw_if_damaged();
+    tensors->store(tensor, tag);
 }
 
 Tensor PythonSession::Impl::empty(const Shape& shape, DType dtype, const std::string& tag) {
-    bool in_flight = false;
     std::shared_ptr<carrier::TensorStore> tensors;
     {
         const std::lock_guard<std::mutex> lock(state_mutex_);
         throw_if_never_started();
-        in_flight = in_flight_.has_value();
         tensors = tensors_;
     }
-    return tensors->empty(shape, dtype, tag, in_flight);
+    return tensors->empty(shape, dtype, tag);
 }
 
 std::vector<Tensor> PythonSession::Impl::wait_for_tensors(std::int64_t timeout_ms) {
@@ -121,8 +126,8 @@ void PythonSession::Impl::begin_exchange(const std::vector<TensorView>& tensors,
     throw_if_never_started();
     unsent_ = true;
     settle_previous(deadline);  // the worker may still read tensors under these tags
-    for (std::size_t i = 0; i < tensors.size(); ++i)
-        send_tensor(tensors[i], std::string(1, static_cast<char>('a' + i)));
+    for (std::size_t i = 0; i < tensors.size(); ++i) store(tensors[i], std::string(1, static_cast<char>('a' + i)));
+    throw_if_damaged();
     send(message, tensors, deadline);
 }
 

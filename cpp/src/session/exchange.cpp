@@ -25,10 +25,16 @@ void PythonSession::Impl::send(const std::string& message, const std::vector<Ten
     if (carrier_->request_pending())
         wait_until(deadline, "for the worker to take the request before this one",
                    [this] { return !carrier_->request_pending(); });
-    carrier_->publish(request.text);
+    tensors_->request_begins(next_id_);
+    try {
+        carrier_->publish(request.text);
+    } catch (...) {
+        tensors_->request_ended();
+        throw;
+    }
     unsent_ = false;
     const std::lock_guard<std::mutex> lock(state_mutex_);
-    in_flight_ = InFlight{next_id_++, std::move(request.command), std::this_thread::get_id(), now};
+    in_flight_ = InFlight{next_id_++, std::move(request.command), this_thread(), now};
     if (options_.keep_on_failure) {
         in_flight_->text = std::move(request.text);
         if (!tensors.empty()) in_flight_->tensors = &tensors;
@@ -38,14 +44,14 @@ void PythonSession::Impl::send(const std::string& message, const std::vector<Ten
 }
 
 void PythonSession::Impl::settle_previous(Deadline deadline) {
-    const auto self = std::this_thread::get_id();
     {
         const std::lock_guard<std::mutex> lock(state_mutex_);
-        inbox_.erase(self);
+        for (auto kept = inbox_.begin(); kept != inbox_.end();)
+            kept = kept->first.expired() || is_this_thread(kept->first) ? inbox_.erase(kept) : std::next(kept);
         if (!in_flight_) return;
     }
     const auto owner = in_flight_->owner;
-    const bool wanted = owner != self && !in_flight_->abandoned;
+    const bool wanted = !is_this_thread(owner) && !owner.expired() && !in_flight_->abandoned;
     Answer answer = receive(deadline);
     if (!wanted) return;
     const std::lock_guard<std::mutex> lock(state_mutex_);
@@ -96,6 +102,7 @@ std::optional<PythonSession::Impl::Answer> PythonSession::Impl::take_answer() {
     if (answer.error && options_.keep_on_failure && !in_flight_->abandoned) keep(answer.error);
     std::uint64_t bytes = 0;
     for (const auto& tensor : answer.tensors) bytes += tensor.nbytes();
+    if (!answer.more) tensors_->request_ended();
     {
         const std::lock_guard<std::mutex> lock(state_mutex_);
         ++stats_.responses;
@@ -164,7 +171,7 @@ PythonSession::Impl::Answer PythonSession::Impl::own_answer(Deadline deadline) {
     unsent_ = false;
     {
         const std::lock_guard<std::mutex> lock(state_mutex_);
-        if (auto kept = inbox_.find(std::this_thread::get_id()); kept != inbox_.end()) {
+        if (auto kept = inbox_.find(this_thread()); kept != inbox_.end()) {
             Answer answer = std::move(kept->second);
             inbox_.erase(kept);
             return answer;

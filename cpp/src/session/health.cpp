@@ -150,7 +150,7 @@ RestartError PythonSession::Impl::death() {
     } else {
         may_retry = hello_ || older_worker_;  // a worker that never came is no reason to try again
     }
-    if (in_flight_ && in_flight_->owner == std::this_thread::get_id()) in_flight_->told = true;
+    if (in_flight_ && is_this_thread(in_flight_->owner)) in_flight_->told = true;
     if (!unfit.empty()) return RestartError("cannot start a worker: " + unfit);
     if (!directory_->is_there())
         return RestartError(
@@ -168,26 +168,30 @@ RestartError PythonSession::Impl::death() {
     return RestartError(message, status->over_limit ? ErrorCode::quota_exhausted : ErrorCode::server_error, may_retry);
 }
 
-/// With a worker that shortens files which are mapped, nothing that lies in them can be relied on.
-void PythonSession::Impl::throw_if_damaged() {
-    if (!platform::any_damage()) return;
+/// With a worker that shortens files which are mapped, nothing that lies in them can be relied on: it is killed.
+std::optional<RestartError> PythonSession::Impl::damage() {
+    if (!platform::any_damage()) return std::nullopt;
     std::string file;
     std::shared_ptr<platform::Process> process;
     {
         const std::lock_guard<std::mutex> lock(state_mutex_);
-        if (!directory_) return;
+        if (!directory_) return std::nullopt;
         file = platform::take_damage(directory_->path());
         process = process_;
     }
-    if (file.empty()) return;
+    if (file.empty()) return std::nullopt;
     if (process) {
         process->kill();
         process->wait(Deadline::never());
     }
-    fail(RestartError("'" + file + "' of session '" + session_id_ +
-                      "' was cut short while it was mapped: expected that nobody shortens the files of a session; "
-                      "what was lost reads as zeros. The worker has been killed: look for what touches its directory, "
-                      "and start() again"));
+    return RestartError("'" + file + "' of session '" + session_id_ +
+                        "' was cut short while it was mapped: expected that nobody shortens the files of a session; "
+                        "what was lost reads as zeros. The worker has been killed: look for what touches its "
+                        "directory, and start() again");
+}
+
+void PythonSession::Impl::throw_if_damaged() {
+    if (const auto error = damage()) fail(*error);
 }
 
 /// @param of_start the limit that has passed is not the call's, but that of the worker's start

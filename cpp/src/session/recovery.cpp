@@ -154,6 +154,7 @@ void PythonSession::Impl::settle_lost() {
         lost.error = std::make_exception_ptr(death());
         unsent_ = unsent;
     }
+    tensors_->request_ended();
     const std::lock_guard<std::mutex> lock(state_mutex_);
     if (wanted && lost_stream)
         *lost_stream = lost.error;

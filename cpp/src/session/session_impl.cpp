@@ -47,8 +47,7 @@ PythonSession::Impl::Impl(SessionOptions options)
 PythonSession::Impl::~Impl() {
     if (inherited()) return;  // a fork of the program: the worker is not ours
     try {
-        const bool idle = is_alive() && ready() && !is_busy();
-        if (idle)
+        if (is_ready())
             please_exit(kExitMs, true);
         else
             terminate();
@@ -84,7 +83,13 @@ bool PythonSession::Impl::is_alive() const {
 }
 
 bool PythonSession::Impl::is_ready() {
-    return is_alive() && ready() && !is_busy();
+    if (!is_alive()) return false;
+    if (!ready_.load(std::memory_order_acquire)) {
+        // Who has the turn relies on carrier_, which changes as the worker is heard, and hears it for itself.
+        const TurnLock turn(*this, std::try_to_lock);
+        if (!turn.held() || !ready()) return false;
+    }
+    return !is_busy();
 }
 
 bool PythonSession::Impl::is_busy() const {
@@ -161,12 +166,6 @@ std::string PythonSession::Impl::hear(protocol::Hello hello) {
     return line;
 }
 
-carrier::Carrier& PythonSession::Impl::current_carrier() const {
-    if (ready_.load(std::memory_order_acquire)) return *carrier_;
-    const std::lock_guard<std::mutex> lock(state_mutex_);
-    return *carrier_;
-}
-
 std::string PythonSession::Impl::session_dir() const {
     const std::lock_guard<std::mutex> lock(state_mutex_);
     return directory_ ? directory_->path() : "";
@@ -191,13 +190,13 @@ void PythonSession::Impl::throw_if_never_started() const {
 
 void PythonSession::Impl::wait_until(Deadline deadline, const char* purpose, const std::function<bool()>& done) {
     throw_if_never_started();
-    current_carrier().expect();
+    carrier_->expect();
     std::optional<Deadline::Clock::time_point> begin;
     // Looked at before the limit passes, as from then on the caller is to have control again.
     std::optional<std::pair<Deadline::Clock::time_point, Health>> before;
     for (;;) {
         const bool is_ready = ready();
-        auto& carrier = current_carrier();
+        auto& carrier = *carrier_;
         carrier.prepare();
         if (done()) return;
         if (!process_->alive()) {
@@ -236,7 +235,7 @@ void PythonSession::Impl::wait_until_ok(std::int64_t timeout_ms) {
     const auto error = answer.error;
     if (!error) {
         const std::lock_guard<std::mutex> lock(state_mutex_);
-        inbox_[std::this_thread::get_id()] = std::move(answer);
+        inbox_[this_thread()] = std::move(answer);
         return;
     }
     note_failure();

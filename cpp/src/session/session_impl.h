@@ -23,6 +23,7 @@
 #include "session/interpreter.h"
 #include "session/log.h"
 #include "session/session_directory.h"
+#include "session/thread_token.h"
 #include "session/turn.h"
 #include "tech_renaissance/session/python_session.h"
 #include "tech_renaissance/utils/tr_exception.h"
@@ -88,7 +89,7 @@ class PythonSession::Impl {
     struct InFlight {
         std::uint64_t id;
         std::string command;
-        std::thread::id owner;
+        ThreadToken owner;
         Deadline::Clock::time_point sent;
         std::string text{};                                ///< what was sent; where failures are kept
         const std::vector<TensorView>* tensors = nullptr;  ///< a, b, c, ..., while the caller waits; likewise
@@ -115,6 +116,7 @@ class PythonSession::Impl {
     [[noreturn]] void throw_inherited() const;
     Deadline deadline_of(std::int64_t timeout_ms) const;
     bool status_is_of_a_server() const;
+    /// With the turn held, as it may change carrier_.
     bool ready();
     void bring_up(Deadline limit);
     void forget_vanished_directory();
@@ -126,8 +128,6 @@ class PythonSession::Impl {
                                               std::function<void()> on_exit);
     std::vector<std::string> open_carriers(WakeUp wake_up);
     std::string hear(protocol::Hello hello);
-    /// The one in use. With the turn held: it changes only as the worker says hello, and lives until the next start.
-    carrier::Carrier& current_carrier() const;
     void wait_for_first_sign(Deadline limit);
     void throw_if_never_started() const;
     /// Blocks until `done()`, or throws: RestartError, TimeoutError, or what the interrupt check throws.
@@ -138,9 +138,11 @@ class PythonSession::Impl {
     bool request_was_taken() const;
     std::string effect() const;
     RestartError death();
+    std::optional<RestartError> damage();
     void throw_if_damaged();
+    void store(const TensorView& tensor, const std::string& tag);
     TimeoutError timeout(const char* purpose, const Health& health, bool of_start = false) const;
-    /// Notes a failure, and throws it.
+    /// Notes a failure, and throws it. With the turn held, as it keeps the request in flight too.
     template <class Error>
     [[noreturn]] void fail(const Error& error) {
         note_failure();
@@ -214,20 +216,20 @@ class PythonSession::Impl {
 
     mutable std::mutex state_mutex_;
     std::unique_ptr<SessionDirectory> directory_;
-    std::shared_ptr<carrier::TensorStore> tensors_;      ///< shared with who sends a tensor just then, without the turn
-    std::shared_ptr<carrier::Carrier> carrier_;          ///< the one in use
+    std::shared_ptr<carrier::TensorStore> tensors_;  ///< shared with who sends a tensor just then, without the turn
+    std::shared_ptr<carrier::Carrier> carrier_;      ///< the one in use; written with the turn and state_mutex_ held
     std::shared_ptr<carrier::Carrier> mailbox_carrier_;  ///< for a worker that says it uses it; else empty
     std::shared_ptr<platform::Process> process_;         // after the carriers: its thread wakes them
     std::optional<protocol::Hello> hello_;
     bool older_worker_ = false;       ///< ready, but without a hello
-    std::atomic<bool> ready_{false};  ///< either of these; from here on carrier_ stays what it is
+    std::atomic<bool> ready_{false};  ///< either of these; from here on carrier_ stays what it is until the next start
     bool leaving_ = false;            ///< it has said that it will serve no more
     bool directory_lost_ = false;     ///< it was removed, and no worker has been started since
     Choice interpreter_;
     WakeUp wake_up_ = WakeUp::automatic;
     Deadline start_deadline_ = Deadline::never();
     std::optional<InFlight> in_flight_;
-    std::map<std::thread::id, Answer> inbox_;
+    std::map<ThreadToken, Answer, std::owner_less<>> inbox_;  ///< answers that their threads have not read yet
     std::uint64_t next_id_ = 1;
     std::string command_;          ///< the worker's, with the reason for its interpreter, for messages
     std::uint64_t log_start_ = 0;  ///< where in the log this worker's lines begin

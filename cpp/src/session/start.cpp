@@ -263,7 +263,7 @@ std::vector<std::string> PythonSession::Impl::open_carriers(WakeUp wake_up) {
 void PythonSession::Impl::wait_for_first_sign(Deadline at_most) {
     const Deadline limit = Deadline::after(kFirstSignMs).sooner(start_deadline_).sooner(at_most);
     for (;;) {
-        auto& carrier = current_carrier();
+        auto& carrier = *carrier_;
         carrier.prepare();
         if (ready()) return;
         if (!process_->alive()) throw death();

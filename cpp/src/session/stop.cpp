@@ -43,6 +43,7 @@ void PythonSession::Impl::please_exit(std::int64_t timeout_ms, bool ensure) {
             if (deadline.passed()) throw timeout("for the worker to exit", health);
         }
         TR_SEQUENCE_POINT("worker gone");
+        tensors_->request_ended();
         {
             const std::lock_guard<std::mutex> lock(state_mutex_);
             in_flight_.reset();

@@ -36,6 +36,12 @@ class Turn {
         return holder_ = ++tickets_;
     }
 
+    /// @returns 0 when another thread holds it, parked or not
+    Ticket try_acquire() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return holder_ == 0 ? holder_ = ++tickets_ : 0;
+    }
+
     void park(Ticket ticket) {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (holder_ != ticket) return;

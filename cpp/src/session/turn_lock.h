@@ -1,5 +1,7 @@
 #pragma once
 
+#include <mutex>
+
 #include "session/session_impl.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
@@ -19,10 +21,15 @@ class PythonSession::Impl::TurnLock {
                 "' is taken by another thread's request, or by a stream that has not ended, and the time limit passed "
                 "while waiting for it");
     }
-    ~TurnLock() { turn_.release(ticket_); }
+    /// Takes it if it is free just then: see held().
+    TurnLock(Impl& session, std::try_to_lock_t) : turn_(session.turn_), ticket_(turn_.try_acquire()) {}
+    ~TurnLock() {
+        if (ticket_ != 0) turn_.release(ticket_);
+    }
     TurnLock(const TurnLock&) = delete;
     TurnLock& operator=(const TurnLock&) = delete;
 
+    bool held() const { return ticket_ != 0; }
     void park() { turn_.park(ticket_); }
     bool resume() { return turn_.resume(ticket_); }
 

@@ -55,8 +55,10 @@ struct TR_API SessionStats {
 /// failure in the Python code a RemoteError with its traceback.
 ///
 /// Every method may be called from any thread. One request is in flight at a time: calls from several threads take
-/// turns, and each thread gets the answers to its own requests. Tags belong to the session, not to a thread: threads
-/// that send tensors by hand use different tags, or calculate(), which is one turn from its first tensor to its result.
+/// turns, and each thread gets the answers to its own requests; what a thread that has ended did not read is dropped.
+/// Tags belong to the session, not to a thread: threads that send tensors by hand use different tags, or calculate(),
+/// which is one turn from its first tensor to its result. A tensor sent under a tag that another thread's request is
+/// looking up is found as it was or as it is, never half of each.
 ///
 /// A fork of the program has no part in its sessions: it may drop them, which disturbs nothing, and every other use of
 /// one is an InputError there. It may start sessions of its own.

@@ -162,7 +162,7 @@ class EvilServer(TechRenaissanceServer):
         self.write_response("truncated")
 
     def truncate_and_wait(self, parameters: str) -> None:
-        os.truncate(self.path(parameters), 0)
+        os.truncate(self.path(parameters.split()[-1]), 0)
         signal.pause()
 
     def truncate_before_answer(self, parameters: str) -> None:

@@ -103,6 +103,11 @@ class LeaseServer(TechRenaissanceServer):
                 break
         self.write_response("watch", str(wrong))
 
+    def do_whole(self, tag):
+        """Whether all elements are the same."""
+        array = self.get_tensors(tag)
+        self.write_response("whole", str(array.min() == array.max()))
+
     def do_fork(self, _):
         """A child process that drops what it inherited."""
         child = os.fork()

@@ -1,0 +1,58 @@
+// The mailbox, and the store of tensors, without a session.
+#include "carrier/mailbox.h"
+#include "carrier/tensor_store.h"
+#include "support.h"
+
+namespace tr::test {
+namespace {
+
+using carrier::Mailbox;
+using carrier::TensorStore;
+
+class CarrierTest : public testing::Test {
+  protected:
+    void SetUp() override {
+        host_ = Mailbox::create(workspace_.path() + "/mailbox", 1);
+        worker_ = Mailbox::open(workspace_.path() + "/mailbox", 1);
+    }
+
+    Workspace workspace_;
+    std::shared_ptr<Mailbox> host_;
+    std::shared_ptr<Mailbox> worker_;
+};
+
+TEST_F(CarrierTest, AMessageLiesReadyUntilItIsDoneWith) {
+    ASSERT_TRUE(worker_->send("answer"));
+    EXPECT_EQ(host_->receive(), "answer");
+    EXPECT_EQ(host_->receive(), "answer") << "who could not make use of it asks again";
+    EXPECT_TRUE(host_->pending());
+    EXPECT_FALSE(worker_->received_by_peer());
+    host_->acknowledge();
+    EXPECT_FALSE(host_->pending());
+    EXPECT_FALSE(host_->receive());
+    EXPECT_TRUE(worker_->received_by_peer());
+}
+
+TEST_F(CarrierTest, WhatTheWorkerMayBeAboutToLeaseIsNotWrittenAgain) {
+    TensorStore store(workspace_.path());
+    store.attach(host_);
+    store.share();
+    const auto send = [&](const char* tag, double value) { store.store(Tensor::full(Shape(5'000), value), tag); };
+    send("x", 1);
+    store.request_begins(1);
+    host_->send("the first request");
+    const auto found = platform::map_shared(workspace_.path() + "/x.tsr");  // by the worker, under the tag
+    const auto* last = static_cast<float*>(found.memory.get()) + found.identity.size / sizeof(float) - 1;
+    send("x", 2);
+    worker_->receive();
+    worker_->acknowledge();  // now the host gets to know that it has the request
+    for (int i = 3; i < 9; ++i) send(i % 2 == 0 ? "x" : "y", i);
+    EXPECT_EQ(*last, 1.0F);
+    store.request_ended();
+    store.request_begins(2);
+    send("y", 9);
+    EXPECT_EQ(*last, 9.0F) << "with the first request answered nobody is about to look any more";
+}
+
+}  // namespace
+}  // namespace tr::test

@@ -1,0 +1,122 @@
+// Several threads at one session.
+#include <atomic>
+#include <thread>
+
+#include "carrier/mailbox.h"
+#include "support.h"
+
+namespace tr::test {
+namespace {
+
+class ThreadsTest : public SessionTest {
+  protected:
+    void begin(SessionOptions chosen) {
+        session_ = std::make_unique<PythonSession>(std::move(chosen));
+        session_->start();
+    }
+    void begin_with_numpy(const std::string& script) {
+        auto chosen = options(script);
+        chosen.python = TR_TEST_PYTHON;
+        begin(chosen);
+    }
+    /// On a thread that has ended when this returns.
+    template <class Call>
+    static void elsewhere(Call call) {
+        std::thread(call).join();
+    }
+
+    std::unique_ptr<PythonSession> session_;
+};
+
+TEST_F(ThreadsTest, ATensorThatIsSentBesideARequestIsSeenBeforeOrAfter) {
+    begin_with_numpy("lease_server");
+    const Tensor tensors[] = {Tensor::full(Shape(1'000'000), 1), Tensor::full(Shape(1'000'000), 2)};
+    session_->send_tensor(tensors[0], "w");
+    std::atomic<bool> done{false};
+    int requests = 0;
+    int torn = 0;
+    std::thread asking([&] {
+        for (; !done; ++requests) {
+            torn += session_->fetch_response("whole w") != "True" ? 1 : 0;
+            // So that the other one finds the worker at work at times, and idle at others.
+            Tensor::full(Shape(requests % 8 * 20'000), 1);
+        }
+    });
+    for (int i = 0; i < 400; ++i) session_->send_tensor(tensors[i % 2], "w");
+    done = true;
+    asking.join();
+    EXPECT_EQ(torn, 0) << "of " << requests;
+}
+
+TEST_F(ThreadsTest, OneMayAskWhetherItIsReadyWhileAnotherCalls) {
+    for (int i = 0; i < 3; ++i) {
+        begin(options());
+        std::thread asking([&] {
+            while (!session_->is_ready()) std::this_thread::yield();
+        });
+        EXPECT_EQ(session_->fetch_response("echo it"), "it");
+        asking.join();
+        session_.reset();
+    }
+}
+
+TEST_F(ThreadsTest, ANewThreadDoesNotGetTheAnswerToOneThatHasEnded) {
+    begin(options());
+    std::thread::id sender;
+    elsewhere([&] {
+        sender = std::this_thread::get_id();
+        session_->send_request("echo the answer to another");
+    });
+    EXPECT_EQ(session_->fetch_response("echo mine"), "mine");
+    elsewhere([&] {
+        if (std::this_thread::get_id() != sender) GTEST_SKIP() << "the system has not given the id again";
+        EXPECT_FALSE(session_->new_response());
+        expect_throw<InputError>([&] { session_->read_response(); });
+    });
+}
+
+TEST_F(ThreadsTest, TheAnswerToAThreadThatHasEndedIsLetGo) {
+    TR_SKIP_UNLESS_AVAILABLE(WakeUp::futex);
+    begin_with_numpy("lease_server");
+    session_->send_tensor(Tensor::full(Shape(20'000), 1), "x");
+    const auto leases = [&] {
+        const auto mailbox = carrier::Mailbox::open(session_->session_dir() + "/mailbox", session_->stats().epoch);
+        std::uint32_t count = 0;
+        for (std::uint32_t i = 0; i < carrier::Mailbox::kLeases; ++i) count += mailbox->own_leases()[i].count;
+        return count;
+    };
+    {
+        const Tensor held = session_->fetch_tensor("twice x");
+        EXPECT_EQ(leases(), 1U);
+    }
+    elsewhere([&] { session_->send_request("twice x"); });
+    session_->fetch_response("whole x");
+    EXPECT_EQ(leases(), 0U) << "of an answer that nobody can read";
+}
+
+TEST_F(ThreadsTest, OneThatFindsADamagedFileLeavesTheRequestOfAnotherAlone) {
+    TR_SKIP_UNLESS_AVAILABLE(WakeUp::futex);
+    auto keeping = options("evil_server");
+    keeping.python = TR_TEST_PYTHON;
+    keeping.keep_on_failure = true;
+    begin(keeping);
+    const Tensor held = session_->fetch_tensor("result 1000000");
+    const std::string file = session_->session_dir() + "/result_0.tsr";
+    std::thread calling([&] {
+        const Tensor input = Tensor::full(Shape(1'000), 1);
+        expect_throw<RestartError>([&] { session_->calculate("truncate_and_wait result_0.tsr", input); });
+    });
+    EXPECT_TRUE(eventually([&] { return fs::file_size(file) == 0; }));
+    EXPECT_EQ(held.data<double>()[999'999], 0.0);
+    const auto error = expect_throw<RestartError>([&] { session_->send_tensor(Tensor::full(Shape(10), 1), "x"); });
+    EXPECT_TRUE(contains(error.what(), "was cut short while it was mapped"));
+    calling.join();
+    int kept = 0;
+    for (const auto& entry : fs::directory_iterator(workspace_.path() + "/python_session"))
+        kept += entry.path().filename().string().rfind("kept_test_", 0) == 0 ? 1 : 0;
+    EXPECT_EQ(kept, 1) << "by the one whose request it was";
+    EXPECT_TRUE(fs::exists(session_->stats().kept + "/request.json"));
+}
+
+}  // namespace
+}  // namespace tr::test
