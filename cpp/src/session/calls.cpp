@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "carrier/files_carrier.h"
+#include "platform/mapping_guard.h"
 #include "protocol/names.h"
 #include "session/recovery.h"
 #include "session/session_impl.h"
@@ -44,12 +45,13 @@ std::string PythonSession::Impl::fetch_response(const std::string& message, std:
 
 void PythonSession::Impl::send_tensor(const TensorView& tensor, const std::string& tag) {
     store(tensor, tag);
-    const auto error = damage();
-    if (!error) return;
+    if (!platform::any_damage()) return;
     const TurnLock turn(*this, std::try_to_lock);
-    if (turn.held()) fail(*error);
-    note_failure();  // whoever has the turn finds the worker dead, and keeps the request
-    throw *error;
+    if (turn.held()) return throw_if_damaged();
+    if (const auto error = damage()) {
+        note_failure();  // whoever has the turn finds the worker dead, and keeps the request
+        throw *error;
+    }
 }
 
 void PythonSession::Impl::store(const TensorView& tensor, const std::string& tag) {
