@@ -38,7 +38,11 @@ void register_errors(py::module_&) {
         try {
             if (pointer) std::rethrow_exception(pointer);
         } catch (const TRException& error) {
-            raise_in_python(error);
+            try {
+                raise_in_python(error);
+            } catch (py::error_already_set& interruption) {  // by a signal's handler, as with Ctrl-C
+                interruption.restore();
+            }
         }
     });
 }

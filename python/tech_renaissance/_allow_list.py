@@ -68,6 +68,19 @@ _NUMPY_ALLOWED = frozenset(
 _DENIED_PARAMETERS = frozenset({"device", "extobj", "inplace", "out", "overwrite_input", "pin_memory"})
 # Of those that tell nobody what their parameters are called: how many come before "out".
 _BEFORE_OUT = {"concatenate": 2, "dot": 2}
+# These write to tensors that they are given, from an argument on; some only when a parameter, at its position, is there.
+_WRITE_TO = {
+    "batch_norm": (1, "", 0),
+    "batch_norm_gather_stats": (1, "", 0),
+    "batch_norm_gather_stats_with_counts": (1, "", 0),
+    "batch_norm_update_stats": (1, "", 0),
+    "embedding": (1, "max_norm", 3),
+    "embedding_bag": (1, "max_norm", 3),
+    "instance_norm": (1, "", 0),
+    "nan_to_num": (0, "copy", 1),
+    "native_batch_norm": (1, "", 0),
+    "rrelu_with_noise": (1, "", 0),
+}
 
 
 def check_parameters(name: str, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> None:
@@ -86,6 +99,26 @@ def check_parameters(name: str, function: Callable[..., Any], args: list[Any], k
             f"got {len(args)}",
             PERMISSION_DENIED,
         )
+
+
+def spare_arguments(name: str, args: list[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """The same arguments, with copies of the tensors that this function would write to.
+
+    Args:
+        name: of the function, without its namespace.
+    """
+    if name not in _WRITE_TO:
+        return args, kwargs
+    first, parameter, position = _WRITE_TO[name]
+    if parameter and parameter not in kwargs and len(args) <= position:
+        return args, kwargs
+    return [*args[:first], *map(_copy, args[first:])], {key: _copy(value) for key, value in kwargs.items()}
+
+
+def _copy(value: Any) -> Any:
+    if hasattr(value, "clone"):
+        return value.clone()
+    return value.copy() if hasattr(value, "shape") else value
 
 
 @functools.lru_cache(maxsize=1024)

@@ -16,37 +16,30 @@ class Ping:
     """
 
     def __init__(self, directory: str) -> None:
-        self._answers = f"{directory}/pong"
-        # For writing as well, or the descriptor would stay readable once the host had asked and left.
-        self.descriptor = _open(f"{directory}/ping", os.O_RDWR)
+        # Both ends of both: a host that comes or goes is no event, and an answer needs no descriptor, of which there
+        # may be none left by then.
+        self.descriptor = _open(f"{directory}/ping")
+        self._answers = _open(f"{directory}/pong") if self.descriptor >= 0 else -1
 
     def answer(self) -> None:
         """Writes back what the host has written."""
         try:
-            questions = os.read(self.descriptor, _ALL)
+            os.write(self._answers, os.read(self.descriptor, _ALL))
         except OSError:
-            return
-        descriptor = _open(self._answers, os.O_WRONLY)
-        if descriptor < 0:
-            return  # the host waits no longer
-        try:
-            os.write(descriptor, questions)
-        except OSError:
-            return
-        finally:
-            os.close(descriptor)
+            return  # nobody has read for long, or user code has closed them
 
     def close(self) -> None:
         """Releases what it holds."""
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
+        for descriptor in (self.descriptor, self._answers):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self.descriptor = self._answers = -1
 
 
-def _open(path: str, mode: int) -> int:
-    """A descriptor of the FIFO of this path, -1 when there is none or it has no other end."""
+def _open(path: str) -> int:
+    """A descriptor of the FIFO of this path, -1 when there is none."""
     try:
-        descriptor = os.open(path, mode | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return -1
     if stat.S_ISFIFO(os.fstat(descriptor).st_mode):

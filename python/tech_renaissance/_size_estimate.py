@@ -16,9 +16,16 @@ STEEP = frozenset(
     pdist repeat_interleave tri tril_indices triu_indices upsample upsample_bilinear upsample_nearest vander
     """.split()  # noqa: SIM905 - one name a line would be 30 lines
 )
-# The numbers among their arguments are values, not sizes.
-_BY_VALUE = frozenset(
+# Their results are as large as their arguments in common, not all in a row.
+_BROADCAST = frozenset(
     {"allclose", "clip", "isclose", "interp", "nan_to_num", "percentile", "quantile", "searchsorted", "select", "where"}
+)
+# Their results have an element for each row, or one in all.
+_REDUCE = frozenset(
+    """
+    all amax amin any argmax argmin average count_nonzero max mean median min nanargmax nanargmin nanmax nanmean
+    nanmedian nanmin nanprod nanstd nansum nanvar prod ptp std sum var
+    """.split()  # noqa: SIM905 - as above
 )
 
 
@@ -28,11 +35,17 @@ def estimate(
     """An upper bound for the elements of a result, as close as it is known for this function."""
     sizes = [math.prod(shape) for shape in shapes]
     largest = float(max(sizes, default=1) or 1)
+    broadcast = _broadcast_size(shapes)
     first = args[0] if args else next(iter(kwargs.values()), None)
     if name in ("zeros", "ones", "empty", "full", "rand", "randn"):
         return float(math.prod(_integers(first if isinstance(first, (list, tuple)) or name == "full" else args)))
     if name == "arange":
         return _arange_length(args, kwargs)
+    if name in ("linspace", "geomspace", "logspace"):
+        count = kwargs.get("num", kwargs.get("steps", args[2] if len(args) > 2 else 100))
+        return abs(count) * max(largest, broadcast) if isinstance(count, int) else math.inf
+    if name in _REDUCE and shapes:
+        return _reduced(args, kwargs, shapes[0])
     if name in ("bincount", "one_hot", "repeat_interleave", "repeat"):
         return _from_values(name, args, kwargs, largest, factor)
     if name in ("eye", "identity", "tri", "tril_indices", "triu_indices", "diag_indices"):
@@ -48,8 +61,7 @@ def estimate(
         return _contracted(name, args, kwargs, shapes)
     if name in ("outer", "kron", "meshgrid", "ix_", "cartesian_prod", "cdist", "broadcast_arrays"):
         return math.prod(max(size, 1) for size in sizes) * float(max(len(shapes), 1)) * factor
-    broadcast = _broadcast_size(shapes)
-    if name in _BY_VALUE or is_ufunc:
+    if name in _BROADCAST or is_ufunc:
         return max(largest, broadcast)
     return max(largest, broadcast, float(sum(sizes))) * factor ** (2 if name in STEEP else 1)
 
@@ -65,6 +77,13 @@ def _arange_length(args: list[Any], kwargs: dict[str, Any]) -> float:
     start, step = float(kwargs.get("start", start)), float(kwargs.get("step", step))
     stop = float(kwargs.get("end", kwargs.get("stop", stop)))
     return abs(stop - start) / abs(step) if step else math.inf
+
+
+def _reduced(args: list[Any], kwargs: dict[str, Any], shape: tuple[int, ...]) -> float:
+    axis = kwargs.get("axis", args[1] if len(args) > 1 else None)
+    axes = axis if isinstance(axis, (list, tuple)) else [axis]
+    gone = {value % max(len(shape), 1) for value in axes if isinstance(value, int)}
+    return float(math.prod(length for index, length in enumerate(shape) if gone and index not in gone))
 
 
 def _from_values(name: str, args: list[Any], kwargs: dict[str, Any], largest: float, factor: float) -> float:

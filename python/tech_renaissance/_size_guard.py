@@ -49,6 +49,20 @@ _RESIZES = frozenset(
     vander vsplit
     """.split()  # noqa: SIM905 - as above
 )
+# The numbers of all these say how large the result is; those of all other functions are values, axes and the like.
+_SIZED = (
+    _MAKES
+    | _RESIZES
+    | STEEP
+    | frozenset(
+        """
+        as_strided as_strided_copy conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution
+        expand_copy fractional_max_pool2d fractional_max_pool2d_with_indices fractional_max_pool3d
+        fractional_max_pool3d_with_indices istft kron lp_pool1d lp_pool2d lp_pool3d meshgrid outer pixel_shuffle stft
+        unfold_copy view_copy
+        """.split()  # noqa: SIM905 - as above
+    )
+)
 _TAKE_SHAPES = frozenset({"broadcast_to", "pad", "resize", "tile"})
 _SPLITS = frozenset({"array_split", "chunk", "dsplit", "hsplit", "split", "tensor_split", "unsafe_chunk", "vsplit"})
 
@@ -106,7 +120,7 @@ class SizeGuard:
                 if framework == "numpy" and name != "einsum":
                     _check_dtype(name, leaf)
             elif isinstance(leaf, (int, float)) and not isinstance(leaf, bool):
-                factor *= _weight(leaf)
+                factor *= _weight(leaf) if name in _SIZED else 1
                 if name in _SPLITS and leaf > _MAX_PARTS:
                     raise self._over(name, f"{leaf} parts are over the limit of {_MAX_PARTS}")
         sizes = [math.prod(shape) for shape in shapes]
@@ -118,7 +132,7 @@ class SizeGuard:
         exact = _measure_torch(function, args, kwargs) if measurable else None
         if exact is None:
             is_ufunc = type(function).__name__ == "ufunc" and name != "matmul"
-            exact = estimate(name, args, kwargs, shapes, factor, is_ufunc) * _WIDEST
+            exact = estimate(name, args, kwargs, shapes, factor, is_ufunc) * _width(name, args, kwargs)
         if exact > self._limit:
             raise self._over(name, f"its result would take about {exact:.3g} bytes, over the limit of {self._limit}")
 
@@ -194,6 +208,13 @@ def _weight(number: float) -> float:
     if size == 0 or math.isnan(size) or math.isinf(size):
         return 1
     return max(size, 1 / size)
+
+
+def _width(name: str, args: list[Any], kwargs: dict[str, Any]) -> int:
+    """Bytes that an element of a result takes at most: those of the widest argument, or of a float64."""
+    if "fft" in name or "dtype" in kwargs:
+        return _WIDEST
+    return max([8, *(leaf.dtype.itemsize for leaf in _leaves([*args, *kwargs.values()]) if hasattr(leaf, "dtype"))])
 
 
 def _measure_torch(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> float | None:

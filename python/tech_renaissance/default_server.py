@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sys
 
-from ._allow_list import NAMESPACES, check_parameters, full_names, resolve
+from ._allow_list import NAMESPACES, check_parameters, full_names, resolve, spare_arguments
 from ._call_syntax import Name, parse_arguments, substitute
 from ._size_guard import SizeGuard, size_limit
 from ._tensors import choose_framework
@@ -96,6 +96,7 @@ class DefaultServer(TechRenaissanceServer):
         if function_name in _TAKES_SEQUENCE:
             args = _gather(args)
         check_parameters(name, function, args, kwargs)
+        args, kwargs = spare_arguments(function_name, args, kwargs)
         return self._guard.call(framework, function_name, function, args, kwargs)
 
     def _resolve_word(self, word: Name, framework: str) -> Any:

@@ -15,6 +15,27 @@ from tech_renaissance import InputError, PythonSession, RestartError, RestartPol
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SERVER = REPOSITORY / "tests" / "cpp" / "session" / "servers" / "recovery_server.py"
+STARVED = """
+import os
+from tech_renaissance import TechRenaissanceServer
+
+class Starved(TechRenaissanceServer):
+    def main_logic(self, command, parameters):
+        news, gate = (os.open(path, os.O_RDWR) for path in parameters.split())
+        taken = []
+        try:
+            while True:
+                taken.append(os.dup(gate))
+        except OSError:
+            os.write(news, b"!")
+        os.read(gate, 1)
+        for descriptor in taken:
+            os.close(descriptor)
+        self.write_response(command, "fed")
+        return True
+
+Starved().run()
+"""
 
 
 @pytest.fixture
@@ -249,3 +270,36 @@ def test_options_of_wrong_values_name_the_field(recovery: SessionOptions, field:
 def test_values_that_do(recovery: SessionOptions) -> None:
     policy = RestartPolicy(attempts=np.int32(3), backoff_ms=2**63 - 1, idempotent=("a", "b"))  # type: ignore[arg-type]
     assert PythonSession(replace(recovery, restart=policy, quiet=np.True_)).session_id()  # type: ignore[arg-type]
+
+
+def test_a_worker_without_descriptors_is_slow_and_not_wedged(options: SessionOptions, tmp_path: Path) -> None:
+    script = tmp_path / "starved.py"
+    script.write_text(STARVED, encoding="utf-8")
+    news, gate = tmp_path / "news", tmp_path / "gate"
+    os.mkfifo(news)
+    os.mkfifo(gate)
+    with PythonSession(replace(options, script=script)) as session:
+        session.send_request(f"starve {news} {gate}")
+        with open(news, "rb") as told:
+            assert told.read(1) == b"!"
+        with pytest.raises(errors.TimeoutError, match="its interpreter runs"):
+            session.wait_for_response(timeout_ms=1000)
+        assert session.stats().worker_state == "busy"
+        with open(gate, "wb") as opened:
+            opened.write(b"!")
+        assert session.wait_for_response() == "fed"
+
+
+def test_a_signal_while_an_exception_is_made_is_what_is_raised(
+    options: SessionOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with PythonSession(options) as session:
+        monkeypatch.setattr(errors.TRException, "__init__", interrupted)  # as a handler that runs in there would
+        with pytest.raises(KeyboardInterrupt):
+            session.read_response()
+        monkeypatch.undo()
+        with pytest.raises(errors.InputError):
+            session.read_response()

@@ -32,6 +32,15 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PythonSession]
         yield session
 
 
+@pytest.fixture(scope="module")
+def default(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PythonSession]:
+    """A session with the default server."""
+    workspace = tmp_path_factory.mktemp("workspace")
+    with PythonSession(SessionOptions(workspace=workspace, python=sys.executable, quiet=True)) as session:
+        session.wait_until_ready()
+        yield session
+
+
 def inode(session: PythonSession, tag: str) -> int:
     return Path(session.session_dir(), f"{tag}.tsr").stat().st_ino
 
@@ -234,3 +243,33 @@ def test_memory_of_results_let_go_is_used_again(session: PythonSession) -> None:
         assert session.fetch_tensor(f"made_here {value} {LARGE}")[-1] == value
         files.add(inode(session, "result_0"))
     assert len(files) <= 3
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "numpy.nan_to_num n copy=False",
+        "numpy.nan_to_num n False",
+        "torch.nn.functional.embedding i,n max_norm=1.0",
+        "torch.nn.functional.embedding_bag i,n,None,1.0",
+        "torch.nn.functional.batch_norm x,n,m training=True",
+        "torch.nn.functional.instance_norm x,n,m use_input_stats=True",
+    ],
+)
+def test_the_default_server_writes_to_no_tensor_of_the_host(default: PythonSession, call: str) -> None:
+    rows = 2 if "embedding" in call else 20_000
+    given = {
+        "i": np.zeros((1, 1), np.int64),
+        "x": np.random.default_rng(1).normal(5, 3, (2, 20_000, 2)).astype(np.float32),
+        "n": np.full((2, 10_000) if rows == 2 else rows, 7, np.float32),
+        "m": np.ones(rows, np.float32),
+    }
+    if "nan" in call:
+        given["n"][3] = np.nan
+    shared = {tag: default.empty(array.shape, array.dtype, tag, "numpy") for tag, array in given.items()}
+    for tag, array in given.items():
+        shared[tag][...] = array
+        default.send_tensor(shared[tag], tag)
+    default.fetch_tensor(call)
+    for tag, array in given.items():
+        assert np.array_equal(shared[tag], array, equal_nan=True), tag

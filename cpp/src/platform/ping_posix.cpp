@@ -32,14 +32,13 @@ void make_ping(const std::string& directory) {
 
 Ping ask_ping(const std::string& directory, std::uint64_t number, Deadline deadline,
               const std::function<bool()>& enough) {
-    // Both ends of both, so that a peer that goes causes neither an end of file nor SIGPIPE. A FIFO that nobody else
-    // has open is empty: what came late for somebody before is gone.
+    // Both ends of both, so that a peer that goes causes neither an end of file nor SIGPIPE.
     const UniqueFd answers(open_fifo(directory + "/pong", O_RDWR));
     const UniqueFd listener(open_fifo(directory + "/ping", O_WRONLY));  // fails when nobody has the other end
     const UniqueFd questions(open_fifo(directory + "/ping", O_RDWR));
     if (!answers || !listener || !questions) return Ping::unknown;
     if (::write(questions.get(), &number, sizeof number) < 0 && errno != EAGAIN) return Ping::unknown;
-    // The peer answers all that it finds at once: this number may come behind those of others who gave up.
+    // This number may come behind those that were asked with before, and given up.
     std::array<std::uint64_t, 512> found{};
     while (!deadline.passed() && !enough()) {
         pollfd wait{answers.get(), POLLIN, 0};
