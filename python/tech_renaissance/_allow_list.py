@@ -68,7 +68,7 @@ _NUMPY_ALLOWED = frozenset(
 _DENIED_PARAMETERS = frozenset({"device", "extobj", "inplace", "out", "overwrite_input", "pin_memory"})
 # Of those that tell nobody what their parameters are called: how many come before "out".
 _BEFORE_OUT = {"concatenate": 2, "dot": 2}
-# These write to tensors that they are given, from an argument on; some only when a parameter, at its position, is there.
+# These write to tensors that they get, from an argument on; some only when a parameter, at its position, is given.
 _WRITE_TO = {
     "batch_norm": (1, "", 0),
     "batch_norm_gather_stats": (1, "", 0),
@@ -102,11 +102,7 @@ def check_parameters(name: str, function: Callable[..., Any], args: list[Any], k
 
 
 def spare_arguments(name: str, args: list[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    """The same arguments, with copies of the tensors that this function would write to.
-
-    Args:
-        name: of the function, without its namespace.
-    """
+    """The same arguments, with copies of the tensors that the function of this bare name would write to."""
     if name not in _WRITE_TO:
         return args, kwargs
     first, parameter, position = _WRITE_TO[name]

@@ -8,8 +8,14 @@ std::string to_string(ErrorCode code) {
     return "E" + std::to_string(static_cast<int>(code));
 }
 
+/// what() ends at the first NUL, and the text of a request may hold some.
+static std::string without_nul(std::string text) {
+    for (auto at = text.find('\0'); at != std::string::npos; at = text.find('\0', at)) text.replace(at, 1, "\\0");
+    return text;
+}
+
 TRException::TRException(const std::string& message, ErrorCode code, std::string python_type, std::string traceback)
-    : std::runtime_error(message),
+    : std::runtime_error(without_nul(message)),
       code_(code),
       python_type_(std::move(python_type)),
       traceback_(std::move(traceback)) {}

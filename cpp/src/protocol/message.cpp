@@ -200,17 +200,10 @@ Response parse_response(const std::string& text) {
     return response;
 }
 
-/// what() ends at the first of them.
-static std::string without_zero_bytes(const std::string& text) {
-    std::string shown;
-    for (const char c : text) shown += c == '\0' ? std::string("\\0") : std::string(1, c);
-    return shown;
-}
-
 void throw_failure(const RemoteFailure& failure, const std::string& command) {
     std::string message = "'" + command + "' failed in the worker: ";
     if (!failure.type.empty()) message += failure.type + ": ";
-    message += without_zero_bytes(failure.message);
+    message += failure.message;
     const int code = failure.code.size() == 5 && failure.code[0] == 'E' ? std::atoi(failure.code.c_str() + 1) : 9999;
     switch (static_cast<ErrorCode>(code)) {
         case ErrorCode::invalid_request:

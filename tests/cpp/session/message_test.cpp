@@ -232,5 +232,9 @@ TEST(PlainMessages, MeanWhatTheyMeanAsJson) {
     EXPECT_GT(plain, 5'000);
 }
 
+TEST(TRExceptionTest, WhatDoesNotEndAtANul) {
+    EXPECT_STREQ(InputError(std::string("'a\0' cannot", 11)).what(), "'a\\0' cannot");
+}
+
 }  // namespace
 }  // namespace tr::test
