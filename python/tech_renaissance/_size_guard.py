@@ -214,7 +214,8 @@ def _width(name: str, args: list[Any], kwargs: dict[str, Any]) -> int:
     """Bytes that an element of a result takes at most: those of the widest argument, or of a float64."""
     if "fft" in name or "dtype" in kwargs:
         return _WIDEST
-    return max([8, *(leaf.dtype.itemsize for leaf in _leaves([*args, *kwargs.values()]) if hasattr(leaf, "dtype"))])
+    found = (leaf.dtype.itemsize for leaf in _leaves([*args, *kwargs.values()]) if hasattr(leaf, "dtype"))
+    return max(8, int(max(found, default=0)))
 
 
 def _measure_torch(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> float | None:
