@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "bindings.h"
@@ -22,6 +23,35 @@ namespace {
 
 using carrier::Mailbox;
 using platform::Deadline;
+
+// The leases of one side's buffers, in the memory order of docs/protocol.md; `_mailbox.LeaseTable` does the same
+// without this module.
+class LeaseTable {
+  public:
+    LeaseTable(std::shared_ptr<Mailbox> mailbox, Mailbox::Lease* leases)
+        : mailbox_(std::move(mailbox)), leases_(leases) {}
+
+    std::uint64_t inode(std::size_t slot) const { return at(slot).inode.load(std::memory_order_acquire); }
+    void set_inode(std::size_t slot, std::uint64_t inode) { at(slot).inode.store(inode, std::memory_order_release); }
+    std::uint32_t count(std::size_t slot) const { return at(slot).count.load(std::memory_order_acquire); }
+    void set_count(std::size_t slot, std::uint32_t count) { at(slot).count.store(count, std::memory_order_release); }
+
+    /// The slot of a buffer; -1 when it is not listed.
+    int find(std::uint64_t inode) const {
+        for (std::size_t slot = 0; slot < Mailbox::kLeases; ++slot)
+            if (this->inode(slot) == inode) return static_cast<int>(slot);
+        return -1;
+    }
+
+  private:
+    Mailbox::Lease& at(std::size_t slot) const {
+        if (slot >= Mailbox::kLeases) throw py::index_error("there is no such slot");
+        return leases_[slot];
+    }
+
+    std::shared_ptr<Mailbox> mailbox_;  // whose memory it is
+    Mailbox::Lease* leases_;
+};
 
 // The worker's side of a session's mailbox; `_mailbox.PureMailbox` does the same without this module.
 class WorkerMailbox {
@@ -66,6 +96,11 @@ class WorkerMailbox {
         mailbox_->wait(bell, Deadline::after(timeout_ms));
     }
 
+    LeaseTable host_leases() const { return {mailbox_, mailbox_->peer_leases()}; }
+    LeaseTable own_leases() const { return {mailbox_, mailbox_->own_leases()}; }
+    void tell_names_changed() { mailbox_->tell_names_changed(); }
+    std::uint64_t names_state() const { return mailbox_->names_state(); }
+
   private:
     /// Of a str whose letters lie there one a byte; nothing for others.
     static std::optional<std::string_view> plain_text(py::handle object) {
@@ -106,6 +141,12 @@ void register_mailbox(py::module_& module) {
                      info.ptr, static_cast<std::size_t>(info.size * info.itemsize), path);
              }),
              py::arg("memory"), py::arg("path"));
+    py::class_<LeaseTable>(module, "LeaseTable")
+        .def("inode", &LeaseTable::inode, py::arg("slot"))
+        .def("set_inode", &LeaseTable::set_inode, py::arg("slot"), py::arg("inode"))
+        .def("count", &LeaseTable::count, py::arg("slot"))
+        .def("set_count", &LeaseTable::set_count, py::arg("slot"), py::arg("count"))
+        .def("find", &LeaseTable::find, py::arg("inode"));
     py::class_<WorkerMailbox>(module, "Mailbox")
         .def(py::init<const std::string&, std::uint64_t>(), py::arg("path"), py::arg("epoch"))
         .def("next", &WorkerMailbox::next, py::arg("timeout_ms"))
@@ -113,7 +154,11 @@ void register_mailbox(py::module_& module) {
         .def("answer", &WorkerMailbox::answer, py::arg("request_id"), py::arg("command"), py::arg("result"),
              py::arg("tensors"))
         .def("received_by_peer", &WorkerMailbox::received_by_peer)
-        .def("wait", &WorkerMailbox::wait, py::arg("timeout_ms"));
+        .def("wait", &WorkerMailbox::wait, py::arg("timeout_ms"))
+        .def_property_readonly("host_leases", &WorkerMailbox::host_leases)
+        .def_property_readonly("own_leases", &WorkerMailbox::own_leases)
+        .def("tell_names_changed", &WorkerMailbox::tell_names_changed)
+        .def("names_state", &WorkerMailbox::names_state);
 }
 
 }  // namespace tr::python

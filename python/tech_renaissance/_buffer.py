@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._files import Mapping
-    from ._mailbox import LeaseTable
+    from ._mailbox import Leases
     from ._tsr_header import TsrHeader
 
 # Tensors may be dropped on any thread, also by the garbage collector in the middle of the same work.
@@ -38,7 +38,7 @@ class Buffer:
     __slots__ = ("__weakref__", "_array", "_counts", "_header", "_header_bytes", "address", "inode", "memory", "path",
                  "refs", "size", "slot")  # fmt: skip
 
-    def __init__(self, path: str, mapping: Mapping, inode: int, slot: int, counts: LeaseTable | None) -> None:
+    def __init__(self, path: str, mapping: Mapping, inode: int, slot: int, counts: Leases | None) -> None:
         self.path = path
         self.memory = mapping
         self.size = len(mapping)

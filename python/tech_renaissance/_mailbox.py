@@ -1,30 +1,35 @@
 """The file `mailbox` of a session: two message slots, their bells and the lease tables (docs/protocol.md, "Mailbox").
 
-Mapped by host and worker. The compiled module waits and moves messages where it can be imported; else ctypes does on
-x86-64, whose memory order makes plain loads and stores enough.
+Mapped by host and worker. Where the compiled module can be imported, all goes through it: its loads and stores have the
+order that the protocol asks for. Else Python does it, with ctypes for the futex, on x86-64 alone, where plain loads and
+stores are enough.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
 import stat
 import struct
 
-from ._files import Mapping
 from .errors import InputError
 from .protocol import encode_success
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
+    from typing import Any, Union
+
+    from . import _core
+
+    Messages = Union["PureMailbox", _core.Mailbox]
+    Leases = Union["LeaseTable", _core.LeaseTable]
 
 _MAGIC = 0x424D5254
 _VERSION = 2
 SLOT_BYTES = 64 << 10
 LEASES = 256
 _LINES = 64
-_NAMES = 16  # in a line
 _SLOTS = 256
 _LEASES = _SLOTS + 2 * SLOT_BYTES
 _LEASE_BYTES = 16
@@ -36,11 +41,9 @@ class MailboxError(Exception):
 
 
 class LeaseTable:
-    """Which buffers of one side have a lease count, and the counts, which the other side keeps.
+    """Which buffers of one side, which writes their inodes, have a lease count, and the counts, which the other writes.
 
-    Attributes:
-        inodes: of the buffers, 0 for a slot that is free; written by the side that owns the buffers.
-        counts: written by the other side.
+    Without the compiled module: the same methods as `_core.LeaseTable`.
     """
 
     def __init__(self, memory: memoryview, offset: int) -> None:
@@ -82,10 +85,6 @@ class MailboxFile:
     Attributes:
         path: of the file.
         memory: all of it.
-        host_leases: of the host's buffers; their counts are this side's to write.
-        own_leases: of this side's buffers.
-        host_names: one word, the host's count of changes to the names of tensor files.
-        own_names: this side's.
 
     Raises:
         MailboxError: there is none that can be used.
@@ -102,7 +101,7 @@ class MailboxFile:
             size = status.st_size
             if not stat.S_ISREG(status.st_mode) or size != FILE_BYTES:
                 raise MailboxError(f"{self.path}: expected {FILE_BYTES} bytes, found {size}")
-            self.mapping = mapping = Mapping(descriptor, FILE_BYTES)
+            mapping = mmap.mmap(descriptor, FILE_BYTES)
         except (OSError, ValueError) as error:
             raise MailboxError(f"{self.path} cannot be mapped: {error}") from None
         finally:
@@ -113,14 +112,14 @@ class MailboxFile:
                 f"{self.path}: expected magic, version and epoch {(_MAGIC, _VERSION, epoch)}, found {found}"
             )
         self.memory = memoryview(mapping)
-        self.host_leases = LeaseTable(self.memory, _LEASES)
-        self.own_leases = LeaseTable(self.memory, _LEASES + LEASES * _LEASE_BYTES)
-        self.host_names = self.memory[_LINES + _NAMES : _LINES + _NAMES + 4].cast("I")
-        self.own_names = self.memory[_LINES + 64 + _NAMES : _LINES + 64 + _NAMES + 4].cast("I")
 
 
 class PureMailbox:
-    """Messages through a mailbox without the compiled module: the same methods as `_core.Mailbox`.
+    """A mailbox without the compiled module: the same as `_core.Mailbox`.
+
+    Attributes:
+        host_leases: of the host's buffers; their counts are this side's to write.
+        own_leases: of this side's buffers.
 
     Raises:
         MailboxError: this machine or interpreter cannot do it.
@@ -130,7 +129,7 @@ class PureMailbox:
     _WAIT = 0
     _WAKE = 1
     # 32-bit words of a line of the mailbox.
-    _BELL, _SEQUENCE, _LENGTH, _RECEIVED = range(4)
+    _BELL, _SEQUENCE, _LENGTH, _RECEIVED, _NAMES = range(5)
 
     def __init__(self, file: MailboxFile) -> None:
         if os.uname().machine != "x86_64" or os.uname().sysname != "Linux" or struct.calcsize("P") != 8:
@@ -139,6 +138,8 @@ class PureMailbox:
             import ctypes
         except ImportError as error:
             raise MailboxError(f"a futex cannot be called: {error}") from None
+        self.host_leases = LeaseTable(file.memory, _LEASES)
+        self.own_leases = LeaseTable(file.memory, _LEASES + LEASES * _LEASE_BYTES)
         self._memory = file.memory
         self._own = file.memory[_LINES : _LINES + 64].cast("I")
         self._peer = file.memory[_LINES + 64 : _LINES + 128].cast("I")
@@ -217,18 +218,26 @@ class PureMailbox:
             self._c_long(self._FUTEX), self._own_bell, self._c_long(self._WAIT), self._c_uint(bell), limit, None, 0
         )
 
+    def tell_names_changed(self) -> None:
+        """Says that this side has changed the name of a tensor file; after the change."""
+        self._peer[self._NAMES] = (self._peer[self._NAMES] + 1) & 0xFFFFFFFF
 
-def open_messages(file: MailboxFile, epoch: int) -> tuple[Any, str]:
-    """What waits and moves messages, and a note when it is not the compiled module ("" when it is).
+    def names_state(self) -> int:
+        """The same as before as long as neither side has changed a name."""
+        return self._own[self._NAMES] << 32 | self._peer[self._NAMES]
+
+
+def open_mailbox(directory: str, epoch: int) -> tuple[Messages, str]:
+    """The mailbox of a session, and a note when it is not the compiled module that does the work ("" when it is).
 
     Raises:
-        MailboxError: neither way works here.
+        MailboxError: there is none that can be used in this process.
     """
+    file = MailboxFile(directory, epoch)
     if os.environ.get("TR_NO_CORE"):
         return PureMailbox(file), "TR_NO_CORE is set"
     try:
         from . import _core
     except ImportError as error:
         return PureMailbox(file), f"without the compiled module: {error}"
-    file.mapping.protect(file.path)
     return _core.Mailbox(os.fsencode(file.path), epoch), ""

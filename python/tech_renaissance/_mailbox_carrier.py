@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from . import protocol
 from ._carrier import Carrier, FilesCarrier
-from ._mailbox import MailboxFile, open_messages
 from ._status import StatusKeeper
 from .errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from ._mailbox import Messages
     from ._process import ProcessWatch
     from ._stop import StopSignals
 
@@ -20,20 +22,19 @@ class MailboxCarrier(Carrier):
     """Messages in the mailbox. One too long for its slot goes through the files, announced by an empty message.
 
     Args:
-        mailbox: of the session.
+        messages: the mailbox of the session.
+        note: why it is not the compiled module that does the work.
         files: takes over for long messages, and for requests sent before the host knew of this carrier.
-
-    Raises:
-        MailboxError: it cannot be used in this process.
     """
 
     name = "mailbox"
     wake_up = "futex"
 
     def __init__(
-        self, mailbox: MailboxFile, epoch: int, files: FilesCarrier, stop: StopSignals, host: ProcessWatch
+        self, messages: Messages, note: str, files: FilesCarrier, stop: StopSignals, host: ProcessWatch
     ) -> None:
-        self._messages, self.fallback = open_messages(mailbox, epoch)
+        self._messages: Any = messages  # as mypy does not follow what `type(…) is` and `is_plain` rule out
+        self.fallback = note
         self._files = files
         self._stop = stop
         self._host = host

@@ -6,19 +6,22 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ._mailbox import MailboxFile
+    from ._mailbox import Messages
 
 
 class Names:
     """Asks the file system what a file is only when either side has changed a name since.
 
     Each side counts its changes in the mailbox, after the change and before the message that follows from it.
+
+    Attributes:
+        changed: tells of a name that was changed in another way.
     """
 
-    def __init__(self, mailbox: MailboxFile) -> None:
-        self._host = mailbox.host_names
-        self._own = mailbox.own_names
-        self._state = (0, 0)  # as which `_known` was found
+    def __init__(self, mailbox: Messages) -> None:
+        self._changes = mailbox.names_state
+        self.changed = mailbox.tell_names_changed
+        self._state = 0  # as which `_known` was found
         self._known: dict[str, tuple[int, int]] = {}
 
     def identify(self, path: str) -> tuple[int, int]:
@@ -28,7 +31,7 @@ class Names:
             OSError: there is none.
         """
         # Read before the file system is asked: what changes meanwhile is asked for again.
-        state = (self._host[0], self._own[0])
+        state = self._changes()
         if state != self._state:
             self._known.clear()
             self._state = state
@@ -59,7 +62,3 @@ class Names:
         """Takes a name away."""
         os.unlink(path)
         self.changed()
-
-    def changed(self) -> None:
-        """Tells of a name that was changed in another way."""
-        self._own[0] = (self._own[0] + 1) & 0xFFFFFFFF

@@ -125,13 +125,13 @@ class Runtime:
 
     def _open_mailbox(self) -> Carrier:
         """The better carrier, and with it tensors in shared memory. Raises MailboxError where it does not work."""
-        from ._mailbox import MailboxFile
+        from ._mailbox import open_mailbox
         from ._mailbox_carrier import MailboxCarrier
         from ._shared_storage import SharedStorage
 
-        mailbox = MailboxFile(self.directory, self._record.epoch)
+        mailbox, note = open_mailbox(self.directory, self._record.epoch)
         # No doorbell for the files: they are looked at when the mailbox says so.
-        carrier = MailboxCarrier(mailbox, self._record.epoch, self._open_files("polling"), self._stop, self._host)
+        carrier = MailboxCarrier(mailbox, note, self._open_files("polling"), self._stop, self._host)
         self.storage = SharedStorage(self.directory, self._writer, mailbox)
         return carrier
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._files import AtomicWriter
-    from ._mailbox import MailboxFile
+    from ._mailbox import Messages
     from ._tensors import Exported
 
 _OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -41,7 +41,7 @@ class SharedStorage(FileStorage):
     here is what the tag holds from then on.
     """
 
-    def __init__(self, directory: str, writer: AtomicWriter, mailbox: MailboxFile) -> None:
+    def __init__(self, directory: str, writer: AtomicWriter, mailbox: Messages) -> None:
         super().__init__(directory, writer)
         Buffer.holder = os.getpid()
         self._host = mailbox.host_leases

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,8 +14,12 @@ from tech_renaissance._json_object import parse_object
 from tech_renaissance._mailbox import FILE_BYTES, MailboxError, MailboxFile, PureMailbox
 from tech_renaissance._names import Names
 
+if TYPE_CHECKING:
+    from tech_renaissance._mailbox import Messages
+
 EPOCH = 3
-TO_WORKER, TO_HOST, SLOTS = 64, 128, 256
+TO_WORKER, TO_HOST, SLOTS, HOST_LEASES, OWN_LEASES = 64, 128, 256, 131328, 135424
+NAMES = 16  # in a line
 
 
 @pytest.fixture
@@ -77,8 +82,30 @@ def test_both_kinds_of_worker_read_and_write_the_same(mailbox: MailboxFile) -> N
         assert written[0] == written[1]
 
 
-def test_a_name_is_looked_up_again_when_either_side_has_changed_one(mailbox: MailboxFile, workspace: Path) -> None:
-    names = Names(mailbox)
+@pytest.fixture(params=["compiled", "pure"])
+def messages(request: pytest.FixtureRequest, mailbox: MailboxFile) -> Messages:
+    """Each of the two kinds over that mailbox."""
+    if request.param == "pure":
+        return PureMailbox(mailbox)
+    return pytest.importorskip("tech_renaissance._core").Mailbox(mailbox.path, EPOCH)  # type: ignore[no-any-return]
+
+
+def test_leases_lie_where_the_protocol_says(mailbox: MailboxFile, messages: Messages) -> None:
+    for leases, table in ((messages.host_leases, HOST_LEASES), (messages.own_leases, OWN_LEASES)):
+        assert (leases.find(7), leases.find(0), leases.inode(255)) == (-1, 0, 0)
+        for slot, inode, count in ((0, 7, 1), (255, 2**64 - 1, 2**32 - 1)):
+            leases.set_inode(slot, inode)
+            leases.set_count(slot, count)
+            assert (leases.find(inode), leases.inode(slot), leases.count(slot)) == (slot, inode, count)
+            assert struct.unpack_from("<QII", mailbox.memory, table + 16 * slot) == (inode, count, 0)
+        with pytest.raises(IndexError):
+            leases.set_count(256, 1)
+
+
+def test_a_name_is_looked_up_again_when_either_side_has_changed_one(
+    mailbox: MailboxFile, messages: Messages, workspace: Path
+) -> None:
+    names = Names(messages)
     a, b = str(workspace / "a"), str(workspace / "b")
     for path in (a, b):
         Path(path).touch()
@@ -86,7 +113,7 @@ def test_a_name_is_looked_up_again_when_either_side_has_changed_one(mailbox: Mai
     assert names.identify(a) == (inode_a, 1)
     os.rename(b, a)  # as no side would, without a word
     assert names.names(a, inode_a)
-    mailbox.host_names[0] = 0xFFFFFFFF
+    struct.pack_into("<I", mailbox.memory, TO_WORKER + NAMES, 0xFFFFFFFF)
     assert names.names(a, inode_b)
     names.link(a, b)
     assert names.identify(a) == (inode_b, 2)
@@ -96,11 +123,11 @@ def test_a_name_is_looked_up_again_when_either_side_has_changed_one(mailbox: Mai
         names.identify(a)
     names.rename(b, a)
     assert names.identify(a) == (inode_b, 1)
-    assert mailbox.own_names[0] == 3
+    assert struct.unpack_from("<I", mailbox.memory, TO_HOST + NAMES) == (3,)
 
 
-def test_a_name_that_was_not_there_is_looked_up_again(mailbox: MailboxFile, workspace: Path) -> None:
-    names = Names(mailbox)
+def test_a_name_that_was_not_there_is_looked_up_again(messages: Messages, workspace: Path) -> None:
+    names = Names(messages)
     with pytest.raises(FileNotFoundError):
         names.identify(str(workspace / "a"))
     (workspace / "a").touch()

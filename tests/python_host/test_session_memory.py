@@ -273,3 +273,23 @@ def test_the_default_server_writes_to_no_tensor_of_the_host(default: PythonSessi
     default.fetch_tensor(call)
     for tag, array in given.items():
         assert np.array_equal(shared[tag], array, equal_nan=True), tag
+
+
+@pytest.mark.parametrize(("without_core", "carrier"), [("", "mailbox"), ("1", "files")])
+def test_without_the_memory_order_of_x86_64_memory_is_shared_through_the_compiled_module_alone(
+    options: SessionOptions, tmp_path: Path, without_core: str, carrier: str
+) -> None:
+    """What Python loads and stores by itself has no order on other machines; this one is only said to be another."""
+    script = tmp_path / "elsewhere.py"
+    script.write_text(
+        "import os, runpy\n"
+        "here = os.uname()\n"
+        "os.uname = lambda: os.uname_result([*here[:4], 'aarch64'])\n"
+        f"runpy.run_path({str(options.script)!r}, run_name='__main__')\n"
+    )
+    environment = {"TR_NO_CORE": without_core, "PYTHONPATH": str(SERVER.parent)}
+    with PythonSession(replace(options, script=script, environment=environment)) as session:
+        assert session.calculate("echo", np.ones(LARGE)).sum() == LARGE
+        stats = session.stats()
+        assert stats.carrier == carrier
+        assert ("without the compiled module a mailbox needs Linux on x86-64" in stats.fallback) == bool(without_core)
