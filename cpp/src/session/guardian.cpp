@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "platform/channel.h"
+#include "platform/fork.h"
 #include "platform/host.h"
 #include "platform/process.h"
 
@@ -25,10 +26,10 @@ struct Worker {
     std::string start_time;
 };
 
-/// This program's guardian.
+/// This program's guardian; a fork of the program has one of its own.
 struct Guardian {
     std::mutex mutex;
-    std::int64_t owner = 0;  ///< a fork of this program has one of its own
+    const std::int64_t owner = platform::process_id();
     std::map<std::string, Worker> sessions;
     std::unique_ptr<platform::Channel> channel;
     std::unique_ptr<platform::Process>
@@ -36,11 +37,6 @@ struct Guardian {
     std::string problem;  ///< why there is none
     int unanswered = 0;
 };
-
-Guardian& the_guardian() {
-    static auto* const guardian = new Guardian;  // never destroyed: sessions may be static objects too
-    return *guardian;
-}
 
 void forget_ended(std::map<std::string, Worker>& sessions) {
     std::error_code error;
@@ -83,17 +79,10 @@ void tell(Guardian& guardian) {
 }  // namespace
 
 void watch(const std::string& directory, std::int64_t worker, const Start& start) {
-    auto& guardian = the_guardian();
+    auto& guardian = platform::process_wide<Guardian>();
     const std::lock_guard<std::mutex> lock(guardian.mutex);
-    const std::int64_t self = platform::process_id();
-    const std::string own_start_time = platform::process_start_time(self);
+    const std::string own_start_time = platform::process_start_time(guardian.owner);
     if (own_start_time.empty()) return;  // no process could be told from another that gets its number later
-    if (guardian.owner != self) {
-        guardian.owner = self;
-        guardian.sessions.clear();
-        guardian.channel.reset();
-        guardian.starter.reset();
-    }
     forget_ended(guardian.sessions);
     guardian.sessions[directory] = {worker, worker == 0 ? std::string() : platform::process_start_time(worker)};
     guardian.problem.clear();
@@ -115,9 +104,8 @@ void watch(const std::string& directory, std::int64_t worker, const Start& start
 }
 
 std::string confirm() {
-    auto& guardian = the_guardian();
+    auto& guardian = platform::process_wide<Guardian>();
     const std::lock_guard<std::mutex> lock(guardian.mutex);
-    if (guardian.owner != platform::process_id()) return {};
     const Deadline deadline = Deadline::after(kAnswerMs);
     for (; guardian.channel && guardian.unanswered > 0; --guardian.unanswered) {
         if (guardian.channel->receive_line(deadline)) continue;

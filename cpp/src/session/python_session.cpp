@@ -20,10 +20,16 @@ SessionOptions options_of(const std::string& script, const std::string& session_
 
 PythonSession::PythonSession(const std::string& script_path, const std::string& session_id, bool quiet_mode)
     : PythonSession(options_of(script_path, session_id, quiet_mode)) {}
-PythonSession::PythonSession(SessionOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+PythonSession::PythonSession(SessionOptions options) : impl_(new Impl(std::move(options))) {}
 PythonSession::~PythonSession() = default;
 PythonSession::PythonSession(PythonSession&&) noexcept = default;
 PythonSession& PythonSession::operator=(PythonSession&&) noexcept = default;
+
+void PythonSession::Drop::operator()(Impl* impl) const {
+    // In a fork of the program it stays as it was: threads that are not there may be using it, and to destroy what they
+    // wait on would be to wait for them.
+    if (!impl->inherited()) delete impl;
+}
 
 PythonSession::Impl& PythonSession::impl() const {
     if (!impl_) throw InputError("this PythonSession has been moved from: use the one that it was moved to");

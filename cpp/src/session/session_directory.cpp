@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "carrier/place_error.h"
+#include "platform/fork.h"
 #include "platform/host.h"
 #include "protocol/message.h"
 #include "protocol/names.h"
@@ -26,11 +27,6 @@ struct OwnSessions {
     std::mutex mutex;
     std::set<std::string> paths;
 };
-
-OwnSessions& own_sessions() {
-    static OwnSessions* const sessions = new OwnSessions;  // never destroyed: sessions may be static objects too
-    return *sessions;
-}
 
 /// The workspace and why it was chosen.
 Choice choose_workspace(const std::string& option) {
@@ -95,7 +91,7 @@ void remove_template_log(const std::string& path, const std::string& name) {
         fs::remove(path, error);
 }
 
-/// Removes session directories whose host is gone. Called under the lock of `parent` and of own_sessions().
+/// Removes session directories whose host is gone. Called under the lock of `parent` and of OwnSessions.
 void sweep(const std::string& parent, const std::set<std::string>& ours) {
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(parent, error)) {
@@ -158,7 +154,7 @@ SessionDirectory::SessionDirectory(const std::string& workspace_option, const st
 }
 
 void SessionDirectory::claim(const std::string& parent) {
-    auto& own = own_sessions();
+    auto& own = platform::process_wide<OwnSessions>();
     const std::lock_guard<std::mutex> guard(own.mutex);
     const auto workspace_lock = platform::FileLock::acquire(parent + "/.lock");
     sweep(parent, own.paths);
@@ -200,7 +196,7 @@ void SessionDirectory::claim(const std::string& parent) {
 
 SessionDirectory::~SessionDirectory() {
     if (owner_pid_ != platform::process_id()) return;
-    auto& own = own_sessions();
+    auto& own = platform::process_wide<OwnSessions>();
     const std::lock_guard<std::mutex> guard(own.mutex);
     platform::FileLock workspace_lock;
     try {

@@ -45,7 +45,6 @@ PythonSession::Impl::Impl(SessionOptions options)
 }
 
 PythonSession::Impl::~Impl() {
-    if (inherited()) return;  // a fork of the program: the worker is not ours
     try {
         if (is_ready())
             please_exit(kExitMs, true);

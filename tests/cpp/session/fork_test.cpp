@@ -1,26 +1,20 @@
 // A fork of the host has no part in the host's sessions.
-#include <sys/wait.h>
+#include <signal.h>
 
+#include <array>
+#include <atomic>
+#include <future>
+#include <thread>
+
+#include "platform/file.h"
 #include "support.h"
 
 namespace tr::test {
 namespace {
 
-/// Runs `use` in a fork of this process; whether it gave true.
-bool in_a_fork(const std::function<bool()>& use) {
-    const pid_t child = ::fork();
-    if (child == 0) {
-        bool good = false;
-        try {
-            good = use();
-        } catch (const std::exception& error) {
-            std::fprintf(stderr, "in the fork: %s\n", error.what());
-        }
-        ::_exit(good ? 0 : 1);
-    }
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+bool sleeps(pid_t thread) {
+    const std::string stat = read_text("/proc/self/task/" + std::to_string(thread) + "/stat");
+    return contains(stat, ") S ");
 }
 
 bool refused(const std::function<void()>& call) {
@@ -79,6 +73,31 @@ TEST_P(ForkTest, ThatDropsTheSessionAndItsTensorsDisturbsNothing) {
     EXPECT_TRUE(result.equal(Tensor::full(Shape(100'000), 2.0F)));
 }
 
+TEST_P(ForkTest, MayDropASessionThatOtherThreadsWaitFor) {
+    auto stream = std::make_unique<TensorStream>(session_->stream("count 5"));  // has the turn
+    ASSERT_TRUE(stream->next());
+    std::atomic<pid_t> queuing{0};
+    std::atomic<pid_t> joining{0};
+    std::thread queue([&] {
+        queuing = ::gettid();
+        session_->calculate("twice", Tensor::ones(Shape(3)));
+    });
+    std::thread join([&] {
+        joining = ::gettid();
+        session_->join();
+    });
+    EXPECT_TRUE(eventually([&] { return queuing != 0 && joining != 0 && sleeps(queuing) && sleeps(joining); }));
+    EXPECT_TRUE(in_a_fork([&] {
+        session_.reset();
+        return true;
+    }));
+    stream.reset();
+    queue.join();
+    expect_undisturbed();
+    session_->terminate();
+    join.join();
+}
+
 TEST_P(ForkTest, ThatExitsDisturbsNothing) {
     const pid_t child = ::fork();
     if (child == 0) std::exit(0);
@@ -111,6 +130,69 @@ TEST_P(ForkTest, MayHaveASessionOfItsOwn) {
         return session.calculate("twice", Tensor::ones(Shape(3))).equal(Tensor::full(Shape(3), 2.0F));
     }));
     expect_undisturbed();
+}
+
+/// Holds the lock of a workspace, from another process.
+class HeldWorkspace {
+  public:
+    explicit HeldWorkspace(const std::string& path) : lock_(path + "/python_session/.lock") {
+        fs::create_directories(path + "/python_session");
+        fs::permissions(path + "/python_session", fs::perms::owner_all);
+        std::array<int, 2> ready{};
+        EXPECT_EQ(::pipe2(ready.data(), O_CLOEXEC), 0);
+        holder_ = ::fork();
+        if (holder_ == 0) {
+            const auto lock = platform::FileLock::acquire(lock_);
+            ::close(ready[1]);
+            ::close(ready[0]);
+            for (;;) ::pause();
+        }
+        ::close(ready[1]);
+        char none = 0;
+        EXPECT_EQ(::read(ready[0], &none, 1), 0);
+        ::close(ready[0]);
+    }
+    ~HeldWorkspace() { release(); }
+    HeldWorkspace(const HeldWorkspace&) = delete;
+    HeldWorkspace& operator=(const HeldWorkspace&) = delete;
+    bool is_waited_for() const {
+        const std::string inode = ":" + std::to_string(platform::identify(lock_)->inode) + " ";
+        std::ifstream locks("/proc/locks");
+        for (std::string line; std::getline(locks, line);)
+            if (contains(line, "->") && contains(line, inode)) return true;
+        return false;
+    }
+    void release() {
+        if (holder_ == 0) return;
+        ::kill(holder_, SIGKILL);
+        ::waitpid(std::exchange(holder_, 0), nullptr, 0);
+    }
+
+  private:
+    std::string lock_;
+    pid_t holder_ = 0;
+};
+
+TEST_F(SessionTest, AForkWhileAnotherThreadStartsASessionMayStartOneToo) {
+#ifdef __SANITIZE_THREAD__
+    GTEST_SKIP() << "ThreadSanitizer does not support threads that a fork starts";
+#endif
+    auto waiting = options();
+    waiting.workspace += "/held";
+    HeldWorkspace held(waiting.workspace);
+    PythonSession session(waiting);
+    auto start = std::async(std::launch::async, [&] { session.start(); });
+    ASSERT_TRUE(eventually([&] { return held.is_waited_for(); }));
+    EXPECT_TRUE(in_a_fork([&] {
+        auto free = options();
+        free.session_id = "own";
+        PythonSession own(free);
+        own.start();
+        return own.fetch_response("echo x") == "x";
+    }));
+    held.release();
+    start.get();
+    EXPECT_EQ(session.fetch_response("echo y"), "y");
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiers, ForkTest, testing::Values(WakeUp::futex, WakeUp::inotify),

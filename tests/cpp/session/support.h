@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -12,6 +13,7 @@
 #include <functional>
 #include <iterator>
 #include <string>
+#include <vector>
 
 #include "platform/directory_watch.h"
 #include "platform/futex.h"
@@ -76,6 +78,37 @@ inline bool process_runs(std::int64_t pid) {
     return fs::exists("/proc/" + std::to_string(pid) + "/exe");
 }
 
+inline std::vector<pid_t> children_of(pid_t parent) {
+    std::vector<pid_t> children;
+    for (const auto& entry : fs::directory_iterator("/proc")) {
+        const int pid = std::atoi(entry.path().filename().c_str());
+        if (pid == 0) continue;
+        const std::string stat = read_text(entry.path().string() + "/stat");  // "123 (name) S 122 ..."
+        const auto name_end = stat.rfind(") ");
+        if (name_end != std::string::npos && std::atoi(stat.c_str() + name_end + 4) == parent) children.push_back(pid);
+    }
+    return children;
+}
+
+/// Runs `use` in a fork of this process, which is ended when it hangs; whether it gave true.
+inline bool in_a_fork(const std::function<bool()>& use) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        constexpr unsigned kLimitSeconds = 30;
+        ::alarm(kLimitSeconds);
+        bool good = false;
+        try {
+            good = use();
+        } catch (const std::exception& error) {
+            std::fprintf(stderr, "in the fork: %s\n", error.what());
+        }
+        ::_exit(good ? 0 : 1);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 /// Calls and gives the exception, for assertions on its text.
 template <class Exception>
 Exception expect_throw(const std::function<void()>& call) {
@@ -102,14 +135,20 @@ class Gate {
     explicit Gate(const std::string& path) : path_(path) {
         if (::mkfifo(path.c_str(), 0600) != 0) throw std::runtime_error("mkfifo " + path);
     }
-    /// Waits for the worker to have come to the gate, and fails when it never does.
-    void release(const std::string& text = "released") const {
+    /// Waits for somebody to have come to the gate, and fails when nobody ever does.
+    /// @returns a descriptor that keeps it closed until it is closed
+    int reached() const {
         int fd = -1;
-        ASSERT_TRUE(eventually([&] { return (fd = ::open(path_.c_str(), O_WRONLY | O_NONBLOCK)) >= 0; }));
+        EXPECT_TRUE(eventually([&] { return (fd = ::open(path_.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC)) >= 0; }));
+        return fd;
+    }
+    void release(const std::string& text = "released") const {
+        const int fd = reached();
         EXPECT_EQ(::write(fd, text.data(), text.size()), static_cast<ssize_t>(text.size()));
         ::close(fd);
     }
     std::string command() const { return "wait_for_fifo " + path_; }
+    const std::string& path() const { return path_; }
 
   private:
     std::string path_;

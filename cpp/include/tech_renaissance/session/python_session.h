@@ -154,7 +154,8 @@ class TR_API PythonSession {
 
     /// Asks the worker to exit and waits. When it has not by then: with `ensure` it is terminated, else TimeoutError.
     void please_exit(std::int64_t timeout_ms = 5'000, bool ensure = true);
-    /// Ends the worker now: SIGTERM, and SIGKILL when that is not enough.
+    /// Ends the worker now: SIGTERM, and SIGKILL when that is not enough. A start that is under way on another thread
+    /// ends with a RestartError.
     void terminate();
     /// Waits, without a limit, until the worker process has ended by itself.
     void join();
@@ -185,8 +186,11 @@ class TR_API PythonSession {
 
     friend class TensorStream;
     class Impl;
+    struct Drop {
+        void operator()(Impl* impl) const;
+    };
     Impl& impl() const;
-    std::unique_ptr<Impl> impl_;
+    std::unique_ptr<Impl, Drop> impl_;
 };
 
 }  // namespace tr
