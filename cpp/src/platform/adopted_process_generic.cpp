@@ -1,10 +1,16 @@
 // Systems other than Linux. Run on Linux by a build with -DTR_PLATFORM=posix; untested on those systems.
+#include <system_error>
+
 #include "platform/process.h"
 
 namespace tr::platform {
 
+bool Process::can_adopt() {
+    return false;
+}
+
 std::unique_ptr<Process> Process::adopt(std::int64_t, std::function<ExitStatus()>, std::function<void()>) {
-    return nullptr;
+    throw std::system_error(std::make_error_code(std::errc::function_not_supported), "watching a forked process");
 }
 
 }  // namespace tr::platform

@@ -39,9 +39,11 @@ class Process {
     /// @param on_exit called once, on the object's thread, when the process has ended and has been reaped
     /// @throws std::system_error when the program cannot be run; its text says which step failed
     static std::unique_ptr<Process> spawn(const SpawnOptions& options, std::function<void()> on_exit);
-    /// A process that another child of this program has forked, alive or dead but not reaped, and leader of its group.
+    /// Whether the system can watch a process that another child of this program has forked.
+    static bool can_adopt();
+    /// Such a process, alive or dead but not reaped, and leader of its group.
     /// @param reap has its parent reap it and tells its status; called once, on the object's thread, when it has ended
-    /// @returns nothing where the system cannot watch such a process
+    /// @throws std::system_error when it cannot be watched; it has been killed and reaped then
     static std::unique_ptr<Process> adopt(std::int64_t pid, std::function<ExitStatus()> reap,
                                           std::function<void()> on_exit);
     /// From the status that the system gives a parent.

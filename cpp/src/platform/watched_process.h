@@ -16,6 +16,22 @@
 
 namespace tr::platform {
 
+/// Keeps all signals from this thread, and from those that it starts, for as long as it lives.
+class SignalsBlocked {
+  public:
+    SignalsBlocked() {
+        sigset_t all;
+        ::sigfillset(&all);
+        ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+    }
+    ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+    SignalsBlocked(const SignalsBlocked&) = delete;
+    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+  private:
+    sigset_t before_{};
+};
+
 /// POSIX: a process that a thread of this object waits for. What the ways of starting one have in common.
 class WatchedProcess : public Process {
   public:
@@ -49,12 +65,8 @@ class WatchedProcess : public Process {
 
     /// Starts the thread; signals of the program are for its own threads.
     void watch(std::function<void()> body) {
-        sigset_t all;
-        sigset_t before;
-        ::sigfillset(&all);
-        ::pthread_sigmask(SIG_SETMASK, &all, &before);
+        const SignalsBlocked blocked;
         watcher_ = std::thread(std::move(body));
-        ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     }
 
     /// For destructors, before any member is gone.
@@ -68,11 +80,17 @@ class WatchedProcess : public Process {
     }
 
     /// On the thread, when the process has ended and is not reaped yet: until it is, its number is its own.
+    /// @param reap may take its time: nobody waits for it but who waits for the end
     void finish(const std::function<ExitStatus()>& reap) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
             ::kill(-pid_, SIGKILL);  // what the process started and left behind
-            status_ = reap();
+            ending_ = true;
+        }
+        const ExitStatus status = reap();
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            status_ = status;
             ended_.store(true, std::memory_order_release);
             changed_.notify_all();
         }
@@ -87,11 +105,12 @@ class WatchedProcess : public Process {
   private:
     void send(int number) {
         const std::lock_guard<std::mutex> lock(mutex_);
-        if (!status_) ::kill(-pid_, number);
+        if (!ending_) ::kill(-pid_, number);
     }
 
     const pid_t owner_ = ::getpid();
     std::function<void()> on_exit_;
+    bool ending_ = false;  ///< it is about to be reaped: from here on its number may be another process's
     std::optional<ExitStatus> status_;
     std::atomic<bool> ended_{false};  ///< there is a status; for alive(), which every call asks
 };

@@ -121,11 +121,12 @@ class PythonSession::Impl {
     void bring_up(Deadline limit);
     void forget_vanished_directory();
     void check_start() const;
-    void start_worker();
+    void check_wanted() const;
+    void start_worker(Deadline limit);
     void end_worker(const std::shared_ptr<platform::Process>& process);
     void prepare_directory();
     std::shared_ptr<platform::Process> launch(const platform::SpawnOptions& spawn, const std::string& package,
-                                              std::function<void()> on_exit);
+                                              Deadline limit, std::function<void()> on_exit);
     std::vector<std::string> open_carriers(WakeUp wake_up);
     std::string hear(protocol::Hello hello);
     void wait_for_first_sign(Deadline limit);

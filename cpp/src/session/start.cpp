@@ -51,6 +51,10 @@ void PythonSession::Impl::start() {
         throw InputError("session '" + session_id_ + "' runs already (worker " + std::to_string(process_->pid()) +
                          "); stop it with please_exit() or terminate() before it is started again");
     unsent_ = false;
+    {
+        const std::lock_guard<std::mutex> lock(state_mutex_);
+        stopped_ = false;
+    }
     bring_up(Deadline::never());
 }
 
@@ -60,7 +64,7 @@ void PythonSession::Impl::bring_up(Deadline limit) {
     const auto before = stats_.worker_pid;
     try {
         try {
-            start_worker();
+            start_worker(limit);
         } catch (const std::system_error& error) {
             carrier::throw_place_error(error, directory_ ? directory_->file("") : options_.workspace);
         }
@@ -102,11 +106,26 @@ void PythonSession::Impl::forget_vanished_directory() {
 
 /// What start() would find wrong without starting anything.
 void PythonSession::Impl::check_start() const {
-    worker_command(options_, choose_interpreter(options_).path, find_package_directory());
-    check_working_directory(options_);
+    const auto copied = [this] {  // the first start may be about to anchor them
+        const std::lock_guard<std::mutex> lock(state_mutex_);
+        return options_;
+    };
+    const SessionOptions options = copied();
+    worker_command(options, choose_interpreter(options).path, find_package_directory());
+    check_working_directory(options);
 }
 
-void PythonSession::Impl::start_worker() {
+/// For a start under way. @throws RestartError when the worker was ended on purpose before it was there
+void PythonSession::Impl::check_wanted() const {
+    const std::lock_guard<std::mutex> lock(state_mutex_);
+    if (stopped_)
+        throw RestartError("session '" + session_id_ +
+                           "' has no worker: terminate() or please_exit() was called while one was started; start() "
+                           "or restart() starts another");
+}
+
+void PythonSession::Impl::start_worker(Deadline limit) {
+    check_wanted();
     wake_up_ = effective_wake_up(options_);
     const Choice interpreter = choose_interpreter(options_);
     const std::string package = find_package_directory();
@@ -122,7 +141,6 @@ void PythonSession::Impl::start_worker() {
     guardian::watch(directory_->path(), 0, guarding);
     {
         const std::lock_guard<std::mutex> lock(state_mutex_);
-        stopped_ = false;
         leaving_ = false;
         interpreter_ = interpreter;
         start_deadline_ = Deadline::after(options_.start_timeout_ms);
@@ -155,7 +173,7 @@ void PythonSession::Impl::start_worker() {
     }
     std::shared_ptr<platform::Process> process;
     try {
-        process = launch(spawn, package, [files = carrier_, mailbox = mailbox_carrier_] {
+        process = launch(spawn, package, limit.sooner(start_deadline_), [files = carrier_, mailbox = mailbox_carrier_] {
             files->wake();
             if (mailbox) mailbox->wake();
         });
@@ -175,25 +193,34 @@ void PythonSession::Impl::start_worker() {
         stats_.worker_pid = process_->pid();
     }
     TR_SEQUENCE_POINT("worker started");
-    if (!std::exchange(anchored_, true)) anchor_paths(options_);
+    if (!std::exchange(anchored_, true)) {
+        const std::lock_guard<std::mutex> lock(state_mutex_);
+        anchor_paths(options_);
+    }
     guardian::watch(directory_->path(), process_->pid(), guarding);
     log_(LogLevel::info, "worker " + std::to_string(process_->pid()) + ": " + shown);
+    check_wanted();  // who ended it meanwhile may have found no process
 }
 
 /// Forks the worker from a template where that was asked for and can be done, else starts it.
 std::shared_ptr<platform::Process> PythonSession::Impl::launch(const platform::SpawnOptions& spawn,
-                                                               const std::string& package,
+                                                               const std::string& package, Deadline limit,
                                                                std::function<void()> on_exit) {
     std::string start = "plain";
     if (options_.quick_start) {
         try {
             TemplateWorker::Kind kind{spawn.argv[0], package, worker_environment(options_, package, {}),
                                       options_.preload, fs::path(directory_->path()).parent_path().string()};
-            auto process = TemplateWorker::get(kind, start_deadline_)->fork(spawn, on_exit);
+            const auto check = [this] {
+                detail::check_interrupt();
+                check_wanted();
+            };
+            auto process = TemplateWorker::get(kind, limit, check)->fork(spawn, on_exit);
             const std::lock_guard<std::mutex> lock(state_mutex_);
             stats_.start = "template";
             return process;
         } catch (const RestartError& error) {
+            check_wanted();
             start += std::string(": ") + error.what();
             log_(LogLevel::info, std::string("no quick start: ") + error.what());
         }

@@ -23,9 +23,12 @@ class TemplateWorker {
         std::string log_directory;
     };
 
-    /// The template of this kind, started when there is none; waits until it has imported everything.
-    /// @throws RestartError when it cannot be had, which says why
-    static std::shared_ptr<TemplateWorker> get(const Kind& kind, platform::Deadline deadline);
+    /// The template of this kind, started when there is none; waits until it has imported everything. One that has not
+    /// by the deadline goes on, for those who ask later.
+    /// @param check called now and then while it waits; what it throws ends the wait
+    /// @throws RestartError when it cannot be had, or not in time, which says why
+    static std::shared_ptr<TemplateWorker> get(const Kind& kind, platform::Deadline deadline,
+                                               const std::function<void()>& check);
 
     virtual ~TemplateWorker() = default;
     /// A worker that runs the command (its interpreter is the template's) as Process::spawn() would.

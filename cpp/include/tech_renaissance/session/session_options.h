@@ -80,8 +80,9 @@ struct TR_API SessionOptions {
     WakeUp wake_up = WakeUp::automatic;
     /// Forks the worker from a template that has imported `preload` already, where the system can do that (Linux):
     /// ready in tens of milliseconds, but for the first such session of a program, which waits for the template. Where
-    /// it cannot be done the worker is started as ever, and stats().start tells why. The template lives as long as the
-    /// program. Not for servers that need the main module's file run by a fresh interpreter.
+    /// it cannot be done, or not within the limit of the call, the worker is started as ever, and stats().start tells
+    /// why. The template lives as long as the program. Not for servers that need the main module's file run by a fresh
+    /// interpreter.
     bool quick_start = false;
     /// Modules of the template.
     std::vector<std::string> preload = {"torch"};
