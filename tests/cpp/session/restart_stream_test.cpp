@@ -170,7 +170,7 @@ TEST_P(RestartStreamTest, CallsInTheLogCallbackWorkOrAreRefused) {
     PythonSession made(logged);
     made.restart();
     session = &made;
-    made.restart();
+    EXPECT_TRUE(contains(expect_throw<RestartError>([&] { made.restart(); }).what(), "terminate()"));
     ASSERT_EQ(refused.size(), 5U);
     for (const auto& text : refused) EXPECT_TRUE(contains(text, "in the log callback"));
     EXPECT_FALSE(state.empty());
