@@ -189,10 +189,10 @@ TEST_P(RestartStreamTest, ALogCallbackHoldsUpNoOtherThread) {
         EXPECT_TRUE(eventually([&] { return leave.load(); }));
     };
     PythonSession session(logged);
-    std::thread first([&] { session.start(); });
+    std::thread first([&] { expect_throw<RestartError>([&] { session.start(); }); });
     EXPECT_TRUE(eventually([&] { return inside.load(); }));
     std::thread second([&] {
-        session.terminate();
+        session.terminate();  // ends that start
         session.set_quiet_mode(true);
         leave = true;
     });

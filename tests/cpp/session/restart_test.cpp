@@ -56,7 +56,8 @@ TEST_P(RestartTest, ARequestGivenUpAndThenEndedIsKeptOnce) {
 }
 
 TEST_P(RestartTest, RestartsOfSeveralThreadsLeaveOneWorker) {
-    PythonSession session(restarting());  // the first of them is its first start
+    PythonSession session(restarting());
+    session.restart();
     std::vector<std::thread> threads;
     for (int i = 0; i < 4; ++i)
         threads.emplace_back([&] {
