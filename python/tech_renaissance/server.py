@@ -33,6 +33,9 @@ class TechRenaissanceServer:
     An exception in `main_logic` is answered with its traceback, and the server goes on. Standard output and error are
     free for use; what is printed lands in the session's worker.log.
 
+    These methods are for the thread that `main_logic` runs on, but for `write_status`, which is for any. Tensors may be
+    used and dropped on any.
+
     Attributes:
         commands: names of the commands on offer; optional, for the host and for messages about unknown commands.
         framework: "torch" or "numpy", of the tensors that `get_tensors` gives; None for PyTorch when it is installed,
@@ -201,8 +204,9 @@ class TechRenaissanceServer:
 
     def write_status(self, text: str) -> None:
         """Puts a line into status.txt, for people who look: progress, or `error: …`. Line breaks end it."""
-        if self._turn is not None:
-            self._turn.status(text)
+        turn = self._turn  # which may end meanwhile, as this is for any thread
+        if turn is not None:
+            turn.status(text)
 
     def debug_message(self, *message: object) -> None:
         """Prints when this server was made with debug=True."""
