@@ -64,6 +64,7 @@ TEST_F(ThreadsTest, AWorkerIsHeardByTheOneWhoseTurnItIs) {
     EXPECT_FALSE(heard);
     EXPECT_TRUE(session_->is_ready());
     elsewhere([&] { EXPECT_TRUE(session_->is_ready()); });
+    session_.reset();  // before what the callback refers to
 }
 
 TEST_F(ThreadsTest, ANewThreadDoesNotGetTheAnswerToOneThatHasEnded) {
