@@ -263,3 +263,14 @@ def test_without_debugpy(options: SessionOptions, tmp_path: Path) -> None:
     result = replay(kept, "--debugpy", "0")
     assert result.returncode == 2
     assert "/usr/bin/python3 -m pip install debugpy" in result.stderr
+
+
+def test_what_is_kept_of_shared_memory_stays_as_it_was(keeping: SessionOptions) -> None:
+    with PythonSession(keeping) as session:
+        session.wait_until_ready()
+        image = session.empty((100_000,), np.float32, "image", "numpy")
+        image[:] = 1
+        session.send_tensor(image, "image")
+        kept = fail(session, "fail nothing")
+        image[:] = 5
+        assert np.array_equal(read_tsr(kept / "image.tsr"), np.ones(100_000, np.float32))

@@ -51,8 +51,9 @@ def test_what_empty_gives_is_sent_without_a_copy(session: PythonSession, framewo
     """The file under the tag is the array's memory: it stays the same file, and shows what is written later."""
     array = session.empty((size,), "float64", "mine", framework)
     assert isinstance(array, torch.Tensor if framework == "torch" else np.ndarray)
-    file = inode(session, "mine")
     array[:] = 1
+    session.send_tensor(array, "mine")
+    file = inode(session, "mine")
     session.send_tensor(array, "mine")
     assert inode(session, "mine") == file
     array[size // 2] = 5
@@ -293,3 +294,14 @@ def test_without_the_memory_order_of_x86_64_memory_is_shared_through_the_compile
         stats = session.stats()
         assert stats.carrier == carrier
         assert ("without the compiled module a mailbox needs Linux on x86-64" in stats.fallback) == bool(without_core)
+
+
+def test_empty_leaves_what_is_under_its_tag(session: PythonSession) -> None:
+    for round_ in range(3):
+        sent = np.full(LARGE, round_, np.float32)
+        session.send_tensor(sent, "image")
+        made = session.empty((LARGE,), "float32", "image", "numpy")
+        made[:] = -1
+        assert np.array_equal(read_tsr(Path(session.session_dir(), "image.tsr")), sent)
+        session.send_tensor(made, "image")
+        assert read_tsr(Path(session.session_dir(), "image.tsr"))[-1] == -1

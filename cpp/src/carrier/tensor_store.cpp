@@ -130,10 +130,10 @@ Tensor TensorStore::empty(const Shape& shape, DType dtype, const std::string& ta
     const std::lock_guard<std::mutex> lock(mutex_);
     if (!mailbox_) return Tensor::empty(shape, dtype);
     try {
-        auto buffer = take_buffer(bytes, path);
+        // What is under the tag stays until the tensor is sent.
+        auto buffer = spare_buffer(bytes);
         if (!buffer) return Tensor::empty(shape, dtype);
         std::memcpy(buffer->file.memory.get(), header.data(), header.size());
-        if (shared_) put_under(buffer, path);
         trim();
         return tensor_over(buffer, path);
     } catch (const std::system_error& error) {
@@ -195,6 +195,12 @@ std::shared_ptr<TensorStore::Buffer> TensorStore::take_buffer(std::uint64_t byte
     if (auto current = buffer_at(path);
         current && in_flight_ == 0 && current->file.identity.size == bytes && is_free(current))
         return current;
+    return spare_buffer(bytes);
+}
+
+/// One that has no tag.
+/// @returns nothing when no more buffers can be shared
+std::shared_ptr<TensorStore::Buffer> TensorStore::spare_buffer(std::uint64_t bytes) {
     for (const auto& listed : buffers_) {
         const auto buffer = listed;  // a second owner, as is_free() counts on
         if (is_hidden(buffer->path) && buffer->file.identity.size == bytes && is_free(buffer)) return buffer;

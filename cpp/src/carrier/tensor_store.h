@@ -72,6 +72,7 @@ class TensorStore {
     std::shared_ptr<Buffer> buffer_of(const TensorView& tensor, const std::vector<unsigned char>& header,
                                       const std::string& path);
     std::shared_ptr<Buffer> take_buffer(std::uint64_t bytes, const std::string& path);
+    std::shared_ptr<Buffer> spare_buffer(std::uint64_t bytes);
     std::shared_ptr<Buffer> make_buffer(std::uint64_t bytes);
     bool put_under(const std::shared_ptr<Buffer>& buffer, const std::string& path);
     bool add_name(const std::shared_ptr<Buffer>& buffer, const std::string& name);

@@ -27,8 +27,11 @@ void write_tensor(const TensorView& tensor, const std::string& path) {
                            {static_cast<const char*>(tensor.data()), tensor.nbytes()});
 }
 
-/// A second name is enough: a file with two names is not written again by the side that owns it.
-void link_or_copy(const std::string& from, const std::string& to) {
+/// @param shared either side may still write to its memory: a second name for it keeps it only where a copy finds no room
+void keep_file(const std::string& from, const std::string& to, bool shared) {
+    std::error_code error;
+    if (shared && fs::copy_file(from, to, error)) return;
+    platform::remove_file(to);
     try {
         platform::link_file(from, to);
     } catch (const std::system_error&) {
@@ -83,7 +86,8 @@ std::map<std::string, bool> PythonSession::Impl::keep_tensors(const std::string&
             continue;
         kept[tag] = false;
         if (platform::identify(entry.path().string()))  // else it is no file, whoever has put it there
-            link_or_copy(entry.path().string(), target + "/" + entry.path().filename().string());
+            keep_file(entry.path().string(), target + "/" + entry.path().filename().string(),
+                      carrier_ == mailbox_carrier_);
     }
     return kept;
 }
