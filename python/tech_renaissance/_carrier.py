@@ -122,6 +122,8 @@ class FilesCarrier(Carrier):
                 return None
             request = self.take()
             if request is not None:
+                if not self.still_there():
+                    return None  # it is for the worker of the session that has this place now
                 doorbell.expect()
                 self._keeper.begin()
                 return request
@@ -159,6 +161,8 @@ class FilesCarrier(Carrier):
 
         The request goes first, so that the host may send the next once it has the response.
         """
+        if not self.still_there():
+            raise FileNotFoundError(errno.ENOENT, "the session directory has been removed", self._directory)
         try:
             prepared = self._prepare(data)
         except OSError as error:

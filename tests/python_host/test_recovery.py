@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +36,20 @@ class Starved(TechRenaissanceServer):
         return True
 
 Starved().run()
+"""
+NEIGHBOUR = """
+import sys
+import numpy as np
+from tech_renaissance import PythonSession, SessionOptions
+
+script, workspace, wake_up = sys.argv[1:]
+options = SessionOptions(script, workspace=workspace, python=sys.executable, session_id="same", wake_up=wake_up, quiet=True)
+with PythonSession(options) as session:
+    session.wait_until_ready()
+    session.send_tensor(np.full(20_000, 2, np.float32), "a")
+    print("ready", flush=True)
+    for line in sys.stdin:
+        print(session.fetch_tensor("sum a")[0], flush=True)
 """
 
 
@@ -303,3 +318,35 @@ def test_a_signal_while_an_exception_is_made_is_what_is_raised(
         monkeypatch.undo()
         with pytest.raises(errors.InputError):
             session.read_response()
+
+
+@pytest.mark.parametrize("wake_up", ["futex", "inotify"])
+def test_a_session_does_not_touch_another_that_has_its_place(
+    recovery: SessionOptions, tmp_path: Path, wake_up: str
+) -> None:
+    workspace = tmp_path / "workspace"
+    arguments = [str(SERVER), str(workspace), wake_up]
+    with PythonSession(replace(recovery, session_id="same", wake_up=wake_up)) as session:
+        assert session.calculate("sum", np.ones(20_000, np.float32))[0] == 20_000
+        while workspace.exists():  # the worker may be writing its status meanwhile
+            shutil.rmtree(workspace, ignore_errors=True)
+        with subprocess.Popen(
+            [sys.executable, "-c", NEIGHBOUR, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY / "python")},
+        ) as neighbour:
+            assert neighbour.stdin is not None
+            assert neighbour.stdout is not None
+            assert neighbour.stdout.readline() == "ready\n"
+            for size in (20_000, 20_000, 10, 500_000):
+                with pytest.raises(RestartError):
+                    session.calculate("sum", np.ones(size, np.float32))
+                with pytest.raises(RestartError, match="removed"):
+                    session.send_tensor(np.ones(size + 1, np.float32), "a")
+                neighbour.stdin.write("on\n")
+                neighbour.stdin.flush()
+                assert float(neighbour.stdout.readline()) == 40_000
+            neighbour.stdin.close()
+    assert not (workspace / "python_session" / "tr_session_same").exists()

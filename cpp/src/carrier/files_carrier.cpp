@@ -19,8 +19,9 @@ void write_session_file(const std::string& path, std::string_view head, std::str
     }
 }
 
-FilesCarrier::FilesCarrier(const std::string& directory, std::unique_ptr<Doorbell> doorbell)
-    : request_(directory + "/" + protocol::kRequestFile),
+FilesCarrier::FilesCarrier(const std::string& directory, DirectoryMark mark, std::unique_ptr<Doorbell> doorbell)
+    : mark_(std::move(mark)),
+      request_(directory + "/" + protocol::kRequestFile),
       response_(directory + "/" + protocol::kResponseFile),
       room_(directory + "/" + protocol::kRoomFile),
       doorbell_(std::move(doorbell)) {}
@@ -37,6 +38,11 @@ bool FilesCarrier::request_pending() const {
 }
 
 void FilesCarrier::publish(const std::string& request) {
+    try {
+        mark_.require();
+    } catch (const std::system_error& error) {
+        throw_place_error(error, request_);
+    }
     write_session_file(request_, request);
 }
 
@@ -46,7 +52,10 @@ bool FilesCarrier::response_pending() const {
 
 std::optional<std::string> FilesCarrier::take() {
     try {
-        return platform::read_file(response_, protocol::kMaxMessageBytes);
+        auto text = platform::read_file(response_, protocol::kMaxMessageBytes);
+        if (text && !mark_.is_there())
+            return std::nullopt;  // another session's; this worker ends, as its place is gone
+        return text;
     } catch (const std::system_error& error) {
         const std::string attempt = "the worker's response cannot be read";
         // It stays where it is, so it may be asked for again.

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "carrier/carrier.h"
+#include "carrier/directory_mark.h"
 #include "carrier/doorbell.h"
 
 namespace tr::carrier {
@@ -13,7 +14,7 @@ namespace tr::carrier {
 /// `request.json` out, `response.json` in.
 class FilesCarrier final : public Carrier {
   public:
-    FilesCarrier(const std::string& directory, std::unique_ptr<Doorbell> doorbell);
+    FilesCarrier(const std::string& directory, DirectoryMark mark, std::unique_ptr<Doorbell> doorbell);
 
     const char* name() const override { return "files"; }
     const char* tier() const override { return doorbell_->tier(); }
@@ -30,6 +31,7 @@ class FilesCarrier final : public Carrier {
     void expect() override { doorbell_->expect(); }
 
   private:
+    DirectoryMark mark_;
     std::string request_;
     std::string response_;
     std::string room_;

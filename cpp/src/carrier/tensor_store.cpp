@@ -26,7 +26,8 @@ bool is_hidden(const std::string& path) {
 
 }  // namespace
 
-TensorStore::TensorStore(std::string directory) : directory_(std::move(directory)) {}
+TensorStore::TensorStore(std::string directory, DirectoryMark mark)
+    : directory_(std::move(directory)), mark_(std::move(mark)) {}
 
 void TensorStore::attach(std::shared_ptr<Mailbox> mailbox) {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -114,6 +115,7 @@ void TensorStore::store(const TensorView& tensor, const std::string& tag) {
                 return;
             }
         }
+        mark_.require();
         set_aside(path);
         platform::write_atomic(path, {reinterpret_cast<const char*>(header.data()), header.size()},
                                {static_cast<const char*>(tensor.data()), tensor.nbytes()});
@@ -214,6 +216,7 @@ std::shared_ptr<TensorStore::Buffer> TensorStore::make_buffer(std::uint64_t byte
     std::size_t slot = 0;
     while (slot < Mailbox::kLeases && leases[slot].inode.load(std::memory_order_relaxed) != 0) ++slot;
     if (slot == Mailbox::kLeases) return nullptr;
+    mark_.require();
     auto buffer = std::make_shared<Buffer>();
     buffer->path = hidden_path();
     try {
@@ -235,6 +238,7 @@ std::shared_ptr<TensorStore::Buffer> TensorStore::make_buffer(std::uint64_t byte
 bool TensorStore::put_under(const std::shared_ptr<Buffer>& buffer, const std::string& path) {
     // Of two names of one file, a rename would keep both.
     if (buffer->path == path || names_.names(path, buffer->file.identity.inode)) return true;
+    mark_.require();
     if (is_hidden(buffer->path)) {
         set_aside(path);
         names_.rename(buffer->path, path);

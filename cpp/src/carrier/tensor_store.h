@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "carrier/directory_mark.h"
 #include "carrier/file_names.h"
 #include "carrier/mailbox.h"
 #include "platform/file.h"
@@ -23,7 +24,7 @@ namespace tr::carrier {
 /// mailbox each send makes a new file, which never changes. See docs/protocol.md, "Tensors". Thread-safe.
 class TensorStore {
   public:
-    explicit TensorStore(std::string directory);
+    TensorStore(std::string directory, DirectoryMark mark);
 
     /// A worker starts that may use this mailbox. Tensors that are held stay valid; what the dead worker held is free.
     void attach(std::shared_ptr<Mailbox> mailbox);
@@ -88,6 +89,7 @@ class TensorStore {
     const PeerFile* peer_file(std::uint64_t inode, const std::string& path);
 
     std::string directory_;
+    DirectoryMark mark_;
     mutable std::mutex mutex_;
     std::shared_ptr<Mailbox> mailbox_;
     FileNames names_;

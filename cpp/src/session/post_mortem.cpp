@@ -27,7 +27,8 @@ void write_tensor(const TensorView& tensor, const std::string& path) {
                            {static_cast<const char*>(tensor.data()), tensor.nbytes()});
 }
 
-/// @param shared either side may still write to its memory: a second name for it keeps it only where a copy finds no room
+/// @param shared either side may still write to its memory: a second name for it keeps it only where a copy finds no
+/// room
 void keep_file(const std::string& from, const std::string& to, bool shared) {
     std::error_code error;
     if (shared && fs::copy_file(from, to, error)) return;

@@ -190,7 +190,8 @@ void SessionDirectory::claim(const std::string& parent) {
     }
     platform::rename_file(hidden, path_);
     lock_ = platform::FileLock::try_acquire(file(protocol::kLockFile));
-    if (const auto found = platform::identify(file(protocol::kLockFile))) lock_inode_ = found->inode;
+    mark_.lock_file = file(protocol::kLockFile);
+    if (const auto found = platform::identify(mark_.lock_file)) mark_.inode = found->inode;
     own.paths.insert(path_);
 }
 
@@ -204,16 +205,11 @@ SessionDirectory::~SessionDirectory() {
     } catch (const std::system_error&) {
         // The workspace has been removed under us; then nobody else starts a session in it either.
     }
-    const auto found = platform::identify(file(protocol::kLockFile));
-    const bool of_another = found && found->inode != lock_inode_;
+    const auto found = platform::identify(mark_.lock_file);
+    const bool of_another = found && found->inode != mark_.inode;
     if (!of_another) remove_session(path_);
     lock_.release();
     own.paths.erase(path_);
-}
-
-bool SessionDirectory::is_there() const {
-    const auto found = platform::identify(file(protocol::kLockFile));
-    return found && found->inode == lock_inode_;
 }
 
 std::string SessionDirectory::make_kept() const {

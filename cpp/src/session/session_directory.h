@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "carrier/directory_mark.h"
 #include "platform/file.h"
 
 namespace tr {
@@ -27,7 +28,8 @@ class SessionDirectory {
     /// Why this workspace, for the log.
     const std::string& reason() const { return reason_; }
     /// It has not been removed, nor been replaced by another session's.
-    bool is_there() const;
+    bool is_there() const { return mark_.is_there(); }
+    const carrier::DirectoryMark& mark() const { return mark_; }
     std::string file(const std::string& name) const { return path_ + "/" + name; }
     /// Makes a directory beside this one, for what is to stay when the session ends.
     /// @returns its path
@@ -40,7 +42,7 @@ class SessionDirectory {
     std::string path_;
     std::string reason_;
     platform::FileLock lock_;
-    std::uint64_t lock_inode_ = 0;
+    carrier::DirectoryMark mark_;
     std::int64_t owner_pid_;
 };
 

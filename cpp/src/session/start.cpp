@@ -239,7 +239,7 @@ void PythonSession::Impl::prepare_directory() {
         log_(LogLevel::info,
              "directory '" + directory->path() + "' on " + file_system + " (" + directory->reason() + ")");
         const std::lock_guard<std::mutex> lock(state_mutex_);
-        tensors_ = std::make_shared<carrier::TensorStore>(directory->path());
+        tensors_ = std::make_shared<carrier::TensorStore>(directory->path(), directory->mark());
         platform::make_ping(directory->path());
         directory_ = std::move(directory);
         stats_.file_system = file_system;
@@ -275,7 +275,7 @@ std::vector<std::string> PythonSession::Impl::open_carriers(WakeUp wake_up) {
     std::string files_fallback;
     const auto files_tier = wake_up == WakeUp::futex ? WakeUp::automatic : wake_up;
     auto files = std::make_shared<carrier::FilesCarrier>(
-        directory_->path(), carrier::open_doorbell(files_tier, directory_->path(), files_fallback));
+        directory_->path(), directory_->mark(), carrier::open_doorbell(files_tier, directory_->path(), files_fallback));
     const std::lock_guard<std::mutex> lock(state_mutex_);
     tensors_->attach(mailbox);
     mailbox_carrier_ = mailbox ? std::make_shared<carrier::MailboxCarrier>(mailbox, files) : nullptr;

@@ -34,7 +34,9 @@ TEST_F(CarrierTest, AMessageLiesReadyUntilItIsDoneWith) {
 }
 
 TEST_F(CarrierTest, WhatTheWorkerMayBeAboutToLeaseIsNotWrittenAgain) {
-    TensorStore store(workspace_.path());
+    const std::string lock = workspace_.path() + "/lock";
+    platform::write_atomic(lock, "");
+    TensorStore store(workspace_.path(), {lock, platform::identify(lock)->inode});
     store.attach(host_);
     store.share();
     const auto send = [&](const char* tag, double value) { store.store(Tensor::full(Shape(5'000), value), tag); };
