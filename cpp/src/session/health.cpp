@@ -35,6 +35,21 @@ std::string progress_in(const std::string& path) {
 
 }  // namespace
 
+/// @returns silent also when others have asked all the while
+platform::Ping PythonSession::Impl::ask_ping(const std::string& directory, Deadline until,
+                                             const std::function<bool()>& enough) const {
+    std::unique_lock<std::mutex> lock(ping_mutex_);
+    if (!ping_done_.wait_until(lock, until.when(), [this] { return !pinging_; })) return platform::Ping::silent;
+    pinging_ = true;
+    const std::uint64_t number = ++pings_;
+    lock.unlock();
+    const auto ping = platform::ask_ping(directory, number, until, enough);
+    lock.lock();
+    pinging_ = false;
+    ping_done_.notify_one();
+    return ping;
+}
+
 PythonSession::Impl::Health PythonSession::Impl::examine(Deadline limit) const {
     Health health;
     std::shared_ptr<platform::Process> process;
@@ -62,10 +77,7 @@ PythonSession::Impl::Health PythonSession::Impl::examine(Deadline limit) const {
         };
         const auto begin = Deadline::Clock::now();
         const Deadline until = Deadline::at(begin + kSignOfLife).sooner(limit);
-        const std::unique_lock<std::timed_mutex> lock(ping_mutex_, until.when());
-        auto ping = platform::Ping::silent;
-        if (lock)
-            ping = platform::ask_ping(directory, ++pings_, until, [&] { return !process->alive() || answered(); });
+        const auto ping = ask_ping(directory, until, [&] { return !process->alive() || answered(); });
         if (!process->alive())
             health.state = "dead";
         else if (answered())

@@ -17,6 +17,7 @@
 #include "carrier/tensor_store.h"
 #include "platform/deadline.h"
 #include "platform/fork.h"
+#include "platform/ping.h"
 #include "platform/process.h"
 #include "protocol/failure_record.h"
 #include "protocol/message.h"
@@ -31,8 +32,8 @@
 namespace tr {
 
 /// What a PythonSession does. Who holds several locks took them in this order: the turn, over a whole exchange;
-/// ping_mutex_, while the worker is asked for a sign of life; state_mutex_, for a moment over the members it guards.
-/// The tensor store, the log and calculate_async() have one each, under which no other of these is taken.
+/// state_mutex_, for a moment over the members it guards. The tensor store, the log, pings and calculate_async() have
+/// one each, under which no other of these is taken.
 class PythonSession::Impl {
   public:
     using Deadline = platform::Deadline;
@@ -136,6 +137,7 @@ class PythonSession::Impl {
     /// Asks a worker that is at work for a sign of life, which takes up to kSignOfLife when it gives none, and ends
     /// with the limit.
     Health examine(Deadline limit) const;
+    platform::Ping ask_ping(const std::string& directory, Deadline until, const std::function<bool()>& enough) const;
     bool request_was_taken() const;
     std::string effect() const;
     RestartError death();
@@ -247,7 +249,9 @@ class PythonSession::Impl {
     Deadline::Clock::time_point last_start_;
     std::atomic<bool> troubled_{false};  ///< there is something in deaths_ or starts_in_row_
 
-    mutable std::timed_mutex ping_mutex_;  ///< one asks at a time
+    mutable std::mutex ping_mutex_;
+    mutable std::condition_variable ping_done_;
+    mutable bool pinging_ = false;  ///< one asks at a time
     mutable std::uint64_t pings_ = 0;
 
     std::mutex async_mutex_;
