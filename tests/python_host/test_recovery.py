@@ -43,7 +43,8 @@ import numpy as np
 from tech_renaissance import PythonSession, SessionOptions
 
 script, workspace, wake_up = sys.argv[1:]
-options = SessionOptions(script, workspace=workspace, python=sys.executable, session_id="same", wake_up=wake_up, quiet=True)
+options = SessionOptions(script, workspace=workspace, python=sys.executable, session_id="same", quiet=True)
+options.wake_up = wake_up
 with PythonSession(options) as session:
     session.wait_until_ready()
     session.send_tensor(np.full(20_000, 2, np.float32), "a")
