@@ -89,8 +89,8 @@ class TR_API PythonSession {
 
     /// The worker process lives.
     bool is_alive() const;
-    /// The worker has said that it takes requests, and is not at work on one. Of a new worker, the call that waits for it
-    /// hears that first, where one does.
+    /// The worker has said that it takes requests, and is not at work on one. Of a new worker, the call that waits for
+    /// it hears that first, where one does.
     bool is_ready() const;
     /// A request is in flight that has no answer yet.
     bool is_busy() const;
