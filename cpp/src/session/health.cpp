@@ -38,16 +38,8 @@ std::string progress_in(const std::string& path) {
 /// @returns silent also when others have asked all the while
 platform::Ping PythonSession::Impl::ask_ping(const std::string& directory, Deadline until,
                                              const std::function<bool()>& enough) const {
-    std::unique_lock<std::mutex> lock(ping_mutex_);
-    if (!ping_done_.wait_until(lock, until.when(), [this] { return !pinging_; })) return platform::Ping::silent;
-    pinging_ = true;
-    const std::uint64_t number = ++pings_;
-    lock.unlock();
-    const auto ping = platform::ask_ping(directory, number, until, enough);
-    lock.lock();
-    pinging_ = false;
-    ping_done_.notify_one();
-    return ping;
+    const std::unique_lock<TimedMutex> lock(ping_mutex_, until.when());
+    return lock ? platform::ask_ping(directory, ++pings_, until, enough) : platform::Ping::silent;
 }
 
 PythonSession::Impl::Health PythonSession::Impl::examine(Deadline limit) const {

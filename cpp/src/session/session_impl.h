@@ -25,6 +25,7 @@
 #include "session/log.h"
 #include "session/session_directory.h"
 #include "session/thread_token.h"
+#include "session/timed_mutex.h"
 #include "session/turn.h"
 #include "tech_renaissance/session/python_session.h"
 #include "tech_renaissance/utils/tr_exception.h"
@@ -32,8 +33,8 @@
 namespace tr {
 
 /// What a PythonSession does. Who holds several locks took them in this order: the turn, over a whole exchange;
-/// state_mutex_, for a moment over the members it guards. The tensor store, the log, pings and calculate_async() have
-/// one each, under which no other of these is taken.
+/// ping_mutex_, while the worker is asked for a sign of life; state_mutex_, for a moment over the members it guards.
+/// The tensor store, the log and calculate_async() have one each, under which no other of these is taken.
 class PythonSession::Impl {
   public:
     using Deadline = platform::Deadline;
@@ -249,9 +250,7 @@ class PythonSession::Impl {
     Deadline::Clock::time_point last_start_;
     std::atomic<bool> troubled_{false};  ///< there is something in deaths_ or starts_in_row_
 
-    mutable std::mutex ping_mutex_;
-    mutable std::condition_variable ping_done_;
-    mutable bool pinging_ = false;  ///< one asks at a time
+    mutable TimedMutex ping_mutex_;  ///< one asks at a time
     mutable std::uint64_t pings_ = 0;
 
     std::mutex async_mutex_;

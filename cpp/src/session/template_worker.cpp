@@ -14,6 +14,7 @@
 #include "platform/fork.h"
 #include "platform/host.h"
 #include "platform/sequence_point.h"
+#include "session/timed_mutex.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
 namespace tr {
@@ -128,7 +129,7 @@ class Template final : public TemplateWorker, public std::enable_shared_from_thi
     /// @throws RestartError when it cannot be asked
     std::optional<json> ask(const json& question, std::int64_t limit_ms) {
         const Deadline limit = Deadline::after(limit_ms);
-        const std::unique_lock<std::timed_mutex> lock(mutex_, limit.when());
+        const std::unique_lock<TimedMutex> lock(mutex_, limit.when());
         if (!lock) return std::nullopt;
         try {
             channel_->send_line(question.dump());
@@ -149,7 +150,7 @@ class Template final : public TemplateWorker, public std::enable_shared_from_thi
     std::string log_;
     bool ready_ = false;
     std::atomic<bool> broken_{false};
-    std::timed_mutex mutex_;
+    TimedMutex mutex_;
     int unanswered_ = 0;  ///< questions whose answers were not waited for
     std::unique_ptr<platform::Channel> channel_;
     std::unique_ptr<platform::Process> process_;
@@ -157,7 +158,7 @@ class Template final : public TemplateWorker, public std::enable_shared_from_thi
 
 /// The template of one kind.
 struct Place {
-    std::timed_mutex mutex;  ///< held by who waits for it to come up
+    TimedMutex mutex;  ///< held by who waits for it to come up
     std::shared_ptr<Template> made;
 };
 
@@ -180,7 +181,7 @@ std::shared_ptr<TemplateWorker> TemplateWorker::get(const Kind& kind, Deadline d
     const auto late = [] { return RestartError("the template worker is not ready yet, and the time limit passed"); };
     // A fork of the program has its own, as it has no threads to watch its parent's.
     Place& place = platform::process_wide<Places>().of(kind);
-    std::unique_lock<std::timed_mutex> lock(place.mutex, std::defer_lock);
+    std::unique_lock<TimedMutex> lock(place.mutex, std::defer_lock);
     while (!lock.try_lock_until(Deadline::after(kStepMs).sooner(deadline).when())) {
         if (deadline.passed()) throw late();
         check();

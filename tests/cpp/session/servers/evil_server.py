@@ -80,6 +80,8 @@ class EvilServer(TechRenaissanceServer):
         else:
             if first:  # later it would be the next one
                 carrier.remove_request()
+            else:  # what it has not read yet may be removed by the host as what it has
+                carrier.wait_for_room(None)
             self.write("response.json", message)
 
     def ok(self, **changes: object) -> bytes:
