@@ -11,7 +11,7 @@ import select
 
 from . import protocol
 from ._doorbell import Doorbell, open_doorbell
-from ._files import AtomicWriter, read_small, remove
+from ._files import AtomicWriter, Place, read_small, remove
 from ._json_object import MAX_MESSAGE_BYTES, parse_object
 from ._place import is_full
 from ._status import StatusKeeper
@@ -83,14 +83,19 @@ class Carrier:
 
 
 class FilesCarrier(Carrier):
-    """`request.json`, `response.json` and `status.txt`."""
+    """`request.json`, `response.json` and `status.txt`.
+
+    Attributes:
+        place: the directory that they are in.
+    """
 
     name = "files"
 
     def __init__(
-        self, directory: str, writer: AtomicWriter, wake_up: str, stop: StopSignals, host: ProcessWatch, *, loose: bool
+        self, place: Place, writer: AtomicWriter, wake_up: str, stop: StopSignals, host: ProcessWatch, *, loose: bool
     ) -> None:
-        self._directory = directory
+        self.place = place
+        directory = place.directory
         self._request = f"{directory}/request.json"
         self._response = f"{directory}/response.json"
         self._status = f"{directory}/status.txt"
@@ -98,7 +103,6 @@ class FilesCarrier(Carrier):
         self._writer = writer
         self._stop = stop
         self._host = host
-        self._identity = _identity(directory)
         self._keeper: StatusKeeper | None = None  # where this is the carrier in use, and no other's helper
         self._doorbell: Doorbell
         self._doorbell, self.fallback = open_doorbell(
@@ -122,13 +126,13 @@ class FilesCarrier(Carrier):
                 return None
             request = self.take()
             if request is not None:
-                if not self.still_there():
+                if not self.place.is_there():
                     return None  # it is for the worker of the session that has this place now
                 doorbell.expect()
                 self._keeper.begin()
                 return request
             # Looked at on every way round but the first, as the end of the directory may be what rang.
-            if waited and not self.still_there():
+            if waited and not self.place.is_there():
                 return None
             ready = self._poll.poll(doorbell.timeout_ms())
             waited = True
@@ -148,10 +152,6 @@ class FilesCarrier(Carrier):
         except OSError:
             return None  # Out of descriptors or memory for the moment: looked at again before long.
 
-    def still_there(self) -> bool:
-        """The session directory is the one that it was."""
-        return _identity(self._directory) == self._identity
-
     def publish(self, response: protocol.Response, status: str) -> None:
         """See Carrier."""
         self.publish_file(protocol.encode_response(response), status)
@@ -161,8 +161,6 @@ class FilesCarrier(Carrier):
 
         The request goes first, so that the host may send the next once it has the response.
         """
-        if not self.still_there():
-            raise FileNotFoundError(errno.ENOENT, "the session directory has been removed", self._directory)
         try:
             prepared = self._prepare(data)
         except OSError as error:
@@ -204,7 +202,7 @@ class FilesCarrier(Carrier):
                 return True
             limit = self._stop.patience_ms(doorbell.timeout_ms())
             self._poll.poll(limit)
-            if limit == 0 or self._host.gone() or not self.still_there():
+            if limit == 0 or self._host.gone() or not self.place.is_there():
                 return False
 
     def response_pending(self) -> bool:
@@ -248,6 +246,8 @@ class FilesCarrier(Carrier):
         """Never fails: a status that cannot be written is removed, as it would be untrue."""
         try:
             self._writer.write(self._status, text.encode("utf-8", "replace"))
+        except FileNotFoundError:
+            return  # What may be there now is another session's.
         except OSError:
             remove(self._status)
 
@@ -255,10 +255,10 @@ class FilesCarrier(Carrier):
         """See Carrier."""
         self._doorbell.clear()
         self._poll.poll(_PAUSE_MS)
-        return not self._stop.requested and not self._host.gone() and self.still_there()
+        return not self._stop.requested and not self._host.gone() and self.place.is_there()
 
     def _ring_for_probe(self) -> None:
-        path = f"{self._directory}/{_PROBE}"
+        path = f"{self.place.directory}/{_PROBE}"
         self._writer.write(path, b"probe")
         os.unlink(path)
 
@@ -267,12 +267,3 @@ class FilesCarrier(Carrier):
         if self._keeper is not None:
             self._keeper.close()
         self._doorbell.close()
-
-
-def _identity(directory: str) -> tuple[int, int] | None:
-    """Which directory this path names, None when it names none any more."""
-    try:
-        status = os.stat(directory)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino

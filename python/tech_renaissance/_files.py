@@ -64,20 +64,53 @@ def close_file(descriptor: int) -> None:
 _numbers = itertools.count(1)
 
 
+class Place:
+    """The directory of a session, as it is now: what has its path later may be another session's.
+
+    Attributes:
+        directory: its path.
+    """
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        # Held open, as the next directory may be given the number of one that is gone. Its number is kept as well, for
+        # when user code closes what it does not know.
+        self._held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._identity = _identity(os.fstat(self._held))
+
+    def is_there(self) -> bool:
+        """Nobody has removed it."""
+        try:
+            return _identity(os.stat(self.directory)) == self._identity
+        except OSError:
+            return False
+
+    def require(self) -> None:
+        """Raises FileNotFoundError when it is not there."""
+        if not self.is_there():
+            raise FileNotFoundError(errno.ENOENT, "the session directory has been removed", self.directory)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
 class AtomicWriter:
     """Writes files by way of a temporary one in the same directory; any thread may.
 
     Args:
         directory: of the files.
-        private: they are this user's alone, whatever the umask. Else the umask decides, as it does for `open`.
+        place: the session's that it is; then they are this user's alone, whatever the umask, and nothing is written
+            where another session has its path. Without one the umask decides, as it does for `open`.
     """
 
-    def __init__(self, directory: str, *, private: bool = True) -> None:
+    def __init__(self, directory: str, place: Place | None) -> None:
+        self._place = place
         self._prefix = f"{directory}/.tmp-{os.getpid()}-"
-        self._mode = 0o600 if private else 0o666
+        self._mode = 0o600 if place else 0o666
         # A mask may even take away the owner's rights. Not known before the first file has been looked at, as to ask
         # for the mask is to change it for a moment, and for all threads.
-        self._force_mode: bool | None = None if private else False
+        self._force_mode: bool | None = None if place else False
 
     def write(self, path: str, head: Buffer, body: Buffer = b"") -> None:
         """Puts head and body into the file of this path, in place of what was there."""
@@ -107,6 +140,8 @@ class AtomicWriter:
 
     def _create(self) -> tuple[int, str]:
         """A new file under a name that nobody uses."""
+        if self._place is not None:
+            self._place.require()
         while True:
             path = f"{self._prefix}{next(_numbers)}"
             try:

@@ -61,7 +61,7 @@ class MailboxCarrier(Carrier):
                 self._by_file = False
             elif found is not None:
                 request = self._from_file()
-            elif self._host.gone() or not self._files.still_there():
+            elif self._host.gone() or not self._files.place.is_there():
                 return None
             else:
                 request = self._from_file()  # the file is the truth, whoever put it there
@@ -104,7 +104,7 @@ class MailboxCarrier(Carrier):
                 return True
             limit = self._stop.patience_ms(_RECHECK_MS)
             self._messages.wait(limit)
-            if limit == 0 or self._host.gone() or not self._files.still_there():
+            if limit == 0 or self._host.gone() or not self._files.place.is_there():
                 return False
 
     def status(self, text: str) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from . import protocol
 from ._doorbell import open_doorbell
-from ._files import AtomicWriter, read_small
+from ._files import AtomicWriter, Place, read_small
 from ._json_object import MAX_MESSAGE_BYTES, encode_object, parse_object
 from ._kept import Kept
 from ._process import start_time
@@ -136,7 +136,7 @@ class _Run:
         self._arguments = arguments
         self._debugged = arguments.pdb or arguments.debugpy is not None
         self._seconds = arguments.timeout or self._recorded_limit()
-        self._writer = AtomicWriter(str(directory))
+        self._writer = AtomicWriter(str(directory), Place(str(directory)))
         names = ("response.json", "hello.json", _PROBE)
         self._doorbell, _ = open_doorbell("auto", str(directory), names, self._ring)
 

@@ -8,7 +8,7 @@ import sys
 from . import protocol
 from ._carrier import Carrier, FilesCarrier
 from ._failure import failure_from
-from ._files import AtomicWriter, keep_spares
+from ._files import AtomicWriter, Place, keep_spares
 from ._json_object import encode_object
 from ._output import log_output
 from ._ping import Ping
@@ -39,7 +39,8 @@ class Runtime:
         self.directory, self.session_id = find_session(session_id, sys.argv)
         log_output(f"{self.directory}/worker.log")
         self._record = read_host_record(self.directory)
-        writer = AtomicWriter(self.directory)
+        self._place = Place(self.directory)
+        writer = AtomicWriter(self.directory, self._place)
         self._writer = writer
         self.storage = FileStorage(self.directory, writer)
         self._stop = StopSignals()
@@ -136,7 +137,7 @@ class Runtime:
         return carrier
 
     def _open_files(self, wake_up: str) -> FilesCarrier:
-        return FilesCarrier(self.directory, self._writer, wake_up, self._stop, self._host, loose=not self._record.known)
+        return FilesCarrier(self._place, self._writer, wake_up, self._stop, self._host, loose=not self._record.known)
 
     def _announce(self, carrier: Carrier) -> None:
         try:

@@ -98,7 +98,7 @@ def write_tsr(tensor: object, target: Source) -> None:
         return
     path = os.path.abspath(os.fspath(target))  # type: ignore[arg-type]
     try:
-        AtomicWriter(os.path.dirname(path), private=False).write(path, header, exported.data)
+        AtomicWriter(os.path.dirname(path), None).write(path, header, exported.data)
     except OSError as error:
         raise TSRError(f"{path}: cannot be written: {error.strerror}") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -329,6 +330,7 @@ def test_a_session_does_not_touch_another_that_has_its_place(
     arguments = [str(SERVER), str(workspace), wake_up]
     with PythonSession(replace(recovery, session_id="same", wake_up=wake_up)) as session:
         assert session.calculate("sum", np.ones(20_000, np.float32))[0] == 20_000
+        worker = os.pidfd_open(session.stats().worker_pid)
         while workspace.exists():  # the worker may be writing its status meanwhile
             shutil.rmtree(workspace, ignore_errors=True)
         with subprocess.Popen(
@@ -349,5 +351,8 @@ def test_a_session_does_not_touch_another_that_has_its_place(
                 neighbour.stdin.write("on\n")
                 neighbour.stdin.flush()
                 assert float(neighbour.stdout.readline()) == 40_000
+            assert select.select([worker], [], [], 20)[0], "the worker whose place is gone leaves"
+            assert (workspace / "python_session" / "tr_session_same" / "status.txt").read_text() != "exiting"
+            os.close(worker)
             neighbour.stdin.close()
     assert not (workspace / "python_session" / "tr_session_same").exists()
