@@ -1,4 +1,4 @@
-#include "carrier/mailbox.h"
+#include "channel/mailbox.h"
 
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -21,7 +21,7 @@ namespace py = pybind11;
 namespace tr::python {
 namespace {
 
-using carrier::Mailbox;
+using channel::Mailbox;
 using platform::Deadline;
 
 // The leases of one side's buffers, in the memory order of docs/protocol.md; `_mailbox.LeaseTable` does the same

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "bindings.h"
-#include "session/interrupt.h"
+#include "platform/interrupt.h"
 #include "signals.h"
 #include "stream.h"
 #include "tech_renaissance/utils/tr_exception.h"

@@ -10,7 +10,7 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "carrier/mailbox.h"
+#include "channel/mailbox.h"
 #include "data/tsr_header.h"
 #include "platform/file.h"
 #include "protocol/message.h"
@@ -43,7 +43,7 @@ class Scene {
   public:
     static constexpr std::uint64_t kEpoch = 1;
 
-    Scene() : path_(directory() + "/mailbox"), host_(carrier::Mailbox::create(path_, kEpoch)) {
+    Scene() : path_(directory() + "/mailbox"), host_(channel::Mailbox::create(path_, kEpoch)) {
         peer_ = platform::map_shared(path_);
     }
     ~Scene() { std::filesystem::remove_all(std::filesystem::path(path_).parent_path()); }
@@ -62,15 +62,15 @@ class Scene {
         part(bytes, 16);
         part(bytes + 64, 16);
         part(bytes + 128, 16);
-        for (char* slot : {bytes + 256, bytes + 256 + carrier::Mailbox::kSlotBytes}) {
+        for (char* slot : {bytes + 256, bytes + 256 + channel::Mailbox::kSlotBytes}) {
             std::memset(slot, 0, last_length_);
-            const std::size_t length = std::min<std::size_t>(carrier::Mailbox::kSlotBytes, input.size());
+            const std::size_t length = std::min<std::size_t>(channel::Mailbox::kSlotBytes, input.size());
             if (length > 0) std::memcpy(slot, input.data(), length);
         }
-        last_length_ = std::min<std::size_t>(carrier::Mailbox::kSlotBytes, input.size());
+        last_length_ = std::min<std::size_t>(channel::Mailbox::kSlotBytes, input.size());
     }
     const std::string& path() const { return path_; }
-    carrier::Mailbox& host() { return *host_; }
+    channel::Mailbox& host() { return *host_; }
 
   private:
     static std::string directory() {
@@ -79,9 +79,9 @@ class Scene {
         return name;
     }
     std::string path_;
-    std::shared_ptr<carrier::Mailbox> host_;
+    std::shared_ptr<channel::Mailbox> host_;
     platform::SharedFile peer_;
-    std::size_t last_length_ = carrier::Mailbox::kSlotBytes;
+    std::size_t last_length_ = channel::Mailbox::kSlotBytes;
 };
 
 }  // namespace
@@ -178,7 +178,7 @@ std::string mailbox(std::string_view input) {
         // An impossible length; the worker's side below says what it makes of its own line.
     }
     try {
-        auto worker = carrier::Mailbox::open(scene.path(), Scene::kEpoch);
+        auto worker = channel::Mailbox::open(scene.path(), Scene::kEpoch);
         const auto message = worker->receive();
         if (!message) return "accepted nothing";
         worker->acknowledge();

@@ -40,6 +40,16 @@ Integer integer_member(const json& object, const char* name, const char* what) {
     return member->get<Integer>();
 }
 
+/// The texts in a list; whatever else stands there is passed over.
+std::vector<std::string> texts_member(const json& object, const char* name) {
+    std::vector<std::string> texts;
+    const auto member = object.find(name);
+    if (member == object.end() || !member->is_array()) return texts;
+    for (const auto& item : *member)
+        if (item.is_string()) texts.push_back(item.get<std::string>());
+    return texts;
+}
+
 void require_size(const std::string& text, const char* what, const char* advice = "") {
     if (text.size() > kMaxMessageBytes)
         throw InputError(std::string(what) + " of " + std::to_string(text.size()) + " bytes is over the limit of " +
@@ -242,16 +252,26 @@ Hello parse_hello(const std::string& text) {
     hello.wake_up = text_member(object, "wake_up", "hello.json");
     hello.carrier = text_member(object, "carrier", "hello.json");
     hello.fallback = text_member(object, "fallback", "hello.json");
+    hello.executable = text_member(object, "executable", "hello.json");
+    hello.server = text_member(object, "server", "hello.json");
+    hello.refused = text_member(object, "refused", "hello.json");
+    hello.commands = texts_member(object, "commands");
+    hello.features = texts_member(object, "features");
     return hello;
 }
 
+bool Hello::has_feature(const char* name) const {
+    return std::find(features.begin(), features.end(), name) != features.end();
+}
+
 std::string encode_session(const SessionRecord& record) {
-    return json{{"protocol", kProtocolVersion}, {"session_id", record.session_id},
-                {"host_pid", record.host_pid},  {"host_start_time", record.host_start_time},
-                {"epoch", record.epoch},        {"carriers", record.carriers},
-                {"wake_up", record.wake_up},    {"limits", json::object()},
-                {"timestamp", now_ms()}}
-        .dump(2);
+    json all{{"protocol", kProtocolVersion}, {"session_id", record.session_id},
+             {"host_pid", record.host_pid},  {"host_start_time", record.host_start_time},
+             {"epoch", record.epoch},        {"carriers", record.carriers},
+             {"wake_up", record.wake_up},    {"limits", json::object()},
+             {"timestamp", now_ms()}};
+    if (record.tags_of) all["tags_of"] = *record.tags_of;
+    return all.dump(2);
 }
 
 std::optional<SessionRecord> parse_session(const std::string& text) {

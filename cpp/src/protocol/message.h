@@ -64,6 +64,13 @@ struct Hello {
     std::string wake_up;
     std::string carrier;
     std::string fallback;
+    std::string executable;
+    std::string server;
+    std::vector<std::string> commands;
+    std::vector<std::string> features;  ///< what it can beyond the first release
+    std::string refused;                ///< why it cannot serve this channel; empty when it does
+
+    bool has_feature(const char* name) const;
 };
 /// @throws InputError when the text is not a hello, or of another protocol version
 Hello parse_hello(const std::string& text);
@@ -76,6 +83,7 @@ struct SessionRecord {
     std::uint64_t epoch = 0;
     std::vector<std::string> carriers;
     std::string wake_up;
+    std::optional<std::string> tags_of;  ///< another channel whose tensors may be named in this one
 };
 std::string encode_session(const SessionRecord& record);
 /// @returns nothing when the text is not a session record

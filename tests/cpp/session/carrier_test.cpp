@@ -1,13 +1,13 @@
 // The mailbox, and the store of tensors, without a session.
-#include "carrier/mailbox.h"
-#include "carrier/tensor_store.h"
+#include "channel/mailbox.h"
+#include "channel/tensor_store.h"
 #include "support.h"
 
 namespace tr::test {
 namespace {
 
-using carrier::Mailbox;
-using carrier::TensorStore;
+using channel::Mailbox;
+using channel::TensorStore;
 
 class CarrierTest : public testing::Test {
   protected:

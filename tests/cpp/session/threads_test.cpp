@@ -3,7 +3,7 @@
 #include <thread>
 #include <utility>
 
-#include "carrier/mailbox.h"
+#include "channel/mailbox.h"
 #include "support.h"
 
 namespace tr::test {
@@ -87,9 +87,9 @@ TEST_F(ThreadsTest, TheAnswerToAThreadThatHasEndedIsLetGo) {
     begin_with_numpy("lease_server");
     session_->send_tensor(Tensor::full(Shape(20'000), 1), "x");
     const auto leases = [&] {
-        const auto mailbox = carrier::Mailbox::open(session_->session_dir() + "/mailbox", session_->stats().epoch);
+        const auto mailbox = channel::Mailbox::open(session_->session_dir() + "/mailbox", session_->stats().epoch);
         std::uint32_t count = 0;
-        for (std::uint32_t i = 0; i < carrier::Mailbox::kLeases; ++i) count += mailbox->own_leases()[i].count;
+        for (std::uint32_t i = 0; i < channel::Mailbox::kLeases; ++i) count += mailbox->own_leases()[i].count;
         return count;
     };
     {

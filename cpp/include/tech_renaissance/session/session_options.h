@@ -6,23 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "tech_renaissance/channel/wake_up.h"
 #include "tech_renaissance/export.h"
+#include "tech_renaissance/session/session_event.h"
 
 namespace tr {
-
-/// How each side learns that the other has written something; PROTOCOL "Carriers and wake-ups".
-enum class WakeUp {
-    automatic,  ///< the best that works here
-    futex,      ///< mapped mailbox and futex (Linux)
-    inotify,    ///< files, Linux file notification
-    watchdog,   ///< files; the worker uses Python's watchdog, this side the best it has for files
-    polling,    ///< files, looked at every 32 ms to 1024 ms
-};
-
-/// "automatic", "futex", ...: the spelling of $TR_WAKEUP and of stats().
-TR_API std::string to_string(WakeUp wake_up);
-/// @throws InputError for any other word.
-TR_API WakeUp wake_up_from_string(const std::string& name);
 
 enum class LogLevel { debug, info, warning, error };
 
@@ -86,12 +74,20 @@ struct TR_API SessionOptions {
     bool quick_start = false;
     /// Modules of the template.
     std::vector<std::string> preload = {"torch"};
+    /// How many requests may be in flight at the same time: calls of different threads, and calculate_async(). Each
+    /// has a channel of its own in the one worker, 140 kB of the workspace. Whether they run side by side is the
+    /// server's to say: one with an `async def main_logic`, or with `threads`, runs them so, any other one after the
+    /// other. Tensors sent by hand are found by all of them.
+    int max_ongoing_requests = 1;
     /// Starts workers in place of dead ones.
     RestartPolicy restart;
     /// Gets each log line, by one thread at a time, mostly the one that causes it. What it throws goes no further. It
     /// may ask the session (stats()) and terminate() its worker; calls that start one or wait for one, such as
     /// restart() and requests, are an InputError in it. Not set: standard error, unless `quiet`.
     std::function<void(LogLevel, const std::string&)> log;
+    /// Gets each event, on the thread that causes it, with no lock held: keep it short. What it throws goes no further,
+    /// and it may not call what starts a worker or waits for one.
+    std::function<void(const SessionEvent&)> observer;
     /// No log lines on standard error.
     bool quiet = false;
     /// Each failure is kept in a directory of its own, the last 16 of a session: request, tensors, log, and what this
