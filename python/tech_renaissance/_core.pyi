@@ -5,7 +5,7 @@ from typing import Any
 
 from typing_extensions import Buffer
 
-from ._tensors import Exported
+from .data.tensors import Exported
 
 __version__: str
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tech_renaissance import _mailbox, protocol
-from tech_renaissance._json_object import parse_object
-from tech_renaissance._mailbox import FILE_BYTES, MailboxError, MailboxFile, PureMailbox
-from tech_renaissance._names import Names
+from tech_renaissance import protocol
+from tech_renaissance.channel import mailbox as mailbox_module
+from tech_renaissance.channel.mailbox import FILE_BYTES, MailboxError, MailboxFile, PureMailbox
+from tech_renaissance.channel.names import Names
+from tech_renaissance.protocol.json_object import parse_object
 
 if TYPE_CHECKING:
-    from tech_renaissance._mailbox import Messages
+    from tech_renaissance.channel.mailbox import Messages
 
 EPOCH = 3
 TO_WORKER, TO_HOST, SLOTS, HOST_LEASES, OWN_LEASES = 64, 128, 256, 131328, 135424
@@ -26,7 +27,7 @@ NAMES = 16  # in a line
 def mailbox(workspace: Path) -> MailboxFile:
     """One as a host makes it."""
     content = bytearray(FILE_BYTES)
-    struct.pack_into("<IIQ", content, 0, _mailbox._MAGIC, _mailbox._VERSION, EPOCH)
+    struct.pack_into("<IIQ", content, 0, mailbox_module._MAGIC, mailbox_module._VERSION, EPOCH)
     (workspace / "mailbox").write_bytes(content)
     return MailboxFile(str(workspace), EPOCH)
 
@@ -40,7 +41,7 @@ def send(mailbox: MailboxFile, number: int, message: bytes) -> None:
 def answer_in(mailbox: MailboxFile) -> bytes:
     """The message for the host."""
     (length,) = struct.unpack_from("<I", mailbox.memory, TO_HOST + 8)
-    start = SLOTS + _mailbox.SLOT_BYTES
+    start = SLOTS + mailbox_module.SLOT_BYTES
     return bytes(mailbox.memory[start : start + length])
 
 
