@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _MAGIC = 0x424D5254
 _VERSION = 2
+_REVISION = 16  # offset of what tells that the host knows of further channels
 SLOT_BYTES = 64 << 10
 LEASES = 256
 _LINES = 64
@@ -129,9 +130,10 @@ class PureMailbox:
     _WAIT = 0
     _WAKE = 1
     # 32-bit words of a line of the mailbox.
-    _BELL, _SEQUENCE, _LENGTH, _RECEIVED, _NAMES = range(5)
+    _BELL, _SEQUENCE, _LENGTH, _RECEIVED, _NAMES, _CHANNELS = range(6)
+    _SENT_NS = 3  # in words of 64 bits
 
-    def __init__(self, file: MailboxFile) -> None:
+    def __init__(self, file: MailboxFile, first: PureMailbox | None = None) -> None:
         if os.uname().machine != "x86_64" or os.uname().sysname != "Linux" or struct.calcsize("P") != 8:
             raise MailboxError("without the compiled module a mailbox needs Linux on x86-64")
         try:
@@ -146,7 +148,11 @@ class PureMailbox:
         self._inbox = file.memory[_SLOTS : _SLOTS + SLOT_BYTES]
         self._outbox = file.memory[_SLOTS + SLOT_BYTES : _SLOTS + 2 * SLOT_BYTES]
         address = ctypes.addressof(ctypes.c_char.from_buffer(file.memory))
-        self._own_bell = ctypes.c_void_p(address + _LINES)
+        # Of the first channel, whichever this is: there the worker sleeps.
+        self._bell: Any = first._bell if first else self._own
+        self._own_bell: Any = first._own_bell if first else ctypes.c_void_p(address + _LINES)
+        self.revision: int = struct.unpack_from("<I", file.memory, _REVISION)[0]
+        self._sent_at = file.memory[_LINES : _LINES + 64].cast("Q")
         self._peer_bell = ctypes.c_void_p(address + _LINES + 64)
         self._syscall: Any = ctypes.CDLL(None, use_errno=True).syscall
         self._c_long = ctypes.c_long
@@ -163,15 +169,16 @@ class PureMailbox:
         Raises:
             InputError: the peer wrote an impossible length.
         """
-        bell = self._own[self._BELL]
+        seen = self.bell()
         message = self._take()
         if message is not None or timeout_ms <= 0:
             return message
-        limit = self._timespec(timeout_ms // 1000, timeout_ms % 1000 * 1_000_000)
-        self._syscall(
-            self._c_long(self._FUTEX), self._own_bell, self._c_long(self._WAIT), self._c_uint(bell), limit, None, 0
-        )
+        self.wait(seen, timeout_ms)
         return self._take()
+
+    def ready_since(self) -> int:
+        """When the message that lies ready was sent, in nanoseconds of CLOCK_MONOTONIC, at least 1; 0 for none."""
+        return max(1, self._sent_at[self._SENT_NS]) if self._own[self._SEQUENCE] != self._received else 0
 
     def _take(self) -> bytes | None:
         own = self._own
@@ -208,15 +215,21 @@ class PureMailbox:
         """The host has taken the message sent last."""
         return self._peer[self._RECEIVED] == self._sent
 
-    def wait(self, timeout_ms: int) -> None:
-        """Blocks until the host rings, at most so long; the caller looks at the truth before and after."""
-        bell = self._own[self._BELL]
-        if self.received_by_peer() or self._own[self._SEQUENCE] != self._received:
-            return
+    def bell(self) -> int:
+        """What `wait` compares with; to be read before looking for news."""
+        return self._bell[self._BELL]  # type: ignore[no-any-return]
+
+    def wait(self, seen: int, timeout_ms: int) -> None:
+        """Blocks while nobody has rung since `bell` gave `seen`, at most so long."""
         limit = self._timespec(timeout_ms // 1000, timeout_ms % 1000 * 1_000_000)
         self._syscall(
-            self._c_long(self._FUTEX), self._own_bell, self._c_long(self._WAIT), self._c_uint(bell), limit, None, 0
+            self._c_long(self._FUTEX), self._own_bell, self._c_long(self._WAIT), self._c_uint(seen), limit, None, 0
         )
+
+    def ring_self(self) -> None:
+        """Ends the waits of this worker; any thread."""
+        self._bell[self._BELL] = (self._bell[self._BELL] + 1) & 0xFFFFFFFF
+        self._syscall(self._c_long(self._FUTEX), self._own_bell, self._c_long(self._WAKE), self._c_long(2**31 - 1))
 
     def tell_names_changed(self) -> None:
         """Says that this side has changed the name of a tensor file; after the change."""
@@ -226,18 +239,27 @@ class PureMailbox:
         """The same as before as long as neither side has changed a name."""
         return self._own[self._NAMES] << 32 | self._peer[self._NAMES]
 
+    def channels_state(self) -> int:
+        """The same as before as long as nobody has made or removed a channel; in the first one's mailbox."""
+        return self._own[self._CHANNELS]
 
-def open_mailbox(directory: str, epoch: int) -> tuple[Messages, str]:
-    """The mailbox of a session, and a note when it is not the compiled module that does the work ("" when it is).
+
+def open_mailbox(directory: str, epoch: int, first: Messages | None = None) -> tuple[Messages, str]:
+    """The mailbox of a channel, and a note when it is not the compiled module that does the work ("" when it is).
+
+    Args:
+        directory: of the channel.
+        epoch: of this worker.
+        first: that of the worker's first channel, for a further one.
 
     Raises:
         MailboxError: there is none that can be used in this process.
     """
     file = MailboxFile(directory, epoch)
-    if os.environ.get("TR_NO_CORE"):
-        return PureMailbox(file), "TR_NO_CORE is set"
+    if isinstance(first, PureMailbox) or os.environ.get("TR_NO_CORE"):
+        return PureMailbox(file, first), "TR_NO_CORE is set"  # type: ignore[arg-type]
     try:
         from .. import _core
     except ImportError as error:
         return PureMailbox(file), f"without the compiled module: {error}"
-    return _core.Mailbox(os.fsencode(file.path), epoch), ""
+    return _core.Mailbox(os.fsencode(file.path), epoch, first), ""

@@ -30,9 +30,7 @@ class MailboxCarrier(Carrier):
     name = "mailbox"
     wake_up = "futex"
 
-    def __init__(
-        self, box: Messages, note: str, files: FilesCarrier, stop: StopSignals, host: ProcessWatch
-    ) -> None:
+    def __init__(self, box: Messages, note: str, files: FilesCarrier, stop: StopSignals, host: ProcessWatch) -> None:
         self._box: Any = box  # as mypy does not follow what `type(…) is` and `is_plain` rule out
         self.fallback = note
         self._files = files
@@ -98,12 +96,13 @@ class MailboxCarrier(Carrier):
     def wait_for_room(self, id: int | None) -> bool:  # noqa: A002 - see Carrier
         """See Carrier."""
         while True:
+            seen = self._box.bell()
             if self._files.no_more(id):
                 return False
             if self._box.received_by_peer() and not self._files.response_pending():
                 return True
             limit = self._stop.patience_ms(_RECHECK_MS)
-            self._box.wait(limit)
+            self._box.wait(seen, limit)
             if limit == 0 or self._host.gone() or not self._files.place.is_there():
                 return False
 
