@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -24,7 +25,7 @@ namespace {
 using channel::Mailbox;
 using platform::Deadline;
 
-// The leases of one side's buffers, in the memory order of docs/protocol.md; `_mailbox.LeaseTable` does the same
+// The leases of one side's buffers, in the memory order of docs/protocol.md; `channel.mailbox.LeaseTable` does the same
 // without this module.
 class LeaseTable {
   public:
@@ -53,11 +54,20 @@ class LeaseTable {
     Mailbox::Lease* leases_;
 };
 
-// The worker's side of a session's mailbox; `_mailbox.PureMailbox` does the same without this module.
+// The worker's side of a session's mailbox; `channel.mailbox.PureMailbox` does the same without this module.
 class WorkerMailbox {
   public:
-    WorkerMailbox(const std::string& path, std::uint64_t epoch)
-        : mailbox_(Mailbox::open(path, epoch)), directory_(path.substr(0, path.rfind('/'))) {}
+    WorkerMailbox(const std::string& path, std::uint64_t epoch, const WorkerMailbox* first)
+        : mailbox_(Mailbox::open(path, epoch)), directory_(path.substr(0, path.rfind('/'))) {
+        if (first != nullptr) mailbox_->ring_through(first->mailbox_);
+    }
+
+    std::uint32_t revision() const { return mailbox_->revision(); }
+
+    /// When the message that lies ready was sent, in nanoseconds of CLOCK_MONOTONIC, at least 1; 0 when there is none.
+    std::uint64_t ready_since() const {
+        return mailbox_->pending() ? std::max<std::uint64_t>(1, mailbox_->sent_ns()) : 0;
+    }
 
     /// None; or of a plain request its members, in the order of protocol.Request; or the bytes of another message.
     py::object next(std::int64_t timeout_ms) {
@@ -89,17 +99,18 @@ class WorkerMailbox {
     }
     bool received_by_peer() const { return mailbox_->received_by_peer(); }
 
-    void wait(std::int64_t timeout_ms) const {
-        const std::uint32_t bell = mailbox_->bell();
-        if (mailbox_->received_by_peer() || mailbox_->pending()) return;
+    std::uint32_t bell() const { return mailbox_->bell(); }
+    void wait(std::uint32_t seen, std::int64_t timeout_ms) const {
         const py::gil_scoped_release no_gil;
-        mailbox_->wait(bell, Deadline::after(timeout_ms));
+        mailbox_->wait(seen, Deadline::after(timeout_ms));
     }
+    void ring_self() { mailbox_->ring_self(); }
 
     LeaseTable host_leases() const { return {mailbox_, mailbox_->peer_leases()}; }
     LeaseTable own_leases() const { return {mailbox_, mailbox_->own_leases()}; }
     void tell_names_changed() { mailbox_->tell_names_changed(); }
     std::uint64_t names_state() const { return mailbox_->names_state(); }
+    std::uint32_t channels_state() const { return mailbox_->channels_state(); }
 
   private:
     /// Of a str whose letters lie there one a byte; nothing for others.
@@ -148,17 +159,23 @@ void register_mailbox(py::module_& module) {
         .def("set_count", &LeaseTable::set_count, py::arg("slot"), py::arg("count"))
         .def("find", &LeaseTable::find, py::arg("inode"));
     py::class_<WorkerMailbox>(module, "Mailbox")
-        .def(py::init<const std::string&, std::uint64_t>(), py::arg("path"), py::arg("epoch"))
+        .def(py::init<const std::string&, std::uint64_t, const WorkerMailbox*>(), py::arg("path"), py::arg("epoch"),
+             py::arg("first") = py::none())
+        .def_property_readonly("revision", &WorkerMailbox::revision)
         .def("next", &WorkerMailbox::next, py::arg("timeout_ms"))
         .def("send", [](WorkerMailbox& self, const py::bytes& message) { return self.send(std::string_view(message)); })
         .def("answer", &WorkerMailbox::answer, py::arg("request_id"), py::arg("command"), py::arg("result"),
              py::arg("tensors"))
         .def("received_by_peer", &WorkerMailbox::received_by_peer)
-        .def("wait", &WorkerMailbox::wait, py::arg("timeout_ms"))
+        .def("ready_since", &WorkerMailbox::ready_since)
+        .def("bell", &WorkerMailbox::bell)
+        .def("wait", &WorkerMailbox::wait, py::arg("seen"), py::arg("timeout_ms"))
+        .def("ring_self", &WorkerMailbox::ring_self)
         .def_property_readonly("host_leases", &WorkerMailbox::host_leases)
         .def_property_readonly("own_leases", &WorkerMailbox::own_leases)
         .def("tell_names_changed", &WorkerMailbox::tell_names_changed)
-        .def("names_state", &WorkerMailbox::names_state);
+        .def("names_state", &WorkerMailbox::names_state)
+        .def("channels_state", &WorkerMailbox::channels_state);
 }
 
 }  // namespace tr::python

@@ -18,6 +18,7 @@ from ._version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .data.tsr import TsrInfo, export_tsr, import_tsr, read_tsr, tsr_info, write_tsr
     from .errors import (
         InputError,
         NotFoundError,
@@ -28,12 +29,11 @@ if TYPE_CHECKING:
         TRException,
         TSRError,
     )
-    from .server import TechRenaissanceServer
-    from .session import PythonSession as PythonSession
-    from .session_options import RestartPolicy as RestartPolicy
-    from .session_options import SessionOptions as SessionOptions
-    from .tensor_stream import TensorStream
-    from .tsr import TsrInfo, export_tsr, import_tsr, read_tsr, tsr_info, write_tsr
+    from .host.session import PythonSession as PythonSession
+    from .host.session_options import RestartPolicy as RestartPolicy
+    from .host.session_options import SessionOptions as SessionOptions
+    from .host.tensor_stream import TensorStream
+    from .worker.server import TechRenaissanceServer
 
 # PythonSession and its options are left out: they need the compiled module, which a worker may not have.
 __all__ = [
@@ -59,23 +59,23 @@ __all__ = [
 _HOME = {
     "InputError": "errors",
     "NotFoundError": "errors",
-    "PythonSession": "session",
+    "PythonSession": "host.session",
     "RemoteError": "errors",
     "RestartError": "errors",
-    "RestartPolicy": "session_options",
+    "RestartPolicy": "host.session_options",
     "RetryError": "errors",
-    "SessionOptions": "session_options",
+    "SessionOptions": "host.session_options",
     "TRException": "errors",
     "TSRError": "errors",
-    "TechRenaissanceServer": "server",
-    "TensorStream": "tensor_stream",
+    "TechRenaissanceServer": "worker.server",
+    "TensorStream": "host.tensor_stream",
     "TimeoutError": "errors",
-    "TsrInfo": "tsr",
-    "export_tsr": "tsr",
-    "import_tsr": "tsr",
-    "read_tsr": "tsr",
-    "tsr_info": "tsr",
-    "write_tsr": "tsr",
+    "TsrInfo": "data.tsr",
+    "export_tsr": "data.tsr",
+    "import_tsr": "data.tsr",
+    "read_tsr": "data.tsr",
+    "tsr_info": "data.tsr",
+    "write_tsr": "data.tsr",
 }
 
 

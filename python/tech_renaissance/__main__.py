@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import _replay
 from ._version import __version__
+from .replay import replay
 
 _PACKAGE = Path(__file__).resolve().parent
 _DIRECTORIES = {
@@ -24,10 +24,10 @@ def main() -> int:
         parser.add_argument(f"--{name}", action="append_const", dest="asked", const=name, help=f"folder of {what}")
     commands = parser.add_subparsers(dest="command", metavar="replay")
     replaying = commands.add_parser("replay", help="run a server again on a failure that keep_on_failure has kept")
-    _replay.add_arguments(replaying)
+    replay.add_arguments(replaying)
     arguments = parser.parse_args()
     if arguments.command == "replay":
-        return _replay.replay(arguments)
+        return replay.replay(arguments)
     asked = arguments.asked
     if not asked:
         parser.print_help()

@@ -93,10 +93,10 @@ class Poll:
 
 def install():
     """Both carriers' ways to ring and to hear."""
-    from tech_renaissance import _carrier, _mailbox
+    from tech_renaissance.channel import carrier, mailbox
 
-    box = _mailbox.PureMailbox
-    open_box, open_files = box.__init__, _carrier.FilesCarrier.__init__
+    box = mailbox.PureMailbox
+    open_box, open_files = box.__init__, carrier.FilesCarrier.__init__
 
     def init_box(self, file):
         open_box(self, file)
@@ -116,4 +116,4 @@ def install():
         open_files(self, *arguments, **options)
         self._poll = Poll(self._poll, self._doorbell)
 
-    box.__init__, _carrier.FilesCarrier.__init__ = init_box, init_files
+    box.__init__, carrier.FilesCarrier.__init__ = init_box, init_files

@@ -65,8 +65,8 @@ SessionOptions options_for(const Arguments& arguments, const std::string& sessio
     if (arguments.carrier == "inotify") options.wake_up = WakeUp::inotify;
     if (arguments.carrier == "polling") options.wake_up = WakeUp::polling;
     options.quick_start = quick_start;
-    options.preload = {"ctypes", "points", "tech_renaissance._runtime", "tech_renaissance._mailbox_carrier",
-                       "tech_renaissance._shared_storage"};
+    options.preload = {"ctypes", "points", "tech_renaissance.worker.runtime",
+                       "tech_renaissance.channel.mailbox_carrier", "tech_renaissance.channel.shared_storage"};
     return options;
 }
 

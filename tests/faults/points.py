@@ -104,7 +104,8 @@ def write_trace():
 
 def wrap_files():
     """Each file's creation, its last byte, its name and its removal, for what the package does through `os`."""
-    from tech_renaissance import _carrier, _files, _shared_storage
+    from tech_renaissance.channel import carrier, shared_storage
+    from tech_renaissance.platform import files
 
     def target(path):
         kind = kind_of(path)
@@ -136,7 +137,7 @@ def wrap_files():
 
     os.open, os.rename, os.unlink, os.link, os.writev = opened, renamed, unlinked, linked, written
 
-    class HalfWritten(_shared_storage.Mapping):
+    class HalfWritten(shared_storage.Mapping):
         """A mapping whose contents come in two steps."""
 
         def __setitem__(self, where, what):
@@ -149,7 +150,7 @@ def wrap_files():
             else:
                 super().__setitem__(where, what)
 
-    _shared_storage.Mapping = HalfWritten
+    shared_storage.Mapping = HalfWritten
 
     def note_target(owner, method, path_of):
         original = getattr(owner, method)
@@ -164,8 +165,8 @@ def wrap_files():
 
         setattr(owner, method, noting)
 
-    note_target(_files.AtomicWriter, "write", lambda arguments: arguments[0])
-    note_target(_carrier.FilesCarrier, "_prepare", lambda arguments: "response.json")
+    note_target(files.AtomicWriter, "write", lambda arguments: arguments[0])
+    note_target(carrier.FilesCarrier, "_prepare", lambda arguments: "response.json")
 
 
 # ----------------------------------------------------------------------------------------------------------- methods
@@ -173,21 +174,23 @@ def wrap_files():
 
 def wrap_methods():
     """Steps that are the beginning or the end of a method."""
-    from tech_renaissance import _carrier, _mailbox_carrier, _runtime, _shared_storage, _stop, _turn
+    from tech_renaissance.channel import carrier, mailbox_carrier, shared_storage
+    from tech_renaissance.platform import stop_signals
+    from tech_renaissance.worker import runtime, turn
 
     for owner, method, before, after in (
-        (_runtime.Runtime, "__init__", "script running", "session found"),
-        (_runtime.Runtime, "_call_on_start", "host watched", "on_start called"),
-        (_runtime.Runtime, "_open_carrier", None, "carrier open"),
-        (_carrier.FilesCarrier, "receive", None, "request taken"),
-        (_mailbox_carrier.MailboxCarrier, "receive", None, "request taken"),
-        (_shared_storage.Buffer, "hand_out", None, "lease taken"),
-        (_turn.Turn, "stage", None, "result staged"),
-        (_turn.Turn, "answer", "answer about to go out", "answer out"),
-        (_turn.Turn, "send_part", "part about to go out", "part out"),
-        (_turn.Turn, "_wait_for_room", "waiting for room", "room for a part"),
-        (_turn.Turn, "leave", "exit requested", "exit answered"),
-        (_stop.StopSignals, "restore", "leaving", None),
+        (runtime.Runtime, "__init__", "script running", "session found"),
+        (runtime.Runtime, "_call_on_start", "host watched", "on_start called"),
+        (runtime.Runtime, "_open_carrier", None, "carrier open"),
+        (carrier.FilesCarrier, "receive", None, "request taken"),
+        (mailbox_carrier.MailboxCarrier, "receive", None, "request taken"),
+        (shared_storage.Buffer, "hand_out", None, "lease taken"),
+        (turn.Turn, "stage", None, "result staged"),
+        (turn.Turn, "answer", "answer about to go out", "answer out"),
+        (turn.Turn, "send_part", "part about to go out", "part out"),
+        (turn.Turn, "_wait_for_room", "waiting for room", "room for a part"),
+        (turn.Turn, "leave", "exit requested", "exit answered"),
+        (stop_signals.StopSignals, "restore", "leaving", None),
     ):
         original = getattr(owner, method)
 
@@ -226,9 +229,9 @@ class Words:
 
 def wrap_mailbox():
     """The mailbox without the compiled module; that one has its steps in C++."""
-    from tech_renaissance import _mailbox
+    from tech_renaissance.channel import mailbox
 
-    box = _mailbox.PureMailbox
+    box = mailbox.PureMailbox
     original = box.__init__
 
     def init(self, file):

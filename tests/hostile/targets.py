@@ -12,9 +12,12 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tech_renaissance import _call_syntax, _mailbox, _session_dir, _tsr_header, protocol, tsr
-from tech_renaissance._json_object import parse_object
+from tech_renaissance.channel import mailbox, session_dir
+from tech_renaissance.data import tsr, tsr_header
+from tech_renaissance.default_server import call_syntax
 from tech_renaissance.errors import InputError, TSRError
+from tech_renaissance.protocol import messages as protocol
+from tech_renaissance.protocol.json_object import parse_object
 
 REFUSED = "refused"
 
@@ -23,7 +26,7 @@ def read_tsr(data: bytes) -> str:
     """The reader of headers, and that of streams."""
     says = REFUSED
     try:
-        header = _tsr_header.decode_header(data, len(data), "input")
+        header = tsr_header.decode_header(data, len(data), "input")
         assert header.header_bytes + header.data_bytes == len(data)
         says = f"{header.dtype} ({', '.join(map(str, header.shape))}{',' if len(header.shape) == 1 else ''})"
         if header.dtype.name == "bool" and data[header.header_bytes :].translate(None, b"\0\1"):
@@ -84,7 +87,7 @@ def read_plain(data: bytes) -> str:
 def read_session(data: bytes) -> str:
     """What a worker makes of session.json."""
     try:
-        record = _session_dir.HostRecord(parse_object(data, "session.json"))
+        record = session_dir.HostRecord(parse_object(data, "session.json"))
     except InputError:
         return REFUSED
     assert record.host_pid >= 0
@@ -100,15 +103,15 @@ class Scene:
         self.directory = tempfile.mkdtemp(prefix="tr_fuzz_", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
         atexit.register(shutil.rmtree, self.directory, ignore_errors=True)
         self._file = open(f"{self.directory}/mailbox", "w+b", buffering=0)  # noqa: SIM115 - as long as the process
-        self._file.truncate(_mailbox.FILE_BYTES)
+        self._file.truncate(mailbox.FILE_BYTES)
         self._last = 0
 
     def write(self, data: bytes) -> None:
         """16 bytes of header, 16 of each line, and what goes into both slots; see targets.cpp."""
         parts = [data[start : start + 16].ljust(16, b"\0") for start in (0, 16, 32)]
-        body = data[48 : 48 + _mailbox.SLOT_BYTES]
+        body = data[48 : 48 + mailbox.SLOT_BYTES]
         body, self._last = body.ljust(self._last, b"\0"), len(body)
-        for offset, part in zip((0, 64, 128, 256, 256 + _mailbox.SLOT_BYTES), [*parts, body, body]):
+        for offset, part in zip((0, 64, 128, 256, 256 + mailbox.SLOT_BYTES), [*parts, body, body]):
             self._file.seek(offset)
             self._file.write(part)
 
@@ -122,11 +125,11 @@ def read_mailbox(data: bytes) -> str:
         _scene.append(Scene())
     _scene[0].write(data)
     try:
-        file = _mailbox.MailboxFile(_scene[0].directory, Scene.EPOCH)
-    except _mailbox.MailboxError:
+        file = mailbox.MailboxFile(_scene[0].directory, Scene.EPOCH)
+    except mailbox.MailboxError:
         return REFUSED
     try:
-        message = _mailbox.PureMailbox(file).next(0)
+        message = mailbox.PureMailbox(file).next(0)
     except InputError:
         return REFUSED
     return "accepted nothing" if message is None else "accepted " + message.hex()
@@ -135,16 +138,16 @@ def read_mailbox(data: bytes) -> str:
 def read_call(data: bytes) -> str:
     """The argument syntax of the default server."""
     try:
-        args, kwargs = _call_syntax.parse_arguments(data.decode("utf-8", "replace"))
+        args, kwargs = call_syntax.parse_arguments(data.decode("utf-8", "replace"))
     except InputError:
         return REFUSED
     assert all(key.isidentifier() and not key.startswith("_") for key in kwargs)
 
-    def check(name: _call_syntax.Name) -> object:
+    def check(name: call_syntax.Name) -> object:
         assert protocol.is_tag(name.text)
         return name.text
 
-    _call_syntax.substitute([*args, *kwargs.values()], check)
+    call_syntax.substitute([*args, *kwargs.values()], check)
     return "accepted"
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from tech_renaissance._tsr_header import BY_NAME, DTYPES
+from tech_renaissance.data.tsr_header import BY_NAME, DTYPES
 
 TESTS = Path(os.environ.get("TR_BUILD_DIR") or Path(__file__).resolve().parents[2] / "build" / "dev") / "tests"
 NAMES = [dtype.name for dtype in DTYPES]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tech_renaissance import _allow_list
-from tech_renaissance._allow_list import NAMESPACES, allowed_names, resolve
+from tech_renaissance.default_server import allow_list
+from tech_renaissance.default_server.allow_list import NAMESPACES, allowed_names, resolve
 from tech_renaissance.errors import NotFoundError
 
 pytest.importorskip("torch")
@@ -152,7 +152,7 @@ def test_a_likely_name_is_suggested() -> None:
 def test_the_list_for_numpy_names_functions_alone() -> None:
     import numpy
 
-    present = [name for name in _allow_list._NUMPY_ALLOWED if hasattr(numpy, name)]
+    present = [name for name in allow_list._NUMPY_ALLOWED if hasattr(numpy, name)]
     assert set(present) <= set(allowed_names(numpy))
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tech_renaissance._call_syntax import Name, parse_arguments
+from tech_renaissance.default_server.call_syntax import Name, parse_arguments
 from tech_renaissance.errors import InputError
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from host import SERVERS, Host
 
-from tech_renaissance._mailbox import _MAGIC, _VERSION, FILE_BYTES, SLOT_BYTES
+from tech_renaissance.channel.mailbox import _MAGIC, _VERSION, FILE_BYTES, SLOT_BYTES
 
 HEADER = struct.pack("<IIQ", _MAGIC, _VERSION, 3)
 TO_WORKER, TO_HOST, SLOT, LEASES = 64, 128, 256, 131328

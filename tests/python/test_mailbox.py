@@ -9,26 +9,32 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tech_renaissance import _mailbox, protocol
-from tech_renaissance._json_object import parse_object
-from tech_renaissance._mailbox import FILE_BYTES, MailboxError, MailboxFile, PureMailbox
-from tech_renaissance._names import Names
+from tech_renaissance import protocol
+from tech_renaissance.channel import mailbox as mailbox_module
+from tech_renaissance.channel.mailbox import FILE_BYTES, MailboxError, MailboxFile, PureMailbox
+from tech_renaissance.channel.names import Names
+from tech_renaissance.protocol.json_object import parse_object
 
 if TYPE_CHECKING:
-    from tech_renaissance._mailbox import Messages
+    from tech_renaissance.channel.mailbox import Messages
 
 EPOCH = 3
 TO_WORKER, TO_HOST, SLOTS, HOST_LEASES, OWN_LEASES = 64, 128, 256, 131328, 135424
-NAMES = 16  # in a line
+NAMES, CHANNELS, SENT_NS = 16, 20, 24  # in a line
+
+
+def make(directory: Path, revision: int = 1) -> MailboxFile:
+    """A mailbox as a host makes it."""
+    content = bytearray(FILE_BYTES)
+    struct.pack_into("<IIQI", content, 0, mailbox_module._MAGIC, mailbox_module._VERSION, EPOCH, revision)
+    (directory / "mailbox").write_bytes(content)
+    return MailboxFile(str(directory), EPOCH)
 
 
 @pytest.fixture
 def mailbox(workspace: Path) -> MailboxFile:
-    """One as a host makes it."""
-    content = bytearray(FILE_BYTES)
-    struct.pack_into("<IIQ", content, 0, _mailbox._MAGIC, _mailbox._VERSION, EPOCH)
-    (workspace / "mailbox").write_bytes(content)
-    return MailboxFile(str(workspace), EPOCH)
+    """That of the first channel."""
+    return make(workspace)
 
 
 def send(mailbox: MailboxFile, number: int, message: bytes) -> None:
@@ -40,7 +46,7 @@ def send(mailbox: MailboxFile, number: int, message: bytes) -> None:
 def answer_in(mailbox: MailboxFile) -> bytes:
     """The message for the host."""
     (length,) = struct.unpack_from("<I", mailbox.memory, TO_HOST + 8)
-    start = SLOTS + _mailbox.SLOT_BYTES
+    start = SLOTS + mailbox_module.SLOT_BYTES
     return bytes(mailbox.memory[start : start + length])
 
 
@@ -132,3 +138,37 @@ def test_a_name_that_was_not_there_is_looked_up_again(messages: Messages, worksp
         names.identify(str(workspace / "a"))
     (workspace / "a").touch()
     assert names.identify(str(workspace / "a"))[1] == 1
+
+
+def test_what_was_added_lies_where_the_protocol_says(mailbox: MailboxFile, messages: Messages) -> None:
+    assert (messages.revision, messages.ready_since(), messages.channels_state()) == (1, 0, 0)
+    struct.pack_into("<I", mailbox.memory, TO_WORKER + CHANNELS, 7)
+    struct.pack_into("<Q", mailbox.memory, TO_WORKER + SENT_NS, 2**63)
+    assert (messages.ready_since(), messages.channels_state()) == (0, 7)
+    send(mailbox, 1, b"{}")
+    assert messages.ready_since() == 2**63
+    assert messages.next(0) == b"{}"
+    assert messages.ready_since() == 0
+
+
+def test_an_older_host_says_nothing_of_what_was_added(workspace: Path) -> None:
+    messages = PureMailbox(make(workspace, revision=0))
+    send(MailboxFile(str(workspace), EPOCH), 1, b"{}")
+    assert (messages.revision, messages.ready_since()) == (0, 1)
+
+
+def test_a_further_channel_has_the_bell_of_the_first(mailbox: MailboxFile, messages: Messages, workspace: Path) -> None:
+    (workspace / "further").mkdir()
+    further = make(workspace / "further")
+    if isinstance(messages, PureMailbox):
+        second: Messages = PureMailbox(further, messages)
+    else:
+        second = type(messages)(os.fsencode(further.path), EPOCH, messages)
+    struct.pack_into("<I", mailbox.memory, TO_WORKER, 5)
+    assert second.bell() == messages.bell() == 5
+    second.wait(4, 60_000)  # rung since, so there is nothing to wait for
+    second.ring_self()
+    assert second.bell() == messages.bell() == 6
+    send(further, 1, b"{}")
+    assert second.next(60_000) == b"{}"
+    assert struct.unpack_from("<I", further.memory, TO_WORKER) == (0,)

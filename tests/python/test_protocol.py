@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tech_renaissance import _json_object, protocol
+from tech_renaissance import protocol
 from tech_renaissance.errors import InputError
-from tech_renaissance.protocol import Failure, Request, Response
+from tech_renaissance.protocol import Failure, Request, Response, json_object
 
 GOOD_TAGS = ["a", "input_a", "result_0", "0", "_x", "A.b-c", "x" * 128]
 BAD_TAGS = ["", ".", "..", ".a", "-a", "a/b", "../a", "a b", "a\n", "ä", "x" * 129, "$(id)", "a\0b", "a,b"]
@@ -90,7 +90,7 @@ def test_brackets_in_text_are_not_nesting() -> None:
 
 
 def test_a_message_over_the_limit_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_json_object, "MAX_MESSAGE_BYTES", 10)
+    monkeypatch.setattr(json_object, "MAX_MESSAGE_BYTES", 10)
     with pytest.raises(InputError, match="over the limit of 10") as caught:
         protocol.parse_request(b'{"command": "x"}')
     assert caught.value.code == "E1005"

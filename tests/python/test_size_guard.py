@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tech_renaissance._allow_list import resolve
-from tech_renaissance._size_guard import SizeGuard, size_limit, with_sizes
+from tech_renaissance.default_server.allow_list import resolve
+from tech_renaissance.default_server.size_guard import SizeGuard, size_limit, with_sizes
 from tech_renaissance.errors import InputError
 
 torch = pytest.importorskip("torch")

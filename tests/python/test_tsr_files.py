@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tech_renaissance as tr
-from tech_renaissance import _files, _tsr_header
-from tech_renaissance._tsr_header import BY_NAME, DTYPES, decode_header, encode_header
+from tech_renaissance.data import tsr_header
+from tech_renaissance.data.tsr_header import BY_NAME, DTYPES, decode_header, encode_header
+from tech_renaissance.platform import files
 
 torch = pytest.importorskip("torch")
 
@@ -52,7 +53,7 @@ def v2(**changes: int) -> bytes:
 def test_every_dtype_and_rank_survives_a_file(
     tmp_path: Path, framework: str, dtype: str, shape: tuple[int, ...]
 ) -> None:
-    tensor = (torch.arange(_tsr_header.count_elements(shape)) % 2).reshape(shape).to(getattr(torch, dtype))
+    tensor = (torch.arange(tsr_header.count_elements(shape)) % 2).reshape(shape).to(getattr(torch, dtype))
     path = tmp_path / "x.tsr"
     tr.write_tsr(tensor, path)
     read = tr.read_tsr(path, framework)
@@ -66,8 +67,8 @@ def test_every_dtype_and_rank_survives_a_file(
 
 @settings(max_examples=200)
 @given(dtype=st.sampled_from(DTYPES), shape=st.lists(st.integers(0, 2**40), max_size=16).map(tuple))
-def test_any_header_survives(dtype: _tsr_header.DType, shape: tuple[int, ...]) -> None:
-    size = _tsr_header.count_elements([max(dim, 1) for dim in shape]) * dtype.itemsize
+def test_any_header_survives(dtype: tsr_header.DType, shape: tuple[int, ...]) -> None:
+    size = tsr_header.count_elements([max(dim, 1) for dim in shape]) * dtype.itemsize
     try:
         head = encode_header(dtype, shape)
         header = decode_header(head, None, "x")
@@ -188,14 +189,14 @@ def test_a_written_file_replaces_the_old_one_whole(tmp_path: Path) -> None:
 
 
 def test_threads_write_into_one_directory_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_all = _files._write_all
+    write_all = files._write_all
     both_are_writing = threading.Barrier(2)
 
     def write_together(*arguments: object) -> None:
         both_are_writing.wait(20)
         write_all(*arguments)
 
-    monkeypatch.setattr(_files, "_write_all", write_together)
+    monkeypatch.setattr(files, "_write_all", write_together)
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda value: tr.write_tsr(value, tmp_path / f"{value}.tsr"), (1, 2)))
     assert sorted(os.listdir(tmp_path)) == ["1.tsr", "2.tsr"]
@@ -203,7 +204,7 @@ def test_threads_write_into_one_directory_at_a_time(tmp_path: Path, monkeypatch:
 
 
 def test_what_a_dead_process_of_this_pid_has_left_is_passed_over(tmp_path: Path) -> None:
-    number = next(_files._numbers)
+    number = next(files._numbers)
     names = [f".tmp-{os.getpid()}-{number + after}" for after in range(1, 4)]
     for name in names:
         (tmp_path / name).write_text(name)
@@ -280,13 +281,13 @@ def test_swapped_arguments_are_told(tmp_path: Path) -> None:
 
 def test_a_program_that_is_no_worker_is_not_called_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Neither library is there: the interpreter that lacks it is named for what it is."""
-    from tech_renaissance import _tensors
+    from tech_renaissance.data import tensors
 
     tr.write_tsr(1.5, tmp_path / "x.tsr")
     monkeypatch.delenv("TR_SESSION_DIR", raising=False)
-    monkeypatch.setattr(_tensors, "_can_import", lambda name: False)
+    monkeypatch.setattr(tensors, "_can_import", lambda name: False)
     for name in ("torch", "numpy"):
-        monkeypatch.setitem(_tensors.sys.modules, name, None)
+        monkeypatch.setitem(tensors.sys.modules, name, None)
     with pytest.raises(tr.InputError, match=r"which this program's interpreter .* -m pip install torch'$"):
         tr.read_tsr(tmp_path / "x.tsr")
     monkeypatch.setenv("TR_SESSION_DIR", str(tmp_path))

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from host import Host
 
-from tech_renaissance import _doorbell
-from tech_renaissance._doorbell import DoorbellError, InotifyDoorbell, PollingDoorbell, open_doorbell
+from tech_renaissance.channel import doorbell as doorbells
+from tech_renaissance.channel.doorbell import DoorbellError, InotifyDoorbell, PollingDoorbell, open_doorbell
 
 TIERS = ["inotify", "watchdog", "polling"]
 
@@ -101,8 +101,8 @@ def test_the_ladder_ends_with_polling_and_all_reasons(tmp_path: Path, monkeypatc
     def broken(*_: object, **__: object) -> None:
         raise DoorbellError("broken on purpose")
 
-    monkeypatch.setattr(_doorbell, "InotifyDoorbell", broken)
-    monkeypatch.setattr(_doorbell, "WatchdogDoorbell", broken)
+    monkeypatch.setattr(doorbells, "InotifyDoorbell", broken)
+    monkeypatch.setattr(doorbells, "WatchdogDoorbell", broken)
     doorbell, fallback = open_doorbell("auto", str(tmp_path), ("x",), lambda: None)
     assert (doorbell.tier, fallback) == ("polling", "broken on purpose; broken on purpose")
 
@@ -117,4 +117,4 @@ def test_watchdog_is_told_how_to_install(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setitem(sys.modules, "watchdog.events", None)
     with pytest.raises(DoorbellError, match="-m pip install watchdog"):
-        _doorbell.WatchdogDoorbell(str(tmp_path), ("x",))
+        doorbells.WatchdogDoorbell(str(tmp_path), ("x",))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from host import SERVERS, Host
 
-from tech_renaissance import _tsr_header
+from tech_renaissance.data import tsr_header
 
 
 def test_hello_tells_who_answers(start: Callable[..., Host]) -> None:
@@ -95,7 +95,7 @@ def test_staged_tensors_are_numbered_on_and_announced(probe: Host) -> None:
     for tag in response["tensors"]:  # type: ignore[attr-defined]
         data = probe.read(f"{tag}.tsr")
         assert data is not None
-        dtypes.append(_tsr_header.decode_header(data, len(data), tag).dtype.name)
+        dtypes.append(tsr_header.decode_header(data, len(data), tag).dtype.name)
     assert dtypes == ["int64", "float64", "bool"]
 
 

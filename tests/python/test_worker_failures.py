@@ -22,7 +22,7 @@ def test_an_exception_is_answered_with_type_message_and_traceback(probe: Host) -
     assert (failure["code"], failure["type"], failure["message"]) == ("E9999", "ValueError", 'not "x"')
     assert failure["traceback"].startswith("Traceback (most recent call last)")
     assert "in do_raise_value_error" in failure["traceback"]
-    assert "_runtime.py" not in failure["traceback"]
+    assert "runtime.py" not in failure["traceback"]
     assert 'ValueError: not "x"' in probe.log()
 
 

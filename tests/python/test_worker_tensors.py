@@ -10,7 +10,7 @@ import pytest
 from host import Host, running
 
 import tech_renaissance as tr
-from tech_renaissance._tsr_header import DTYPES
+from tech_renaissance.data.tsr_header import DTYPES
 
 torch = pytest.importorskip("torch")
 

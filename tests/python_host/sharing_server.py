@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from host_server import HostServer
 
-from tech_renaissance import RetryError, _stop
+from tech_renaissance import RetryError
+from tech_renaissance.platform import stop_signals
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,7 +93,7 @@ class SharingServer(HostServer):
 
     def be_stopped_in_the_first_part(self, patience: str) -> None:
         """Has a signal come in the moment in which the part is out, and nothing else of it has been done."""
-        _stop._LAST_SECONDS = float(patience)
+        stop_signals._LAST_SECONDS = float(patience)
         carrier = self._turn._carrier  # type: ignore[union-attr]
         publish = carrier.publish_part
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tech_renaissance import InputError, PythonSession, SessionOptions, read_tsr
-from tech_renaissance._tsr_header import DTYPES
+from tech_renaissance.data.tsr_header import DTYPES
 
 SERVER = Path(__file__).with_name("sharing_server.py")
 KEPT = 50

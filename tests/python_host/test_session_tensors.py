@@ -15,7 +15,7 @@ import torch
 
 import tech_renaissance
 from tech_renaissance import InputError, PythonSession, SessionOptions
-from tech_renaissance._tsr_header import DTYPES
+from tech_renaissance.data.tsr_header import DTYPES
 
 PACKAGE_PARENT = str(Path(tech_renaissance.__file__).parents[1])
 NAMES = [dtype.name for dtype in DTYPES]

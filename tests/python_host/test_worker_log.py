@@ -82,7 +82,7 @@ def test_a_file_that_is_not_the_log_is_left_alone(tmp_path: Path) -> None:
     code = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from tech_renaissance._output import log_output
+from tech_renaissance.platform.output import log_output
 log_output(sys.argv[2])
 for _ in range(40):
     print("x" * 1048575)

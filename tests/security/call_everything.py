@@ -17,7 +17,7 @@ import warnings
 import numpy
 import torch
 
-from tech_renaissance._allow_list import NAMESPACES, allowed_names, resolve
+from tech_renaissance.default_server.allow_list import NAMESPACES, allowed_names, resolve
 
 warnings.simplefilter("ignore")
 torch.set_num_threads(1)

@@ -17,6 +17,8 @@ namespace tr::channel {
 /// Layout and rules are in docs/protocol.md, "Mailbox". Everything that the peer writes is checked before it is used.
 ///
 /// Each direction has one writer. One thread at a time may send, and one receive; ring_self() is for any thread.
+///
+/// A worker with several channels has a mailbox in each, and sleeps on the bell of the first one.
 class TR_API Mailbox {
   public:
     enum class Side { host, worker };
@@ -29,9 +31,15 @@ class TR_API Mailbox {
     /// Makes the file and becomes its host. What was there under this path is replaced.
     /// @throws std::system_error when there is no room
     static std::shared_ptr<Mailbox> create(const std::string& path, std::uint64_t epoch);
-    /// Maps a host's file as its worker.
+    /// Maps a host's file: as its worker, or as another host of that worker, which may ring but neither send nor
+    /// receive.
     /// @throws InputError when it is not the mailbox of this epoch, std::system_error when it cannot be mapped
-    static std::shared_ptr<Mailbox> open(const std::string& path, std::uint64_t epoch);
+    static std::shared_ptr<Mailbox> open(const std::string& path, std::uint64_t epoch, Side side = Side::worker);
+    /// This is the mailbox of a further channel: the worker's bell is that of the first one. Before anything else.
+    void ring_through(std::shared_ptr<Mailbox> first) { first_ = std::move(first); }
+
+    /// 1; 0 in the file of a host that knows no further channels, and writes neither sent_ns() nor channels_state().
+    std::uint32_t revision() const;
 
     /// Publishes a message and rings the peer.
     /// @returns false when it is too long for the slot; nothing was done then
@@ -46,9 +54,11 @@ class TR_API Mailbox {
     void acknowledge();
     /// The peer is done with the message sent last, and with what it names.
     bool received_by_peer() const;
+    /// When the host sent its last message: nanoseconds of CLOCK_MONOTONIC. To be read once the message is pending.
+    std::uint64_t sent_ns() const { return line(Side::worker).sent_ns.load(std::memory_order_relaxed); }
 
     /// What wait() compares with; to be read before looking for messages.
-    std::uint32_t bell() const { return own().bell.load(std::memory_order_acquire); }
+    std::uint32_t bell() const { return own_bell().load(std::memory_order_acquire); }
     /// Blocks while nobody has rung since bell() gave `seen`, until a signal or the deadline.
     void wait(std::uint32_t seen, platform::Deadline deadline) const;
     /// Ends the peer's wait; for news that lies in a file.
@@ -63,6 +73,11 @@ class TR_API Mailbox {
         return std::uint64_t{own().names.load(std::memory_order_acquire)} << 32 |
                peer().names.load(std::memory_order_relaxed);
     }
+
+    /// Says that a channel of this worker was made or removed; after that, in the first channel's mailbox, any thread.
+    void tell_channels_changed();
+    /// The same as before as long as nobody has made or removed one.
+    std::uint32_t channels_state() const { return line(Side::worker).channels.load(std::memory_order_acquire); }
 
     /// A buffer of this side whose count of leases the peer keeps.
     struct Lease {
@@ -82,7 +97,9 @@ class TR_API Mailbox {
         std::atomic<std::uint32_t> length;
         std::atomic<std::uint32_t> received;  ///< written by the receiver
         std::atomic<std::uint32_t> names;
-        std::uint32_t unused[11];
+        std::atomic<std::uint32_t> channels;  ///< to the worker, in the first channel: see channels_state()
+        std::atomic<std::uint64_t> sent_ns;   ///< to the worker
+        std::uint32_t unused[8];
     };
     struct Header;
 
@@ -91,11 +108,13 @@ class TR_API Mailbox {
     Line& line(Side side) const;
     Line& own() const { return line(side_); }
     Line& peer() const { return line(side_ == Side::host ? Side::worker : Side::host); }
+    const std::atomic<std::uint32_t>& own_bell() const;
     char* slot(Side side) const;
     Lease* leases(Side side) const;
 
     platform::SharedFile file_;
     Side side_;
+    std::shared_ptr<Mailbox> first_;  ///< of the worker, where this is a further channel
     // Atomic for those that only look; one thread at a time sends, and one receives.
     std::atomic<std::uint32_t> sent_{0};
     std::atomic<std::uint32_t> received_{0};  ///< the last one that is done with

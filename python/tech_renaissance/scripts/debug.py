@@ -12,7 +12,7 @@ import os
 import sys
 
 from tech_renaissance import TechRenaissanceServer
-from tech_renaissance._script import run_as_main
+from tech_renaissance.worker.script import run_as_main
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

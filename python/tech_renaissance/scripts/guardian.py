@@ -5,7 +5,7 @@ import sys
 
 sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from tech_renaissance._guardian import main
+from tech_renaissance.worker.guardian import main
 
 if __name__ == "__main__":
     main()

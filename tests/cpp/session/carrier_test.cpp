@@ -56,5 +56,43 @@ TEST_F(CarrierTest, WhatTheWorkerMayBeAboutToLeaseIsNotWrittenAgain) {
     EXPECT_EQ(*last, 9.0F) << "with the first request answered nobody is about to look any more";
 }
 
+TEST_F(CarrierTest, AWorkerSleepsOnTheBellOfItsFirstChannel) {
+    const std::string path = workspace_.path() + "/further";
+    const auto host = Mailbox::create(path, 1);
+    const auto worker = Mailbox::open(path, 1);
+    const auto client =
+        Mailbox::open(workspace_.path() + "/mailbox", 1, Mailbox::Side::host);  // as another host has it
+    host->ring_through(client);
+    worker->ring_through(worker_);
+    EXPECT_EQ(worker->revision(), 1U);
+    const auto rung = [&, seen = worker_->bell()]() mutable {
+        const auto before = seen;
+        seen = worker_->bell();
+        EXPECT_EQ(worker->bell(), seen);
+        return seen != before;
+    };
+    ASSERT_TRUE(host->send("request"));
+    EXPECT_TRUE(rung());
+    EXPECT_FALSE(worker_->pending());
+    EXPECT_EQ(worker->receive(), "request");
+    const auto sent = worker->sent_ns();
+    EXPECT_GT(sent, 0U);
+    host_->send("a later one");
+    EXPECT_LE(sent, worker_->sent_ns());
+    EXPECT_TRUE(rung());
+    worker->ring_self();
+    EXPECT_TRUE(rung());
+    EXPECT_EQ(worker_->channels_state(), 0U);
+    client->tell_channels_changed();
+    EXPECT_EQ(worker_->channels_state(), 1U);
+    EXPECT_EQ(host_->channels_state(), 1U);
+    EXPECT_TRUE(rung());
+    const auto bells = std::make_pair(host_->bell(), host->bell());
+    ASSERT_TRUE(worker->send("answer"));
+    EXPECT_EQ(host_->bell(), bells.first) << "each host has its own bell";
+    EXPECT_NE(host->bell(), bells.second);
+    EXPECT_FALSE(rung());
+}
+
 }  // namespace
 }  // namespace tr::test

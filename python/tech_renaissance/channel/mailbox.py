@@ -1,0 +1,265 @@
+"""The file `mailbox` of a session: two message slots, their bells and the lease tables (docs/protocol.md, "Mailbox").
+
+Mapped by host and worker. Where the compiled module can be imported, all goes through it: its loads and stores have the
+order that the protocol asks for. Else Python does it, with ctypes for the futex, on x86-64 alone, where plain loads and
+stores are enough.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+import struct
+
+from ..errors import InputError
+from ..protocol.messages import encode_success
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, Union
+
+    from .. import _core
+
+    Messages = Union["PureMailbox", _core.Mailbox]
+    Leases = Union["LeaseTable", _core.LeaseTable]
+
+_MAGIC = 0x424D5254
+_VERSION = 2
+_REVISION = 16  # offset of what tells that the host knows of further channels
+SLOT_BYTES = 64 << 10
+LEASES = 256
+_LINES = 64
+_SLOTS = 256
+_LEASES = _SLOTS + 2 * SLOT_BYTES
+_LEASE_BYTES = 16
+FILE_BYTES = _LEASES + 2 * LEASES * _LEASE_BYTES
+
+
+class MailboxError(Exception):
+    """The mailbox cannot be used here; the message says why."""
+
+
+class LeaseTable:
+    """Which buffers of one side, which writes their inodes, have a lease count, and the counts, which the other writes.
+
+    Without the compiled module: the same methods as `_core.LeaseTable`.
+    """
+
+    def __init__(self, memory: memoryview, offset: int) -> None:
+        table = memory[offset : offset + LEASES * _LEASE_BYTES]
+        self._words = table.cast("Q")
+        self._halves = table.cast("I")
+
+    def inode(self, slot: int) -> int:
+        """Of the buffer in a slot; 0 for none."""
+        return self._words[2 * slot]
+
+    def set_inode(self, slot: int, inode: int) -> None:
+        """Lists a buffer, or with 0 frees its slot."""
+        self._words[2 * slot] = inode
+
+    def count(self, slot: int) -> int:
+        """How many leases there are."""
+        return self._halves[4 * slot + 2]
+
+    def set_count(self, slot: int, count: int) -> None:
+        """Says how many leases there are."""
+        self._halves[4 * slot + 2] = count
+
+    def find(self, inode: int) -> int:
+        """The slot of a buffer; -1 when it is not listed."""
+        for slot in range(LEASES):
+            if self._words[2 * slot] == inode:
+                return slot
+        return -1
+
+
+class MailboxFile:
+    """The mapped file.
+
+    Args:
+        directory: of the session.
+        epoch: of this worker; a mailbox of another one is refused.
+
+    Attributes:
+        path: of the file.
+        memory: all of it.
+
+    Raises:
+        MailboxError: there is none that can be used.
+    """
+
+    def __init__(self, directory: str, epoch: int) -> None:
+        self.path = f"{directory}/mailbox"
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as error:
+            raise MailboxError(f"{self.path}: {error.strerror}") from None
+        try:
+            status = os.fstat(descriptor)
+            size = status.st_size
+            if not stat.S_ISREG(status.st_mode) or size != FILE_BYTES:
+                raise MailboxError(f"{self.path}: expected {FILE_BYTES} bytes, found {size}")
+            mapping = mmap.mmap(descriptor, FILE_BYTES)
+        except (OSError, ValueError) as error:
+            raise MailboxError(f"{self.path} cannot be mapped: {error}") from None
+        finally:
+            os.close(descriptor)
+        found = struct.unpack_from("<IIQ", mapping)
+        if found != (_MAGIC, _VERSION, epoch):
+            raise MailboxError(
+                f"{self.path}: expected magic, version and epoch {(_MAGIC, _VERSION, epoch)}, found {found}"
+            )
+        self.memory = memoryview(mapping)
+
+
+class PureMailbox:
+    """A mailbox without the compiled module: the same as `_core.Mailbox`.
+
+    Attributes:
+        host_leases: of the host's buffers; their counts are this side's to write.
+        own_leases: of this side's buffers.
+
+    Raises:
+        MailboxError: this machine or interpreter cannot do it.
+    """
+
+    _FUTEX = 202
+    _WAIT = 0
+    _WAKE = 1
+    # 32-bit words of a line of the mailbox.
+    _BELL, _SEQUENCE, _LENGTH, _RECEIVED, _NAMES, _CHANNELS = range(6)
+    _SENT_NS = 3  # in words of 64 bits
+
+    def __init__(self, file: MailboxFile, first: PureMailbox | None = None) -> None:
+        if os.uname().machine != "x86_64" or os.uname().sysname != "Linux" or struct.calcsize("P") != 8:
+            raise MailboxError("without the compiled module a mailbox needs Linux on x86-64")
+        try:
+            import ctypes
+        except ImportError as error:
+            raise MailboxError(f"a futex cannot be called: {error}") from None
+        self.host_leases = LeaseTable(file.memory, _LEASES)
+        self.own_leases = LeaseTable(file.memory, _LEASES + LEASES * _LEASE_BYTES)
+        self._memory = file.memory
+        self._own = file.memory[_LINES : _LINES + 64].cast("I")
+        self._peer = file.memory[_LINES + 64 : _LINES + 128].cast("I")
+        self._inbox = file.memory[_SLOTS : _SLOTS + SLOT_BYTES]
+        self._outbox = file.memory[_SLOTS + SLOT_BYTES : _SLOTS + 2 * SLOT_BYTES]
+        address = ctypes.addressof(ctypes.c_char.from_buffer(file.memory))
+        # Of the first channel, whichever this is: there the worker sleeps.
+        self._bell: Any = first._bell if first else self._own
+        self._own_bell: Any = first._own_bell if first else ctypes.c_void_p(address + _LINES)
+        self.revision: int = struct.unpack_from("<I", file.memory, _REVISION)[0]
+        self._sent_at = file.memory[_LINES : _LINES + 64].cast("Q")
+        self._peer_bell = ctypes.c_void_p(address + _LINES + 64)
+        self._syscall: Any = ctypes.CDLL(None, use_errno=True).syscall
+        self._c_long = ctypes.c_long
+        self._c_uint = ctypes.c_uint32
+        self._timespec = ctypes.c_long * 2
+        self._sent = 0
+        self._received = 0
+
+    def next(self, timeout_ms: int) -> bytes | None:
+        """The message that lies ready or comes within the time; None when none did, or something else rang.
+
+        Of a plain request the compiled module gives a tuple of its members instead.
+
+        Raises:
+            InputError: the peer wrote an impossible length.
+        """
+        seen = self.bell()
+        message = self._take()
+        if message is not None or timeout_ms <= 0:
+            return message
+        self.wait(seen, timeout_ms)
+        return self._take()
+
+    def ready_since(self) -> int:
+        """When the message that lies ready was sent, in nanoseconds of CLOCK_MONOTONIC, at least 1; 0 for none."""
+        return max(1, self._sent_at[self._SENT_NS]) if self._own[self._SEQUENCE] != self._received else 0
+
+    def _take(self) -> bytes | None:
+        own = self._own
+        sequence = own[self._SEQUENCE]
+        if sequence == self._received:
+            return None
+        self._received = sequence
+        length = own[self._LENGTH]
+        if length > SLOT_BYTES:
+            raise InputError(f"the host announced a message of {length} bytes in a slot of {SLOT_BYTES}")
+        message = bytes(self._inbox[:length])
+        own[self._RECEIVED] = sequence
+        return message
+
+    def send(self, message: bytes) -> bool:
+        """Publishes a message and rings the host; False when it is too long for the slot."""
+        length = len(message)
+        if length > SLOT_BYTES:
+            return False
+        self._outbox[:length] = message
+        peer = self._peer
+        self._sent = (self._sent + 1) & 0xFFFFFFFF
+        peer[self._LENGTH] = length
+        peer[self._SEQUENCE] = self._sent
+        peer[self._BELL] = (peer[self._BELL] + 1) & 0xFFFFFFFF
+        self._syscall(self._c_long(self._FUTEX), self._peer_bell, self._c_long(self._WAKE), self._c_long(2**31 - 1))
+        return True
+
+    def answer(self, request_id: int, command: str, result: str, tensors: Sequence[str]) -> bool:
+        """Publishes the answer to a request that succeeded; False when that has to be done in another way."""
+        return self.send(encode_success(request_id, command, result, tensors))
+
+    def received_by_peer(self) -> bool:
+        """The host has taken the message sent last."""
+        return self._peer[self._RECEIVED] == self._sent
+
+    def bell(self) -> int:
+        """What `wait` compares with; to be read before looking for news."""
+        return self._bell[self._BELL]  # type: ignore[no-any-return]
+
+    def wait(self, seen: int, timeout_ms: int) -> None:
+        """Blocks while nobody has rung since `bell` gave `seen`, at most so long."""
+        limit = self._timespec(timeout_ms // 1000, timeout_ms % 1000 * 1_000_000)
+        self._syscall(
+            self._c_long(self._FUTEX), self._own_bell, self._c_long(self._WAIT), self._c_uint(seen), limit, None, 0
+        )
+
+    def ring_self(self) -> None:
+        """Ends the waits of this worker; any thread."""
+        self._bell[self._BELL] = (self._bell[self._BELL] + 1) & 0xFFFFFFFF
+        self._syscall(self._c_long(self._FUTEX), self._own_bell, self._c_long(self._WAKE), self._c_long(2**31 - 1))
+
+    def tell_names_changed(self) -> None:
+        """Says that this side has changed the name of a tensor file; after the change."""
+        self._peer[self._NAMES] = (self._peer[self._NAMES] + 1) & 0xFFFFFFFF
+
+    def names_state(self) -> int:
+        """The same as before as long as neither side has changed a name."""
+        return self._own[self._NAMES] << 32 | self._peer[self._NAMES]
+
+    def channels_state(self) -> int:
+        """The same as before as long as nobody has made or removed a channel; in the first one's mailbox."""
+        return self._own[self._CHANNELS]
+
+
+def open_mailbox(directory: str, epoch: int, first: Messages | None = None) -> tuple[Messages, str]:
+    """The mailbox of a channel, and a note when it is not the compiled module that does the work ("" when it is).
+
+    Args:
+        directory: of the channel.
+        epoch: of this worker.
+        first: that of the worker's first channel, for a further one.
+
+    Raises:
+        MailboxError: there is none that can be used in this process.
+    """
+    file = MailboxFile(directory, epoch)
+    if isinstance(first, PureMailbox) or os.environ.get("TR_NO_CORE"):
+        return PureMailbox(file, first), "TR_NO_CORE is set"  # type: ignore[arg-type]
+    try:
+        from .. import _core
+    except ImportError as error:
+        return PureMailbox(file), f"without the compiled module: {error}"
+    return _core.Mailbox(os.fsencode(file.path), epoch, first), ""

@@ -1,0 +1,131 @@
+"""The session directory: where it is, what the host says in it, and sweeping it after a host that died."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from ..errors import InputError, NotFoundError
+from ..platform.files import read_small
+from ..protocol.json_object import parse_object
+from ..protocol.messages import check_tag
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PREFIX = "tr_session_"
+_MAX_RECORD_BYTES = 1 << 20
+
+
+class HostRecord:
+    """What the host says of the session in session.json; all of it empty for a host that writes none."""
+
+    __slots__ = ("carriers", "epoch", "host_pid", "host_start_time", "known", "wake_up")
+
+    def __init__(self, message: dict[str, object] | None) -> None:
+        message = message or {}
+        self.known = bool(message)
+        self.host_pid = _integer(message.get("host_pid"))
+        self.host_start_time = str(message.get("host_start_time") or "")
+        self.epoch = _integer(message.get("epoch"))
+        self.wake_up = str(message.get("wake_up") or "auto")
+        carriers = message.get("carriers")
+        self.carriers = [str(carrier) for carrier in carriers] if isinstance(carriers, list) else []
+
+
+def find_session(session_id: str | None, arguments: Sequence[str]) -> tuple[str, str]:
+    """Path and id of the session that this process is the worker of.
+
+    The host says where in $TR_SESSION_DIR. Older hosts give the id alone, as the script's argument; its directory is
+    then looked for in the workspaces of docs/protocol.md, in their order.
+
+    Raises:
+        InputError: the id is no tag, or the directory is not this user's own.
+        NotFoundError: there is no such directory.
+    """
+    directory = os.environ.get("TR_SESSION_DIR")
+    if directory:
+        directory = os.path.abspath(directory)
+        name = os.path.basename(directory)
+        found = name[len(_PREFIX) :] if name.startswith(_PREFIX) else name
+        _check_directory(directory)
+        return directory, session_id or found
+    if session_id is None:
+        session_id = arguments[1] if len(arguments) > 1 else "default"
+    check_tag(session_id, "a session id")
+    candidates = [os.path.join(place, "python_session", _PREFIX + session_id) for place in workspaces()]
+    for candidate in candidates:
+        if os.path.lexists(candidate):
+            _check_directory(candidate)
+            return os.path.abspath(candidate), session_id
+    raise NotFoundError(
+        f"there is no directory of a session {session_id!r}: looked for {', '.join(candidates)}. A worker is started "
+        "by its host: PythonSession in C++ or Python"
+    )
+
+
+def workspaces() -> list[str]:
+    """Where sessions may live, in order."""
+    named = os.environ.get("TR_WORKSPACE")
+    if named:
+        return [named]
+    folder = f"tech_renaissance-{os.getuid()}"
+    temporary = next((os.environ[name] for name in ("TMPDIR", "TEMP", "TMP") if os.environ.get(name)), "/tmp")
+    return [os.path.join("/dev/shm", folder), os.path.join(temporary, folder)]
+
+
+def _check_directory(directory: str) -> None:
+    try:
+        status = os.lstat(directory)
+    except FileNotFoundError:
+        raise NotFoundError(f"the session directory {directory} does not exist") from None
+    if not stat.S_ISDIR(status.st_mode):
+        raise InputError(f"the session directory {directory} is no directory")
+    if status.st_uid != os.geteuid():
+        raise InputError(f"the session directory {directory} belongs to user {status.st_uid}, not to {os.geteuid()}")
+
+
+def read_host_record(directory: str) -> HostRecord:
+    """What session.json says.
+
+    Raises:
+        InputError: it is there and malformed.
+    """
+    data = read_small(f"{directory}/session.json", _MAX_RECORD_BYTES)
+    return HostRecord(None if data is None else parse_object(data, "session.json"))
+
+
+def sweep(directory: str, host_pid: int, host_start_time: str) -> bool:
+    """Removes the directory of a session whose host has died, unless it is or may be someone else's by now.
+
+    Returns:
+        Whether it was removed. What stays is swept by the next start in this workspace.
+    """
+    import fcntl
+    import shutil
+
+    held = []
+    try:
+        for path in (os.path.join(os.path.dirname(directory), ".lock"), f"{directory}/session.lock"):
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            held.append(descriptor)
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        record = read_host_record(directory)
+        # Without a record nobody's: a host that died before it wrote one.
+        if record.known and (record.host_pid, record.host_start_time) != (host_pid, host_start_time):
+            return False
+        # First the name goes: half a directory might be taken for that of a host which takes no lock.
+        hidden = os.path.join(os.path.dirname(directory), f".{os.path.basename(directory)}")
+        os.rename(directory, hidden)
+        shutil.rmtree(hidden)
+        return True
+    except (OSError, InputError):
+        return False
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+
+
+def _integer(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0

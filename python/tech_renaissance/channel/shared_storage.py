@@ -1,0 +1,314 @@
+"""Tensors of a session in shared memory: the files `<tag>.tsr`, mapped by both sides (docs/protocol.md, "Tensors").
+
+A buffer is a file that stays mapped. Its owner writes it again in place when nobody can see what it holds: no lease of
+the other side, no tensor over it here, no second name. Otherwise another buffer gets the name, and this one waits to be
+used again.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from ..data.tensors import empty_header, export_tensor, import_tensor
+from ..data.tsr_header import encode_header
+from ..platform.files import close_file, open_file
+from ..platform.mapping import Mapping
+from ..platform.place import is_full, is_place_error, place_error
+from .buffer import Buffer
+from .names import Names
+from .storage import FileStorage
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from ..data.tensors import Exported
+    from ..platform.files import AtomicWriter
+    from .mailbox import Messages
+
+_OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+_SPARE = 1 << 20
+# Up to here a copy is quicker than a lease, and than giving a file a second name.
+_SMALL = 16 << 10
+
+
+class SharedStorage(FileStorage):
+    """Hands tensors out of shared memory and puts them there.
+
+    A tensor handed out is the file's memory. The host does not write to it as long as it is held; what is written to it
+    here is what the tag holds from then on.
+    """
+
+    def __init__(self, directory: str, writer: AtomicWriter, mailbox: Messages) -> None:
+        super().__init__(directory, writer)
+        Buffer.holder = os.getpid()
+        self._host = mailbox.host_leases
+        self._own = mailbox.own_leases
+        self._names = Names(mailbox)
+        self._hidden = f"{directory}/.worker-{os.getpid()}-"
+        self._count = 0
+        self._host_buffers: dict[int, Buffer] = {}
+        self._own_buffers: dict[int, Buffer] = {}
+        self._by_path: dict[str, Buffer] = {}
+        self._sent_back: dict[str, Buffer] = {}  # the host's buffers that the answer to come refers to
+
+    # -------------------------------------------------------------------------------------------------- receiving
+
+    def load(self, tag: str, framework: str) -> Any:
+        """See FileStorage."""
+        path = self.path(tag)
+        try:
+            inode = self._names.identify(path)[0]
+        except FileNotFoundError:
+            raise self.missing(tag) from None
+        buffer = self._host_buffers.get(inode) or self._own_buffers.get(inode) or self._map_host_buffer(path, inode)
+        if buffer is None:
+            # The host may write its buffers again: of one that cannot be mapped only a copy will do.
+            return self._load(tag, framework, map_large=self._host.find(inode) < 0)
+        if inode in self._host_buffers:
+            buffer.path = path  # by which it can be found again, should it be sent back by reference
+        if buffer.size <= _SMALL or inode in self._own_buffers:
+            # A copy costs less than a lease; and what is done to a result read again must not touch the host's.
+            return import_tensor(buffer.header(path), bytearray(buffer.memory), framework, path)
+        # Taken before the look at the header, so that nothing changes between the two.
+        memory = buffer.hand_out()
+        return import_tensor(buffer.header(path), memory, framework, path)
+
+    def _map_host_buffer(self, path: str, inode: int) -> Buffer | None:
+        self.sweep()
+        slot = self._host.find(inode)
+        if slot < 0:
+            return None
+        size = 0
+        try:
+            descriptor = open_file(path, _OPEN)
+            try:
+                status = os.fstat(descriptor)
+                size = status.st_size
+                if status.st_ino != inode or size == 0:
+                    return None
+                mapping = Mapping(descriptor, size).protect(path)
+            finally:
+                close_file(descriptor)
+        except OSError as error:
+            if error.errno == errno.EMFILE or not is_place_error(error):
+                return None  # what else may be wrong with it, reading it will tell
+            raise place_error(error, f"mapping {os.path.basename(path)}", self.directory, size) from None
+        buffer = self._host_buffers[inode] = Buffer(path, mapping, inode, slot, self._host)
+        return buffer
+
+    def sweep(self) -> None:
+        """Unmaps what the host has let go of."""
+        for inode, buffer in list(self._host_buffers.items()):
+            if not buffer.refs and self._host.inode(buffer.slot) != inode:
+                del self._host_buffers[inode]
+
+    # ---------------------------------------------------------------------------------------------------- sending
+
+    def store(self, tag: str, tensor: object) -> None:
+        """See FileStorage. A tensor whose memory is shared already is sent by reference."""
+        path = self.path(tag)
+        exported = export_tensor(tensor)
+        header = encode_header(exported.dtype, exported.shape)
+        size = len(header) + len(exported.data)
+        try:
+            if size > _SMALL and exported.address and self._by_reference(exported, header, size, path):
+                return
+            buffer = self._writable(size, path)
+            if buffer is None:
+                self._set_aside(path)
+                super().store(tag, tensor)
+                self._names.changed()
+                return
+            buffer.memory[: len(header)] = header
+            if exported.data:
+                buffer.memory[len(header) :] = exported.data
+            if buffer.path != path:
+                self._put_under(buffer, path)
+                self._trim()
+        except OSError as error:
+            raise place_error(error, f"writing tensor {tag!r}", self.directory, size) from None
+
+    def empty(self, shape: Sequence[int], dtype: object, framework: str) -> Any:
+        """See FileStorage."""
+        header, data_bytes = empty_header(shape, dtype)
+        size = len(header) + data_bytes
+        try:
+            buffer = self._writable(size, "")
+        except OSError as error:
+            raise place_error(error, "making an empty tensor", self.directory, size) from None
+        if buffer is None:
+            return super().empty(shape, dtype, framework)
+        buffer.memory[: len(header)] = header
+        contents = buffer.header(buffer.path)
+        if contents.dtype.name == "bool":
+            buffer.memory[len(header) :] = bytes(data_bytes)  # what was there before need not be bools
+        return import_tensor(contents, buffer.hand_out(), framework, buffer.path)
+
+    def discard(self, tag: str) -> None:
+        """See FileStorage."""
+        path = self.path(tag)
+        self._sent_back.pop(path, None)
+        self._set_aside(path)
+        super().discard(tag)
+        self._names.changed()
+
+    def settle(self) -> None:
+        """See FileStorage. What the server has kept of the inputs that it sends back is its own from now on."""
+        if not self._sent_back:
+            return
+        for path, buffer in self._sent_back.items():
+            if not buffer.refs or not self._names.names(path, buffer.inode):
+                continue
+            copy = self._writable(buffer.size, "")
+            if copy is None:
+                self._writer.write(path, buffer.memory)
+                self._names.changed()
+            else:
+                copy.memory[:] = buffer.memory
+                self._put_under(copy, path)
+        self._sent_back.clear()
+
+    def _by_reference(self, exported: Exported, header: bytes, size: int, path: str) -> bool:
+        for buffers in (self._own_buffers, self._host_buffers):
+            for buffer in buffers.values():
+                if buffer.address + len(header) != exported.address or buffer.size != size:
+                    continue
+                if buffer.memory[: len(header)] != header:
+                    # It has another shape now, which what is there under another name must not get.
+                    if buffers is self._host_buffers or not self._only_at(buffer, path):
+                        return False
+                    buffer.memory[: len(header)] = header
+                if not self._put_under(buffer, path):
+                    return False
+                if buffers is self._host_buffers:
+                    self._sent_back[path] = buffer
+                return True
+        return False
+
+    def _only_at(self, buffer: Buffer, path: str) -> bool:
+        """Whether a buffer of ours has no other name that anybody can see."""
+        return self._has_one_name(buffer) and (buffer.path == path or buffer.path not in self._by_path)
+
+    def _writable(self, size: int, path: str) -> Buffer | None:
+        """A buffer of this size that nobody sees: the one under the name, one set aside, or a new one."""
+        current = self._by_path.get(path)
+        if current is not None and current.size == size and self._is_free(current):
+            return current
+        for buffer in self._own_buffers.values():
+            if buffer.size == size and buffer.path not in self._by_path and self._is_free(buffer):
+                return buffer
+        return self._make(size)
+
+    def _is_free(self, buffer: Buffer) -> bool:
+        if buffer.refs or self._own.count(buffer.slot):
+            return False
+        return self._has_one_name(buffer)
+
+    def _has_one_name(self, buffer: Buffer) -> bool:
+        """The one that is known here, and no other."""
+        try:
+            return self._names.identify(buffer.path) == (buffer.inode, 1)
+        except OSError:
+            return False
+
+    def _make(self, size: int) -> Buffer | None:
+        slot = self._own.find(0)
+        if slot < 0:
+            return None
+        path = self._hidden_path()
+        try:
+            mapping, inode = self._reserve(path, size)
+        except OSError as error:
+            if error.errno == errno.EMFILE:
+                return None  # each mapping keeps a descriptor, a file that is written does not
+            if not is_full(error) or not self._let_go(0):
+                raise
+            mapping, inode = self._reserve(path, size)
+        self._names.changed()
+        buffer = self._own_buffers[inode] = Buffer(path, mapping, inode, slot, None)
+        self._own.set_count(slot, 0)
+        self._own.set_inode(slot, inode)
+        return buffer
+
+    def _reserve(self, path: str, size: int) -> tuple[Mapping, int]:
+        """A new file of this size, mapped, and its inode."""
+        descriptor = open_file(path, _CREATE)
+        try:
+            os.fchmod(descriptor, 0o600)  # whatever the umask
+            # So that writing to the mapping cannot fail for want of room, which would be a fatal signal.
+            os.posix_fallocate(descriptor, 0, size)
+            return Mapping(descriptor, size).protect(path), os.fstat(descriptor).st_ino
+        except BaseException:
+            os.unlink(path)
+            raise
+        finally:
+            close_file(descriptor)
+
+    def _put_under(self, buffer: Buffer, path: str) -> bool:
+        """False when the buffer has lost its name, and with it the way to another; nothing was done then."""
+        if self._names.names(path, buffer.inode):
+            return True  # of two names of one file, a rename would keep both
+        if buffer.inode in self._own_buffers and buffer.path and buffer.path not in self._by_path:
+            self._set_aside(path)
+            self._names.rename(buffer.path, path)
+            buffer.path = path
+            self._by_path[path] = buffer
+            return True
+        # It keeps the name it has, and is not written in place as long as it has two.
+        name = self._add_name(buffer)
+        if not name:
+            return False
+        self._set_aside(path)
+        self._names.rename(name, path)
+        return True
+
+    def _add_name(self, buffer: Buffer) -> str:
+        """A hidden name; "" when the one it had is not its own any more, as the host may send under any tag."""
+        if not self._names.names(buffer.path, buffer.inode):
+            return ""
+        name = self._hidden_path()
+        self._names.link(buffer.path, name)
+        if self._names.names(name, buffer.inode):
+            return name
+        self._names.unlink(name)
+        return ""
+
+    def _set_aside(self, path: str) -> None:
+        """Keeps the buffer that is about to lose its name."""
+        old = self._by_path.pop(path, None)
+        if old is not None:
+            old.path = self._add_name(old)
+
+    def _trim(self) -> None:
+        """Lets go of buffers set aside beyond what is in use."""
+        self._let_go(max(_SPARE, sum(buffer.size for buffer in self._by_path.values())))
+
+    def _let_go(self, keep: int) -> int:
+        """Of buffers set aside beyond so many bytes, the oldest first, and of those without a name; bytes set free."""
+        aside = [buffer for buffer in self._own_buffers.values() if buffer.path not in self._by_path]
+        excess = sum(buffer.size for buffer in aside) - keep
+        freed = 0
+        for buffer in aside:
+            if not buffer.path:
+                if not buffer.refs and not self._own.count(buffer.slot):
+                    freed += buffer.size
+                    self._release(buffer)
+            elif excess > 0 and self._is_free(buffer):
+                excess -= buffer.size
+                freed += buffer.size
+                self._names.unlink(buffer.path)
+                buffer.give_back_space()
+                self._release(buffer)
+        return freed
+
+    def _release(self, buffer: Buffer) -> None:
+        self._own.set_inode(buffer.slot, 0)
+        del self._own_buffers[buffer.inode]
+
+    def _hidden_path(self) -> str:
+        self._count += 1
+        return f"{self._hidden}{self._count}"

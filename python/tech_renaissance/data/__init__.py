@@ -1,0 +1,1 @@
+"""Tensors, and the `.tsr` files that hold them."""

@@ -1,0 +1,308 @@
+"""Between tensors of PyTorch or NumPy (or Python numbers) and dtype, shape and bytes.
+
+Neither library is imported before a tensor is touched.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+
+from ..errors import REQUEST_TOO_LARGE, InputError, TSRError
+from .tsr_header import BY_NAME, TsrHeader, count_elements, encode_header
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import mmap
+    from collections.abc import Sequence
+    from typing import Any, Union
+
+    from .tsr_header import DType
+
+    Buffer = Union[bytes, bytearray, memoryview, mmap.mmap]
+
+FRAMEWORKS = ("torch", "numpy")
+_SCALARS = {bool: ("bool", "?"), int: ("int64", "<q"), float: ("float64", "<d"), complex: ("complex128", "<dd")}
+_INT64 = range(-(2**63), 2**63)
+
+
+class Exported:
+    """A tensor's contents, ready to be written; the bytes stay valid as long as this object lives.
+
+    Attributes:
+        dtype: of the elements.
+        shape: () for a scalar.
+        data: the elements, rows contiguous, little-endian.
+        address: of the elements in memory; 0 when they are not a tensor's own.
+    """
+
+    __slots__ = ("_owner", "address", "data", "dtype", "shape")
+
+    def __init__(
+        self, dtype: DType, shape: Sequence[int], data: Buffer, owner: object = None, address: int = 0
+    ) -> None:
+        self.dtype = dtype
+        self.shape = tuple(shape)
+        self.data = data
+        self.address = address
+        self._owner = owner
+
+
+def export_tensor(tensor: object) -> Exported:
+    """Dtype, shape and bytes of a PyTorch tensor, a NumPy array or scalar, or a Python number.
+
+    Tensors on other devices are copied to the CPU, and those that are not contiguous are made so. A Python float
+    becomes FP64 and an int INT64, which lose nothing.
+
+    Raises:
+        InputError: it is something else, or of a dtype or layout that has no form in a file.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(tensor, torch.Tensor):
+        return _export_torch(torch, tensor)
+    scalar = _SCALARS.get(type(tensor))
+    if scalar is not None:
+        return _export_number(tensor, *scalar)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(tensor, (numpy.ndarray, numpy.generic)):
+        return _export_numpy(numpy, tensor)
+    raise InputError(
+        f"a {_type_name(tensor)} cannot be sent as a tensor: expected a torch.Tensor, a numpy.ndarray or a number; "
+        "make one of it first, for example with torch.tensor(…) or numpy.array(…)"
+    )
+
+
+def import_tensor(header: TsrHeader, memory: Buffer, framework: str, name: str) -> Any:
+    """A tensor over memory that starts with a `.tsr` header; it keeps the memory alive.
+
+    Args:
+        header: what the memory starts with, already checked against its size.
+        memory: writable; nobody else may write to it.
+        framework: "torch" or "numpy".
+        name: what messages call the source.
+
+    Raises:
+        TSRError: a byte of BOOL data is neither 0 nor 1.
+        InputError: this interpreter cannot represent the dtype.
+    """
+    if header.dtype.name == "bool":
+        _check_bools(memory, header, name)
+    return _import_torch(header, memory) if framework == "torch" else _import_numpy(header, memory)
+
+
+def empty_header(shape: Sequence[int], dtype: object) -> tuple[bytes, int]:
+    """The header of a tensor yet to be filled, and the length of its data.
+
+    Args:
+        shape: its dims.
+        dtype: see find_dtype.
+
+    Raises:
+        InputError: there is no such dtype, or a dim is negative.
+    """
+    known = find_dtype(dtype)
+    return encode_header(known, tuple(shape)), count_elements(shape) * known.itemsize
+
+
+def find_dtype(dtype: object) -> DType:
+    """The dtype that is meant.
+
+    Args:
+        dtype: of PyTorch or NumPy, or a name; None for float32.
+
+    Raises:
+        InputError: there is no such dtype.
+    """
+    torch = sys.modules.get("torch")
+    if dtype is None:
+        name = "float32"
+    elif isinstance(dtype, str):
+        name = dtype
+    elif torch is not None and isinstance(dtype, torch.dtype):
+        name = str(dtype).partition(".")[2]
+    else:
+        name = _numpy_name(dtype)
+    known = BY_NAME.get(name)
+    if known is None:
+        raise InputError(f"dtype {dtype!r} is not one of a tensor: expected one of {', '.join(BY_NAME)}")
+    return known
+
+
+def _numpy_name(dtype: Any) -> str:
+    try:
+        import numpy
+
+        return str(numpy.dtype(dtype).name)
+    except (ImportError, TypeError):
+        return ""
+
+
+def choose_framework(asked: str | None) -> str:
+    """The library that tensors are handed out in: the one asked for, else PyTorch, else NumPy.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    if asked is not None and asked not in FRAMEWORKS:
+        raise InputError(f"framework {asked!r} is not known: expected 'torch' or 'numpy'")
+    for framework in FRAMEWORKS if asked is None else (asked,):
+        if sys.modules.get(framework) is not None or _can_import(framework):
+            return framework
+    wanted = "torch (or numpy)" if asked is None else asked
+    in_worker = "TR_SESSION_DIR" in os.environ
+    raise InputError(
+        f"tensors need {wanted}, which {'the worker' if in_worker else 'this program'}'s interpreter {sys.executable} "
+        f"does not have: install it with '{sys.executable} -m pip install {asked or 'torch'}'"
+        + (", or choose another interpreter ($TR_PYTHON or SessionOptions::python)" if in_worker else "")
+    )
+
+
+def _can_import(name: str) -> bool:
+    import importlib
+
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        return False
+    return True
+
+
+def _export_number(value: Any, name: str, layout: str) -> Exported:
+    if name == "int64" and value not in _INT64:
+        raise InputError(f"the number {str(value)[:40]} cannot be sent as a tensor: it does not fit in INT64")
+    parts = (value.real, value.imag) if name == "complex128" else (value,)
+    return Exported(BY_NAME[name], (), struct.pack(layout, *parts))
+
+
+def _export_torch(torch: Any, tensor: Any) -> Exported:
+    if tensor.layout is not torch.strided or tensor.is_nested:
+        raise InputError(
+            f"a torch tensor of layout {'nested' if tensor.is_nested else tensor.layout} cannot be sent: "
+            "convert it with .to_dense() (or .to_padded_tensor(…)) first"
+        )
+    if tensor.is_meta:
+        raise InputError("a torch tensor on the 'meta' device cannot be sent: it has no data")
+    dtype = _torch_dtypes.get(tensor.dtype) or _known_torch_dtype(tensor.dtype)
+    # Asked before it is done: on a small tensor, doing nothing takes as long as the rest.
+    if tensor.requires_grad:
+        tensor = tensor.detach()
+    if not tensor.is_cpu:
+        tensor = tensor.cpu()
+    if tensor.is_conj() or tensor.is_neg():
+        tensor = tensor.resolve_conj().resolve_neg()
+    if not tensor.is_contiguous():
+        tensor = tensor.contiguous()
+    shape = tuple(tensor.shape)
+    length = tensor.numel() * dtype.itemsize
+    if length == 0:
+        return Exported(dtype, shape, b"")
+    # By address, as this serves every dtype and needs no NumPy; Exported keeps the tensor alive.
+    import ctypes
+
+    address = tensor.data_ptr()
+    memory = memoryview((ctypes.c_char * length).from_address(address)).cast("B")
+    return Exported(dtype, shape, memory, tensor, address)
+
+
+# What was found out about a dtype of PyTorch; by the dtype itself.
+_torch_dtypes: dict[Any, DType] = {}
+
+
+def _known_torch_dtype(dtype: Any) -> DType:
+    found = BY_NAME.get(str(dtype).partition(".")[2])
+    if found is None:
+        known = ", ".join(BY_NAME)
+        raise InputError(f"dtype {dtype} cannot be sent as a tensor: convert it to one of {known}")
+    _torch_dtypes[dtype] = found
+    return found
+
+
+def _export_numpy(numpy: Any, array: Any) -> Exported:
+    if isinstance(array, numpy.ma.MaskedArray):
+        raise InputError("a masked NumPy array cannot be sent: fill it first, for example with .filled(0)")
+    array = numpy.asarray(array)
+    dtype = BY_NAME.get(array.dtype.name)
+    if dtype is None:
+        known = ", ".join(BY_NAME)
+        raise InputError(f"NumPy dtype {array.dtype} cannot be sent as a tensor: convert it to one of {known}")
+    shape = array.shape
+    if array.dtype.byteorder == ">" or (array.dtype.byteorder == "=" and sys.byteorder == "big"):
+        array = array.astype(array.dtype.newbyteorder("<"))
+    if not array.flags.c_contiguous:
+        array = array.copy(order="C")
+    if array.size == 0:
+        return Exported(dtype, shape, b"")
+    address = array.__array_interface__["data"][0]
+    return Exported(dtype, shape, memoryview(array.reshape(-1).view(numpy.uint8)), array, address)
+
+
+def _import_torch(header: TsrHeader, memory: Buffer) -> Any:
+    import torch
+
+    dtype = getattr(torch, header.dtype.name, None)
+    if dtype is None:
+        raise InputError(f"PyTorch {torch.__version__} has no dtype {header.dtype.name}: PyTorch 2.3 or later has")
+    if header.numel == 0:
+        return torch.empty(header.shape, dtype=dtype)
+    # Only through a memoryview does the tensor keep a mapping alive.
+    held = memory if type(memory) is bytearray else memoryview(memory)
+    flat = torch.frombuffer(held, dtype=dtype, count=header.numel, offset=header.header_bytes)
+    return flat if len(header.shape) == 1 else flat.view(header.shape)
+
+
+def _import_numpy(header: TsrHeader, memory: Buffer) -> Any:
+    import numpy
+
+    name = header.dtype.name
+    if name == "bfloat16" or name.startswith("float8"):
+        try:
+            import ml_dtypes
+        except ImportError:
+            raise InputError(
+                f"NumPy has no dtype {name} by itself: install ml_dtypes with "
+                f"'{sys.executable} -m pip install ml_dtypes', or take the tensor as a torch tensor"
+            ) from None
+        dtype = numpy.dtype(getattr(ml_dtypes, name))
+    else:
+        dtype = numpy.dtype(name).newbyteorder("<")
+    if header.numel == 0:
+        return numpy.empty(header.shape, dtype)
+    return numpy.frombuffer(memory, dtype, header.numel, header.header_bytes).reshape(header.shape)
+
+
+def _check_bools(memory: Buffer, header: TsrHeader, name: str) -> None:
+    """Reading another byte as a bool is undefined in C++ and PyTorch."""
+    data = memoryview(memory)[header.header_bytes :]
+    step = 1 << 20
+    for start in range(0, header.data_bytes, step):
+        wrong = bytes(data[start : start + step]).translate(None, b"\0\1")
+        if wrong:
+            raise TSRError(f"{name}: data of dtype BOOL holds the byte {wrong[0]}: expected 0 or 1")
+
+
+def check_size(tensor: Any, limit: int) -> int:
+    """Refuses a tensor whose contents would take more than `limit` bytes, such as a huge expanded view.
+
+    Returns:
+        How many they take; 0 of what is no tensor.
+
+    Raises:
+        InputError: it is too large (E1005).
+    """
+    shape = getattr(tensor, "shape", None)
+    if shape is None:
+        return 0
+    length = count_elements(shape) * int(getattr(tensor.dtype, "itemsize", 16))
+    if length > limit:
+        raise InputError(
+            f"the result of shape {tuple(shape)} takes {length} bytes, over the limit of {limit} "
+            "($TR_MAX_TENSOR_BYTES raises it)",
+            REQUEST_TOO_LARGE,
+        )
+    return length
+
+
+def _type_name(value: object) -> str:
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

@@ -1,0 +1,1 @@
+"""`PythonSession` and what belongs to it, over the compiled module."""

@@ -1,0 +1,339 @@
+"""`PythonSession` for hosts written in Python: the C++ one, with NumPy arrays and torch tensors in and out."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import weakref
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from ..data.tensors import choose_framework, export_tensor, find_dtype
+from ..errors import InputError
+from .session_options import SessionOptions, SessionStats, core_arguments
+from .tensor_stream import TensorStream, tensor_over
+
+try:
+    from .. import _core
+except ImportError as error:
+    raise ImportError(
+        f"PythonSession needs the compiled module tech_renaissance._core, which cannot be loaded: {error}. "
+        "Install the package with 'pip install .', or build it in the source tree with 'make build-dev'. "
+        "Workers do without it."
+    ) from error
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+_DEFAULT_TIMEOUT = -1
+_INTERPRETER_VARIABLES = ("TR_PYTHON", "VIRTUAL_ENV", "CONDA_PREFIX")
+
+
+class PythonSession:
+    """A Python worker process that answers requests as if it were a function.
+
+        with PythonSession() as session:
+            product = session.calculate("torch.matmul", a, b)
+
+    `with` starts the worker, and stops it at the end. Tensors are NumPy arrays or torch tensors; results come in the
+    kind of the tensors last sent, and before any was sent as torch tensors where torch has been imported, else as
+    NumPy arrays. `framework`, "numpy" or "torch", decides it instead. A result stays as it is for as long as it is
+    held, also after the session.
+
+    Limits are milliseconds: 0 waits for ever, None is `SessionOptions.default_timeout_ms`. A limit that passes is a
+    TimeoutError, the worker's death a RestartError that tells how it died and ends with its log, and a failure in the
+    Python code a RemoteError with its traceback. Ctrl-C ends any wait.
+
+    Every method may be called from any thread. One request is in flight at a time, and each thread gets the answers to
+    its own requests.
+    """
+
+    def __init__(
+        self,
+        script_path: str | os.PathLike[str] | SessionOptions = "default",
+        session_id: str = "default",
+        quiet_mode: bool = False,
+        *,
+        framework: str | None = None,
+    ) -> None:
+        """Takes what C++ takes: a script and an id, or SessionOptions alone.
+
+        Raises:
+            InputError: an option has a value that it cannot have.
+        """
+        if framework is not None:
+            choose_framework(framework)
+        if isinstance(script_path, SessionOptions):
+            options = script_path
+        else:
+            options = SessionOptions(script=script_path, session_id=session_id, quiet=quiet_mode)
+        self._framework = framework
+        self._last_sent: str | None = None
+        self._executor: ThreadPoolExecutor | None = None
+        self._executor_lock = threading.Lock()
+        values = core_arguments(options)
+        if not values["python"] and not any(map(os.environ.get, _INTERPRETER_VARIABLES)):
+            values["python"] = sys.executable
+        self._core = _core.Session(**values)
+        # Ends the worker when this object goes, and at the latest before the interpreter is torn down.
+        self._finalizer = weakref.finalize(self, self._core.close)
+
+    def __enter__(self) -> Self:
+        if not self.is_alive():
+            self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            # Whoever leaves in a hurry does not wait for a request that is at work.
+            self.terminate()
+        self.close()
+
+    def close(self) -> None:
+        """Waits for the futures, stops the worker and removes the session directory; the session is then of no use.
+
+        A stream that has not ended is cancelled.
+        """
+        self._core.end_streams()  # which the futures wait for
+        with self._executor_lock:
+            executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown(wait=True)
+        self._finalizer()
+
+    def start(self) -> None:
+        """Creates the session directory and the worker; returns when its process runs, often before it is ready.
+
+        Raises:
+            InputError: the script does not exist.
+            RetryError: the session id is in use.
+            RestartError: there is no interpreter, or the script ends at once.
+        """
+        self._core.start()
+
+    def is_alive(self) -> bool:
+        """The worker process lives."""
+        return self._core.is_alive()
+
+    def is_ready(self) -> bool:
+        """The worker has said that it takes requests, and is not at work on one."""
+        return self._core.is_ready()
+
+    def is_busy(self) -> bool:
+        """A request is in flight that has no answer yet."""
+        return self._core.is_busy()
+
+    def wait_until_ready(self, timeout_ms: int | None = None) -> None:
+        """Waits until the worker has said that it takes requests."""
+        self._core.wait_until_ready(_limit(timeout_ms))
+
+    def wait_until_ok(self, timeout_ms: int | None = None) -> None:
+        """Waits until the request in flight has been answered without an error; the answer stays to be read."""
+        self._core.wait_until_ok(_limit(timeout_ms))
+
+    def send_request(self, message: str) -> None:
+        """Sends a request: a JSON object as such, any other text split at the first space into command and parameters.
+
+        The answer to an earlier request of this thread that was not read is waited for and dropped.
+        """
+        self._core.send_request(message)
+
+    def new_response(self) -> bool:
+        """An answer to this thread's request lies ready; does not wait."""
+        return self._core.new_response()
+
+    def read_response(self) -> str:
+        """The text of the answer that lies ready; it can be read once.
+
+        Raises:
+            InputError: there is none.
+        """
+        return self._core.read_response()
+
+    def wait_for_response(self, timeout_ms: int | None = None) -> str:
+        """Waits for the answer to this thread's request and reads it."""
+        return self._core.wait_for_response(_limit(timeout_ms))
+
+    def fetch_response(self, message: str, timeout_ms: int | None = None) -> str:
+        """`send_request` and `wait_for_response`."""
+        return self._core.fetch_response(message, _limit(timeout_ms))
+
+    def send_tensor(self, tensor: Any, tag: str) -> None:
+        """Puts a tensor where the worker finds it under `tag`. The memory is free for use when the call returns."""
+        self._core.send_tensor(export_tensor(tensor), tag)
+        self._last_sent = _kind_of([tensor])
+
+    def empty(self, shape: Sequence[int], dtype: object = None, tag: str = "a", framework: str | None = None) -> Any:
+        """A tensor to be filled, whose memory the worker shares: sending it moves no bytes.
+
+            batch = session.empty((64, 3, 224, 224), "float32")
+            batch[...] = images
+            session.calculate("torch.mean", batch)
+
+        The worker sees what is written to it later, and may write to it, so leave it alone while a request with it is
+        in flight; a server that sends it back gives this same memory as its result. It stays valid after the session.
+        Where memory cannot be shared, it is an ordinary tensor and sending copies it.
+
+        Args:
+            shape: its dims.
+            dtype: of PyTorch or NumPy, or a name; None for float32. The elements are not initialised, but for bools,
+                which are False.
+            tag: that it is most likely sent under; others serve too. The first tensor of `calculate` has the tag a.
+            framework: "numpy" or "torch"; None for the kind of `dtype`, else that in which results come.
+
+        Raises:
+            InputError: there is no such dtype, a dim is negative, or the tag is malformed.
+            RetryError: there is no room (E3002).
+        """
+        known = find_dtype(dtype)
+        kind = choose_framework(framework or self._framework or _kind_of_dtype(dtype) or self._kind())
+        tensor = self._core.empty(shape, known.number, tag)
+        if known.name == "bool":
+            memory = memoryview(tensor)
+            memory[:] = bytes(len(memory))  # what was there before need not be bools
+        return tensor_over(tensor, kind)
+
+    def wait_for_tensor(self, timeout_ms: int | None = None) -> Any:
+        """Waits for the answer to this thread's request and gives its one tensor, the first where there are several."""
+        return self._result(self._core.wait_for_tensor(_limit(timeout_ms)))
+
+    def wait_for_tensors(self, timeout_ms: int | None = None) -> list[Any]:
+        """The same, all of them, in the order sent."""
+        return [self._result(tensor) for tensor in self._core.wait_for_tensors(_limit(timeout_ms))]
+
+    def fetch_tensor(self, message: str, timeout_ms: int | None = None) -> Any:
+        """`send_request` and `wait_for_tensor`."""
+        return self._result(self._core.fetch_tensor(message, _limit(timeout_ms)))
+
+    def calculate(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> Any:
+        """Sends the tensors under the tags a, b, c, ..., has the worker run `command` on them and gives its result.
+
+        What follows a space in `command` comes after the tags in the request's parameters:
+        `calculate("torch.sum dim=1", x)`.
+        """
+        exported = [export_tensor(tensor) for tensor in tensors]
+        return self._result(self._core.calculate(command, exported, _limit(timeout_ms)), tensors)
+
+    def calculate_n(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> list[Any]:
+        """The same for commands with several results."""
+        exported = [export_tensor(tensor) for tensor in tensors]
+        results = self._core.calculate_n(command, exported, _limit(timeout_ms))
+        return [self._result(tensor, tensors) for tensor in results]
+
+    def stream(
+        self, command: str, *tensors: Any, timeout_ms: int | None = None, framework: str | None = None
+    ) -> TensorStream:
+        """The tensors that the worker sends one by one in answer to one request, as they come.
+
+            for frame in session.stream("frames", start):
+                show(frame)
+
+        Args:
+            command: as for `calculate`.
+            tensors: as for `calculate`.
+            timeout_ms: for each of them.
+            framework: "numpy" or "torch", of the tensors that come; None for that in which results come.
+        """
+        kind = choose_framework(framework or self._kind(tensors))
+        exported = [export_tensor(tensor) for tensor in tensors]
+        return TensorStream(self, self._core.stream(command, exported, _limit(timeout_ms)), kind)
+
+    def calculate_async(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> Future[Any]:
+        """The same as `calculate` on another thread.
+
+        The tensors are shared, not copied, so leave their contents alone until the future is done.
+        """
+        with self._executor_lock:
+            if self._executor is None:
+                # One thread is enough: one request is in flight at a time.
+                self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tech_renaissance")
+            return self._executor.submit(self.calculate, command, *tensors, timeout_ms=timeout_ms)
+
+    def please_exit(self, timeout_ms: int = 5_000, ensure: bool = True) -> None:
+        """Asks the worker to exit and waits; when it has not by then, it is terminated.
+
+        Raises:
+            TimeoutError: it has not, and `ensure` is false.
+        """
+        self._core.please_exit(timeout_ms, ensure)
+
+    def terminate(self) -> None:
+        """Ends the worker now: SIGTERM, and SIGKILL when that is not enough."""
+        self._core.terminate()
+
+    def join(self) -> None:
+        """Waits, without a limit, until the worker process has ended by itself."""
+        self._core.join()
+
+    def restart(self, timeout_ms: int | None = None) -> None:
+        """Ends the worker, if there is one, and starts another, whatever state the session is in; waits until it is up.
+
+        Tensors stay under their tags, and those that are held stay valid. An answer that has come can still be read; a
+        request in flight ends for the thread that sent it: with a RestartError, or E4002 where the server could still
+        say so. Nothing else that the old worker may say reaches anybody.
+
+        Raises:
+            RestartError: the new worker dies before it is ready.
+            TimeoutError: it takes longer.
+        """
+        self._core.restart(_limit(timeout_ms))
+
+    def clear_quarantine(self) -> None:
+        """Lets requests through again that `RestartPolicy.quarantine_after` keeps from the worker."""
+        self._core.clear_quarantine()
+
+    def session_dir(self) -> str:
+        """Where the files of this session are; empty before `start`."""
+        return self._core.session_dir()
+
+    def session_id(self) -> str:
+        """Its name."""
+        return self._core.session_id()
+
+    def set_quiet_mode(self, quiet: bool) -> None:
+        """No log lines on standard error; exceptions are raised all the same."""
+        self._core.set_quiet_mode(quiet)
+
+    def stats(self) -> SessionStats:
+        """What the session has done so far and how; a snapshot."""
+        return SessionStats(**self._core.stats())
+
+    def _kind(self, inputs: Sequence[Any] = ()) -> str:
+        """The framework that results come in, for these inputs."""
+        return (
+            self._framework or _kind_of(inputs) or self._last_sent or ("torch" if "torch" in sys.modules else "numpy")
+        )
+
+    def _result(self, tensor: _core.Tensor, inputs: Sequence[Any] = ()) -> Any:
+        return tensor_over(tensor, choose_framework(self._kind(inputs)))
+
+
+def _limit(timeout_ms: int | None) -> int:
+    """The limit as C++ takes it."""
+    if timeout_ms is None:
+        return _DEFAULT_TIMEOUT
+    if timeout_ms < 0:
+        raise InputError(f"a limit of {timeout_ms} ms: expected 0 (for ever), more, or None (the session's default)")
+    return timeout_ms
+
+
+def _kind_of(tensors: Sequence[Any]) -> str | None:
+    """The framework of some tensors, PyTorch where both occur; None when there are only numbers."""
+    torch = sys.modules.get("torch")
+    if torch is not None and any(isinstance(tensor, torch.Tensor) for tensor in tensors):
+        return "torch"
+    return "numpy" if any(hasattr(tensor, "dtype") for tensor in tensors) else None
+
+
+def _kind_of_dtype(dtype: object) -> str | None:
+    """The framework of a dtype; None for a name, or where there is none."""
+    if dtype is None or isinstance(dtype, str):
+        return None
+    torch = sys.modules.get("torch")
+    return "torch" if torch is not None and isinstance(dtype, torch.dtype) else "numpy"

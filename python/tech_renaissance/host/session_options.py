@@ -1,0 +1,219 @@
+"""What a `PythonSession` is started with, and what it tells about itself."""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+@dataclass(frozen=True)
+class RestartPolicy:
+    """What a session does by itself about a worker that has died. By default nothing: the caller calls `restart`.
+
+    With `attempts`, a call that finds the worker dead starts another one first. A call whose worker dies under it is
+    repeated, tensors and all, when its request was not run, or its command is idempotent; otherwise it ends with a
+    RestartError at once, and the next call starts the worker. That holds for calls that are a whole turn (fetch_*,
+    calculate*); a stream, and a request of `send_request`, are not repeated, but find a worker. The call's time limit
+    holds for all of it. After `terminate` or `please_exit` nothing is started: that worker was ended on purpose.
+
+    A session directory that has been removed is like a death: such a call ends the worker that may be left, and starts
+    another in a new directory. What was sent by hand (`send_tensor`) is gone with the old one.
+
+    Attributes:
+        attempts: how many workers one call may start; 0 turns all of this off.
+        backoff_ms: the first start is at once; when no request has been answered since the last one, the next comes so
+            much later than that, and twice as much each time.
+        max_backoff_ms: where that ends.
+        idempotent: commands that may be run twice; "*" stands for all. One whose server writes to its inputs is not
+            among them, where these are shared memory (`empty`), or were sent by hand.
+        quarantine_after: a request that was at work in this many deaths, and was never answered in between, is refused
+            with an InputError (E1003) from then on, until `clear_quarantine`. It is told by its text, and the dtypes
+            and shapes of the tensors of `calculate`. 0: never.
+    """
+
+    attempts: int = 0
+    backoff_ms: int = 100
+    max_backoff_ms: int = 5_000
+    idempotent: Sequence[str] = ()
+    quarantine_after: int = 3
+
+
+@dataclass
+class SessionOptions:
+    """What a session is started with; every field has a default that works.
+
+    Attributes:
+        script: a Python file, or "default" for the server that comes with the package.
+        module: a Python module to run as `python -m`; when set, `script` is not looked at.
+        session_id: a tag; empty: a unique one is picked.
+        workspace: where session directories live. Empty: $TR_WORKSPACE, else a per-user folder on tmpfs, else in the
+            temporary directory.
+        python: the worker's interpreter. Empty: $TR_PYTHON, $VIRTUAL_ENV, $CONDA_PREFIX, else the one that runs this.
+        environment: added to the worker's environment.
+        working_directory: of the worker; empty: that of this process.
+        start_timeout_ms: how long a worker may take until it is ready; 0: for ever.
+        default_timeout_ms: the limit of every call that is given none; 0: for ever.
+        wake_up: "automatic", "futex", "inotify", "watchdog" or "polling".
+        log: gets level ("debug", "info", "warning", "error") and text of each log line, on one thread at a time, mostly
+            the one that causes it. It may ask the session (`stats`) and `terminate` its worker; calls that start one
+            or wait for one, such as `restart` and requests, are an InputError in it. None: standard error, unless
+            `quiet`.
+        quiet: no log lines on standard error.
+        keep_on_failure: each failure is kept in a directory of its own, the last 16 of a session, for
+            `python -m tech_renaissance replay <directory>`; `stats().kept` says where.
+        quick_start: fork the worker from a template that has imported `preload` already (Linux); the first such session
+            of a program waits for the template. Where it cannot be done, `stats().start` tells why.
+        preload: modules of the template.
+        restart: starts workers in place of dead ones.
+    """
+
+    script: str | os.PathLike[str] = "default"
+    module: str = ""
+    session_id: str = ""
+    workspace: str | os.PathLike[str] = ""
+    python: str | os.PathLike[str] = ""
+    environment: dict[str, str] = field(default_factory=dict)
+    working_directory: str | os.PathLike[str] = ""
+    start_timeout_ms: int = 60_000
+    default_timeout_ms: int = 60_000
+    wake_up: str = "automatic"
+    log: Callable[[str, str], object] | None = None
+    quiet: bool = False
+    keep_on_failure: bool = False
+    quick_start: bool = False
+    preload: Sequence[str] = ("torch",)
+    restart: RestartPolicy = RestartPolicy()
+
+
+_INT_FIELDS = {"attempts": 32, "quarantine_after": 32}  # bits; those of milliseconds have 64
+
+
+def core_arguments(options: SessionOptions) -> dict[str, Any]:
+    """The options as the compiled module takes them.
+
+    Raises:
+        InputError: a field holds what it cannot; the message names it.
+    """
+    values = {item.name: _checked(options, item.name, str(item.type)) for item in fields(options)}
+    policy = values["restart"]
+    values["restart"] = tuple(_checked(policy, item.name, str(item.type)) for item in fields(policy))
+    return values
+
+
+def _checked(owner: object, name: str, kind: str) -> Any:
+    value = getattr(owner, name)
+    try:
+        return _CONVERSIONS[kind](value) if kind != "int" else _whole_number(value, _INT_FIELDS.get(name, 64))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{type(owner).__name__}.{name} is {value!r:.200}: expected {error}") from None
+
+
+def _whole_number(value: Any, bits: int) -> int:
+    most = 2 ** (bits - 1) - 1
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = -1
+    if isinstance(value, bool) or not 0 <= number <= most:
+        raise ValueError(f"a whole number from 0 to {most}")
+    return number
+
+
+def _truth(value: Any) -> bool:
+    if not hasattr(type(value), "__bool__"):
+        raise TypeError("True or False")
+    return bool(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a string")
+    return value
+
+
+def _path(value: Any) -> bytes:
+    if not isinstance(value, (str, bytes, os.PathLike)):
+        raise TypeError("a path: a string or an os.PathLike")
+    return os.fsencode(value)
+
+
+def _texts(value: Any) -> list[str]:
+    if not isinstance(value, (str, bytes)) and hasattr(value, "__iter__"):
+        texts = list(value)
+        if all(isinstance(text, str) for text in texts):
+            return texts
+    raise TypeError('a sequence of strings, such as ["sum", "mean"]')
+
+
+def _environment(value: Any) -> dict[bytes, bytes]:
+    kinds = (str, bytes, os.PathLike)
+    if not isinstance(value, Mapping) or not all(isinstance(x, kinds) for pair in value.items() for x in pair):
+        raise TypeError("a dict of strings")
+    return {os.fsencode(key): os.fsencode(text) for key, text in value.items()}
+
+
+def _callback(value: Any) -> Any:
+    if value is not None and not callable(value):
+        raise TypeError("a function of level and text, or None")
+    return value
+
+
+def _policy(value: Any) -> RestartPolicy:
+    if not isinstance(value, RestartPolicy):
+        raise TypeError("a RestartPolicy")
+    return value
+
+
+_CONVERSIONS: dict[str, Callable[[Any], Any]] = {
+    "bool": _truth,
+    "str": _text,
+    "str | os.PathLike[str]": _path,
+    "Sequence[str]": _texts,
+    "dict[str, str]": _environment,
+    "Callable[[str, str], object] | None": _callback,
+    "RestartPolicy": _policy,
+}
+
+
+@dataclass(frozen=True)
+class SessionStats:
+    """What a session has done so far and how; the fields are those of tr::SessionStats.
+
+    Attributes:
+        worker_state: "none", "starting", "ready", "busy", "wedged" (native code keeps the interpreter from running),
+            "stopped" (by a signal or a debugger), or "dead". A worker that is at work is asked, which takes up to 200
+            ms when it does not answer.
+        busy_ms: since the request in flight was sent; 0 when there is none.
+        quarantined: requests that are refused because they have ended workers; `RestartPolicy.quarantine_after`.
+        kept: where the last failure is kept; `SessionOptions.keep_on_failure`.
+        progress: what the server said last with `write_status` in the request in flight.
+    """
+
+    carrier: str
+    host_wake_up: str
+    worker_wake_up: str
+    fallback: str
+    start: str
+    file_system: str
+    python: str
+    worker_pid: int
+    worker_state: str
+    busy_ms: int
+    progress: str
+    epoch: int
+    quarantined: list[str]
+    kept: str
+    requests: int
+    responses: int
+    failures: int
+    bytes_sent: int
+    bytes_received: int
+    last_round_trip_us: float

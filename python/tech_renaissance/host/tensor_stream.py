@@ -1,0 +1,79 @@
+"""Tensors of a session as Python code sees them: one, and those that come one by one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..data.tensors import import_tensor
+from ..data.tsr_header import DTYPES, TsrHeader, count_elements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from .. import _core
+    from .session import PythonSession
+
+
+class TensorStream:
+    """The tensors of one request that is answered in parts, in the order sent; from `PythonSession.stream`.
+
+        with session.stream("frames", start) as frames:
+            first = next(frames)
+
+    The worker is at most one part ahead of what was read. The stream holds the session's turn: other threads' calls
+    wait until it has ended, and the thread that reads it must not make others meanwhile. It ends with its last tensor,
+    an error (but for TimeoutError, after which it may be read on), Ctrl-C, `cancel`, the end of `with`, the end of its
+    session, or when nobody refers to it any more. It may be read from any thread.
+    """
+
+    def __init__(self, session: PythonSession, core: _core.Stream, framework: str) -> None:
+        """For `PythonSession.stream`."""
+        self._session = session  # whose end would be the stream's
+        self._core = core
+        self._framework = framework
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        """Waits for the next tensor.
+
+        Raises:
+            TimeoutError: it did not come within the limit.
+            RestartError: the worker died.
+            RemoteError: the server failed; or another error that its answer carries.
+            InputError: the session has been closed.
+        """
+        tensor = self._core.next()
+        if tensor is None:
+            raise StopIteration
+        return tensor_over(tensor, self._framework)
+
+    def cancel(self) -> None:
+        """Has the server stopped at its next part, and drops what was on its way; nothing on a stream that has ended.
+
+        Waits a moment for the server to notice. One that does not goes on, and the next request waits for it.
+        """
+        self._core.cancel()
+
+    close = cancel
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.cancel()
+
+
+def tensor_over(tensor: _core.Tensor, framework: str) -> Any:
+    """An array or tensor over the memory of a C++ tensor, which it keeps alive."""
+    dtype = DTYPES[tensor.dtype - 1]
+    shape = tensor.shape
+    numel = count_elements(shape)
+    header = TsrHeader(2, dtype, shape, numel, 0, numel * dtype.itemsize)
+    return import_tensor(header, memoryview(tensor), framework, "a result")

@@ -1,0 +1,1 @@
+"""Files, processes, signals and what else the operating system has; the standard library alone."""

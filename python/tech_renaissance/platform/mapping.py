@@ -1,0 +1,113 @@
+"""Files as memory: mapped, or read into memory of the caller's own."""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import stat
+import sys
+
+from ..errors import InputError, TSRError
+from .files import close_file, open_file
+from .place import is_place_error, place_error
+
+# Below this, mapping, faulting and unmapping cost more than copying.
+_SMALL = 64 << 10
+
+
+class Mapping(mmap.mmap):
+    """A mapped file. With the compiled module loaded, one that is cut short meanwhile reads as zeros from there on.
+
+    Without it, to touch what is gone is a fatal signal (SIGBUS), which ends the worker.
+    """
+
+    # Goes before the mapping itself does, as what a subclass adds is let go of first.
+    guard: object = None
+
+    def protect(self, path: str) -> Mapping:
+        """Itself, guarded where that can be done."""
+        core = sys.modules.get("tech_renaissance._core")
+        if core is not None:
+            self.guard = core.MappingGuard(self, os.fsencode(path))
+        return self
+
+
+def read_private(path: str, *, map_large: bool) -> tuple[bytearray | mmap.mmap, int]:
+    """The content of a regular file in memory of its own, and its size.
+
+    Args:
+        path: links are not followed.
+        map_large: map a large file instead of reading it: only for files that nobody shortens, such as a session's.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        TSRError: it is a link or no regular file, or cannot be opened.
+        RetryError: there are not enough descriptors or memory.
+    """
+    try:
+        descriptor = open_file(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise TSRError(f"{path}: expected a regular file, found a symbolic link") from None
+        if is_place_error(error):
+            raise place_error(error, f"opening {os.path.basename(path)}", os.path.dirname(path)) from None
+        raise TSRError(f"{path}: cannot be opened: {error.strerror}") from None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise TSRError(f"{path}: expected a regular file, found {_kind_of_file(status.st_mode)}")
+        size = status.st_size
+        if size <= _SMALL:
+            small = bytearray(size)
+            _fill(descriptor, small, path)
+            return small, size
+        if map_large and (mapping := _map(descriptor, size, path)) is not None:
+            return mapping, size
+        try:
+            memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        except OSError as error:
+            raise place_error(error, f"reading {os.path.basename(path)}", os.path.dirname(path), size) from None
+        except OverflowError as error:
+            raise InputError(f"{path}: {size} bytes cannot be mapped: {error}") from None
+        _fill(descriptor, memory, path)
+        return memory, size
+    finally:
+        close_file(descriptor)
+
+
+def _map(descriptor: int, size: int, path: str) -> mmap.mmap | None:
+    """The file as private memory; None for want of the descriptor that a mapping keeps."""
+    try:
+        return Mapping(descriptor, size, access=mmap.ACCESS_COPY).protect(path)
+    except OSError as error:
+        if error.errno == errno.EMFILE:
+            return None
+        raise place_error(error, f"mapping {os.path.basename(path)}", os.path.dirname(path), size) from None
+    except OverflowError as error:
+        raise InputError(f"{path}: {size} bytes cannot be mapped: {error}") from None
+
+
+def _fill(descriptor: int, memory: bytearray | mmap.mmap, path: str) -> None:
+    done = 0
+    with memoryview(memory) as view:
+        while done < len(view):
+            found = os.readv(descriptor, [view[done:]])
+            if not found:
+                raise TSRError(f"{path}: truncated while it was read: expected {len(view)} bytes, found {done}")
+            done += found
+
+
+def _kind_of_file(mode: int) -> str:
+    for test, name in (
+        (stat.S_ISDIR, "a directory"),
+        (stat.S_ISFIFO, "a FIFO"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+    ):
+        if test(mode):
+            return name
+    return "a link or something else"

@@ -1,0 +1,159 @@
+"""The signals that end a worker: SIGINT, SIGTERM and SIGHUP.
+
+While a worker waits, they wake it through a descriptor. While user code runs, `Cancelled` is raised in it.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import signal
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
+
+# The last is what the kernel sends for the host (Linux), a moment before the host is quite gone.
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+# For a host that is about to take the part of a stream before the last answer. One that has been idle is not waited for
+# so long that it would wonder what keeps the worker.
+_LAST_SECONDS = 0.2
+
+
+class Cancelled(BaseException):
+    """Raised in user code to end it, past its `except Exception`."""
+
+
+class StopSignals:
+    """Turns SIGINT and SIGTERM into a clean end of the serving loop. Signals come to the main thread alone.
+
+    Attributes:
+        descriptor: readable after a signal, for the serving thread; -1 when this is not the main thread.
+        noticed: readable as soon as a signal comes, for the guard, which passes it on; -1 likewise.
+        requested: a signal came.
+        armed: a signal raises Cancelled; see `arm`. Set to False, it is only noted.
+        hung_up: it was the one for a host that is about to be gone.
+    """
+
+    def __init__(self) -> None:
+        self.descriptor = self.noticed = -1
+        self.requested = self.hung_up = False
+        self._bell = self._relay = -1
+        self.armed = False
+        self._previous: list[tuple[int, Any]] = []
+        self._previous_wakeup = -1
+        self._leave_at: float | None = None
+        self._masks: dict[int, set[signal.Signals | int]] = {}  # of threads that are about to fork
+
+    def install(self) -> None:
+        """Takes the signals over, when this is the main thread."""
+        self.noticed, self._bell = _pipe()
+        self.descriptor, self._relay = _pipe()
+        try:
+            self._previous = [(number, signal.signal(number, self._handle)) for number in _SIGNALS]
+            self._previous_wakeup = signal.set_wakeup_fd(self._bell, warn_on_full_buffer=False)
+        except ValueError:  # Not the main thread.
+            self._close()
+            self.close_noticed()
+
+    def unhook(self) -> None:
+        """From here on a signal does not ring for the guard, which is about to close its end."""
+        if self.descriptor >= 0:
+            signal.set_wakeup_fd(self._previous_wakeup)
+
+    def restore(self) -> None:
+        """Gives the signals back."""
+        self.armed = False
+        if self.descriptor >= 0:
+            self.unhook()
+            for number, handler in self._previous:
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+            self._close()
+
+    def hold(self) -> None:
+        """Before a fork: until the child has given the signals back, one to it would be taken for one to the worker."""
+        if hasattr(signal, "pthread_sigmask"):
+            self._masks[_thread.get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+
+    def let_go(self) -> None:
+        """After it, in both."""
+        mask = self._masks.pop(_thread.get_ident(), None)
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    def relay(self) -> bool:
+        """Called by the guard: tells the serving thread of what came. Whether that was one of these signals."""
+        numbers = _read(self.noticed)
+        if 0 in numbers:
+            return False  # From wake_guard.
+        _ring(self._relay)
+        return any(number in numbers for number in _SIGNALS)
+
+    def wake_guard(self) -> None:
+        """Ends the guard's wait."""
+        _ring(self._bell, b"\0")
+
+    def close_noticed(self) -> None:
+        """Releases the guard's end."""
+        if self.noticed >= 0:
+            os.close(self.noticed)
+            self.noticed = -1
+
+    def clear(self) -> None:
+        """Makes the descriptor wait again."""
+        _read(self.descriptor)
+
+    def patience_ms(self, longest: int) -> int:
+        """How long to wait at most for what the host has yet to do: after a signal what is left of a moment, else this.
+
+        After a signal it makes the descriptor wait again as well.
+        """
+        if not self.requested:
+            return longest
+        self.clear()
+        now = time.monotonic()
+        if self._leave_at is None:
+            self._leave_at = now + _LAST_SECONDS
+        return min(longest, int((self._leave_at - now) * 1000) + 1) if now < self._leave_at else 0
+
+    def arm(self) -> None:
+        """From here on a signal raises Cancelled, as long as `armed` stays true; so does one that came before."""
+        self.armed = True
+        if self.requested:
+            self.armed = False
+            raise Cancelled
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True
+        self.hung_up = self.hung_up or number == getattr(signal, "SIGHUP", 0)
+        if self.armed:
+            self.armed = False
+            raise Cancelled
+
+    def _close(self) -> None:
+        for descriptor in (self.descriptor, self._bell, self._relay):
+            os.close(descriptor)
+        self.descriptor = self._bell = self._relay = -1
+
+
+def _pipe() -> tuple[int, int]:
+    ends = os.pipe()
+    for end in ends:
+        os.set_blocking(end, False)
+    return ends
+
+
+def _ring(descriptor: int, what: bytes = b"!") -> None:
+    try:
+        os.write(descriptor, what)
+    except OSError:
+        return  # It rings already, or there is none.
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 64)
+    except OSError:
+        return b""

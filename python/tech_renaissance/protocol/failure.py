@@ -1,0 +1,51 @@
+"""From a Python exception to the failure that a response carries."""
+
+from __future__ import annotations
+
+import os
+
+from ..errors import UNKNOWN, TRException
+from .messages import Failure
+
+MAX_TRACEBACK = 64 << 10
+_MAX_MESSAGE = 16 << 10
+_OWN_DIRECTORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+def failure_from(error: BaseException) -> Failure:
+    """Type, message and traceback of an exception; TRException keeps its code, all others are E9999."""
+    code = error.code if isinstance(error, TRException) else UNKNOWN
+    try:
+        message = str(error)
+    except Exception:
+        message = "(its message cannot be told: str() of it failed)"
+    return Failure(code, _shorten(message, _MAX_MESSAGE), _name(error), _shorten(_traceback(error), MAX_TRACEBACK))
+
+
+def _traceback(error: BaseException) -> str:
+    try:
+        import traceback
+
+        # The frames of this package that lead to the user's code tell the user nothing.
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OWN_DIRECTORY):
+            trace = trace.tb_next
+        frames = error.__traceback__ if trace is None else trace
+        return "".join(traceback.format_exception(type(error), error, frames))
+    except (Exception, MemoryError):
+        return ""
+
+
+def _name(error: BaseException) -> str:
+    kind = type(error)
+    if kind.__module__ == "builtins" or isinstance(error, TRException):
+        return kind.__qualname__
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _shorten(text: str, limit: int) -> str:
+    """Head and tail of a long text: a traceback says where it began and, last, what happened."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2 - 20
+    return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"

@@ -1,0 +1,91 @@
+"""JSON objects of the session protocol: bytes in, values out, bounded in size and depth."""
+
+from __future__ import annotations
+
+import json
+
+from ..errors import REQUEST_TOO_LARGE, InputError
+
+MAX_MESSAGE_BYTES = 64 << 20
+MAX_DEPTH = 64
+#: What JSON takes for blanks.
+BLANKS = " \t\r\n"
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def _no_json(text: str) -> float:
+    raise ValueError(f"{text} is no number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError(f"{text[:40]} is out of range")
+    return number
+
+
+_decoder = json.JSONDecoder(parse_constant=_no_json, parse_float=_finite)
+# What decode() calls in the end; the layers above it cost more than it does.
+_scan = _decoder.scan_once  # type: ignore[attr-defined]  # typeshed leaves it out
+
+
+def parse_object(data: bytes | bytearray | memoryview, what: str) -> dict[str, object]:
+    """Reads a JSON object, bounded in size and depth.
+
+    Raises:
+        InputError: it is none (E1001) or too large (E1005).
+    """
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise InputError(
+            f"{what} of {len(data)} bytes is over the limit of {MAX_MESSAGE_BYTES}: send data of this size as a tensor",
+            REQUEST_TOO_LARGE,
+        )
+    data = bytes(data)
+    # The number of brackets bounds the depth, so only a message with many of them is looked at in detail.
+    if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _depth(data) > MAX_DEPTH:
+        raise InputError(f"{what}: nested more than {MAX_DEPTH} deep")
+    try:
+        text = data.decode("utf-8")
+        message, end = _scan(text, 0) if data.startswith(b"{") else (None, -1)
+        if end != len(text):  # blanks around it, or no object, or no JSON
+            message = _decoder.decode(text.strip(BLANKS))
+        if b"\\u" in data:
+            _encode(message).encode("utf-8")  # half a character, such as "\\ud800", is none
+    except StopIteration as error:
+        raise InputError(f"{what} is not JSON: expected a value at character {error.value}") from None
+    except UnicodeError as error:
+        raise InputError(f"{what} is not UTF-8: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{what} is not JSON: {error}") from None
+    if not isinstance(message, dict):
+        raise InputError(f"{what}: expected a JSON object, found {kind_of(message)}")
+    return message
+
+
+def encode_object(message: dict[str, object]) -> bytes:
+    """The bytes of a JSON object. Lone surrogates, which UTF-8 cannot say, become question marks."""
+    return _encode(message).encode("utf-8", "replace")
+
+
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+
+
+def _depth(data: bytes) -> int:
+    """How deep the brackets outside strings are nested; all of it in steps that take time linear in the length."""
+    unescaped = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    outside = b"".join(unescaped.split(b'"')[::2])
+    depth = deepest = 0
+    for bracket in outside.translate(None, bytes(set(range(256)) - set(_STEPS))):
+        depth += _STEPS[bracket]
+        if depth > deepest:
+            deepest = depth
+            if deepest > MAX_DEPTH:
+                break
+    return deepest
+
+
+def kind_of(value: object) -> str:
+    """What a value is, for an error."""
+    kinds = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", type(None): "null"}
+    return kinds.get(type(value), "a number")

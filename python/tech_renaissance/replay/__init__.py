@@ -1,0 +1,1 @@
+"""Running a server again on a failure that was kept."""

@@ -1,0 +1,108 @@
+"""What sees to it that a worker ends when it is told to, or when its host has died."""
+
+from __future__ import annotations
+
+import _thread
+import os
+import select
+import signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..platform.process import ProcessWatch
+    from ..platform.stop_signals import StopSignals
+    from .ping import Ping
+
+_GRACE_SECONDS = 0.5
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 1.0
+
+
+class Guard:
+    """A thread that sees to it that signals and the host's death are heeded, whatever user code is doing.
+
+    A signal that comes just before a blocking call goes unseen until that call returns, so it is sent again until the
+    serving thread has left. After the host's death there is half a second for that; then `sweep` is called and the
+    process killed, together with its group when it leads one. It also answers the host's pings.
+
+    Not through the module threading, which takes the thread that first imports it for the main one.
+    """
+
+    def __init__(self, stop: StopSignals, host: ProcessWatch, ping: Ping, sweep: Callable[[], None]) -> None:
+        self._stop = stop
+        self._host = host
+        self._ping = ping
+        self._sweep = sweep
+        self._serving = 0
+        self._mutex = _thread.allocate_lock()
+        self._gone = False
+        self._left = _thread.allocate_lock()
+        self._left.acquire()
+
+    def start(self) -> None:
+        """Guards the calling thread."""
+        self._serving = _thread.get_ident()
+        _thread.start_new_thread(self._run, ())
+
+    def leave(self) -> None:
+        """The serving thread is on its way out: from here nothing is sent to it."""
+        with self._mutex:
+            self._gone = True
+        if self._left.locked():
+            self._left.release()
+        self._stop.unhook()
+        if self._serving:
+            self._stop.wake_guard()
+        else:
+            self._stop.close_noticed()
+
+    def _run(self) -> None:
+        poll = select.poll()
+        for descriptor in (self._stop.noticed, self._host.descriptor, self._ping.descriptor):
+            if descriptor >= 0:
+                poll.register(descriptor, select.POLLIN)
+        try:
+            while not self._gone:
+                ready = [descriptor for descriptor, _ in poll.poll()]
+                if self._ping.descriptor in ready:
+                    self._ping.answer()
+                signalled = self._stop.noticed in ready and self._stop.relay()
+                if self._host.descriptor in ready or (signalled and not self._insist()):
+                    self._end()
+                    return
+        finally:
+            self._ping.close()
+            self._stop.close_noticed()
+
+    def _insist(self) -> bool:
+        """Sends the signal until the serving thread has left; False when the host died meanwhile."""
+        pause = _FIRST_PAUSE
+        while not self._left.acquire(True, pause):
+            if self._host.gone():
+                return False
+            self._send()
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        return True
+
+    def _end(self) -> None:
+        self._send()
+        if self._left.acquire(True, _GRACE_SECONDS):
+            return
+        try:
+            self._sweep()
+        finally:
+            end_group()
+
+    def _send(self) -> None:
+        with self._mutex:  # Once the thread has left, the signal would be answered by whoever had it before.
+            if not self._gone:
+                signal.pthread_kill(self._serving, signal.SIGTERM)
+
+
+def end_group() -> None:
+    """Ends this process, its threads, and what it has started: nobody is left to do so once the host is gone."""
+    if os.getpgid(0) == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
