@@ -82,7 +82,7 @@ def test_what_is_no_tensor_is_refused(session: PythonSession, tensor: object) ->
 
 def test_several_results_come_in_order(session: PythonSession) -> None:
     arrays = [np.full(3, value) for value in range(4)]
-    results = session.calculate_n("echo", *arrays)
+    results = session.calculate_many("echo", *arrays)
     assert [result.tolist() for result in results] == [array.tolist() for array in arrays]
 
 
@@ -97,7 +97,7 @@ def test_tensors_by_hand(session: PythonSession) -> None:
 def test_results_come_in_the_kind_of_the_inputs(session: PythonSession) -> None:
     assert isinstance(session.calculate("echo", np.zeros(2)), np.ndarray)
     assert isinstance(session.calculate("echo", torch.zeros(2)), torch.Tensor)
-    assert isinstance(session.calculate_n("echo", np.zeros(2), torch.zeros(2))[0], torch.Tensor)
+    assert isinstance(session.calculate_many("echo", np.zeros(2), torch.zeros(2))[0], torch.Tensor)
     session.send_tensor(np.zeros(2), "kind")
     assert isinstance(session.fetch_tensor("echo kind"), np.ndarray)
 

@@ -59,6 +59,8 @@ class TR_API Mailbox {
 
     /// What wait() compares with; to be read before looking for messages.
     std::uint32_t bell() const { return own_bell().load(std::memory_order_acquire); }
+    /// Where that is, to wait on it together with others.
+    const std::atomic<std::uint32_t>& bell_word() const { return own_bell(); }
     /// Blocks while nobody has rung since bell() gave `seen`, until a signal or the deadline.
     void wait(std::uint32_t seen, platform::Deadline deadline) const;
     /// Ends the peer's wait; for news that lies in a file.

@@ -54,8 +54,7 @@ class ObservedProcess final : public Process {
             watcher_.detach();  // in a fork of the program, which does not have the thread
             return;
         }
-        const std::uint64_t one = 1;
-        [[maybe_unused]] const auto written = ::write(stop_.get(), &one, sizeof one);
+        kill();
         watcher_.join();
     }
 
@@ -75,15 +74,18 @@ class ObservedProcess final : public Process {
         changed_.wait(lock, ended);
         return true;
     }
-    void terminate() override {}
-    void kill() override {}
+    void terminate() override { kill(); }
+    void kill() override {
+        const std::uint64_t one = 1;
+        [[maybe_unused]] const auto written = ::write(stop_.get(), &one, sizeof one);
+        wait(Deadline::never());
+    }
 
   private:
     void watch() {
         std::array<pollfd, 2> ends{{{handle_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}}};
         while (::poll(ends.data(), ends.size(), -1) < 1) {
         }
-        if (ends[0].revents == 0) return;
         {
             const std::lock_guard<std::mutex> lock(mutex_);
             ended_.store(true, std::memory_order_release);

@@ -47,7 +47,8 @@ class Process {
     /// @throws std::system_error when it cannot be watched; it has been killed and reaped then
     static std::unique_ptr<Process> adopt(std::int64_t pid, std::function<ExitStatus()> reap,
                                           std::function<void()> on_exit);
-    /// A process of another program's, alive: its end is noticed, and nothing is done to it.
+    /// A process of another program's, alive: its end is noticed, and nothing is done to it. kill() and terminate() let
+    /// go of it: it counts as ended from then on.
     /// @throws std::system_error when it cannot be watched
     static std::unique_ptr<Process> observe(std::int64_t pid, std::function<void()> on_exit);
     /// From the status that the system gives a parent.

@@ -23,11 +23,11 @@ class AsyncCall {
   public:
     using Work = std::function<Tensor(const AsyncCall&)>;
 
-    AsyncCall(std::string command, std::vector<Tensor> tensors, platform::Deadline deadline, Work work,
+    AsyncCall(std::string what, std::vector<Tensor> inputs, platform::Deadline limit, Work work,
               std::function<void()> wake)
-        : command(std::move(command)),
-          tensors(std::move(tensors)),
-          deadline(deadline),
+        : command(std::move(what)),
+          tensors(std::move(inputs)),
+          deadline(limit),
           work_(std::move(work)),
           wake_(std::move(wake)) {}
 

@@ -129,8 +129,8 @@ Tensor PythonSession::fetch_tensor(const std::string& message, std::int64_t time
     return session::tensors_of(exchange(core(), {}, message, core().deadline_of(timeout_ms))).front();
 }
 
-std::vector<Tensor> PythonSession::run(const std::string& command, const std::vector<TensorView>& tensors,
-                                       std::int64_t timeout_ms) {
+std::vector<Tensor> PythonSession::calculate_many(const std::string& command, const std::vector<TensorView>& tensors,
+                                                  std::int64_t timeout_ms) {
     return session::tensors_of(
         exchange(core(), tensors, with_tags(command, tensors.size()), core().deadline_of(timeout_ms)));
 }

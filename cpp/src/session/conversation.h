@@ -97,9 +97,8 @@ class Conversation {
 
   private:
     void require_worker() const;
-    void require_channel();
+    void require_channel(Deadline deadline);
     void settle_previous(Deadline deadline);
-    void wait_for_room(Deadline deadline);
     std::optional<Answer> take_answer();
     Answer read_answer(protocol::Response response);
     RestartError vanished() const;

@@ -5,8 +5,10 @@
 
 #include "platform/file.h"
 #include "platform/host.h"
+#include "platform/interrupt.h"
 #include "platform/mapping_guard.h"
 #include "protocol/names.h"
+#include "worker/death_report.h"
 #include "worker/liveness.h"
 #include "worker/session_directory.h"
 
@@ -144,12 +146,20 @@ void Core::throw_taken() const {
 
 // --------------------------------------------------------------------------------------------------------- channels
 
-void Core::open_further(channel::Channel& channel, const worker::Worker& worker) {
-    if (&channel == &first() || (channel.epoch() == worker.epoch() && channel.directory() != nullptr)) return;
-    if (first().ready() || !attached_) {
-        Conversation conversation(*this, turns.try_take(0));  // where nobody else is about to hear the worker
-        if (conversation.held()) conversation.hear();
+void Core::wait_for_hello(worker::Worker& worker, Deadline deadline) {
+    constexpr std::int64_t kStepMs = 200;  // a signal does not end this wait
+    while (!worker.was_ready() && worker.alive()) {
+        Conversation first_one(*this, turns.try_take(0));
+        if (first_one.held())
+            return first_one.wait_until(deadline, {"for the worker to be ready", true},
+                                        [&first_one] { return first_one.hear(); });
+        if (deadline.passed()) throw_taken();
+        worker.wait_until_ready(Deadline::after(kStepMs).sooner(deadline));  // who has it hears the worker
+        detail::check_interrupt();
     }
+}
+
+void Core::open_further(channel::Channel& channel, const worker::Worker& worker) {
     const auto hello = first().hello();
     if (hello && !hello->has_feature("channels"))
         throw InputError("the worker of session '" + id +

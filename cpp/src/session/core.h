@@ -62,7 +62,14 @@ class Core {
     channel::Channel& channel(std::size_t i) const { return *channels_[i]; }
     /// @throws InputError, RestartError when there is no worker
     void require_worker(const worker::Worker* worker) const;
-    /// Makes a further channel ready for the worker, where it is not.
+    /// Requests to this worker can be sent in it.
+    bool is_open(const channel::Channel& channel, const worker::Worker& worker) const {
+        return channel.is_first() || (channel.directory() != nullptr && channel.epoch() == worker.epoch());
+    }
+    /// Until the worker has said which carrier it uses, which further channels are made for; or has ended.
+    /// @throws RestartError, TimeoutError
+    void wait_for_hello(worker::Worker& worker, Deadline deadline);
+    /// Makes a further channel ready for the worker.
     void open_further(channel::Channel& channel, const worker::Worker& worker);
     /// A request is about to be published in a channel: until it has ended, the worker may look up what is under the
     /// tags of this channel and of the first.

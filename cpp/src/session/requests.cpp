@@ -32,7 +32,7 @@ bool tells_of_leaving(const protocol::RemoteFailure& failure) {
 
 void Conversation::begin(const std::vector<TensorView>& tensors, const std::string& message, Deadline deadline) {
     require_worker();
-    core_.open_further(*channel_, *worker_);
+    require_channel(deadline);
     settle_previous(deadline);  // the worker may still read tensors under these tags
     for (std::size_t i = 0; i < tensors.size(); ++i)
         channel_->tensors()->store(tensors[i], std::string(1, static_cast<char>('a' + i)));
@@ -42,7 +42,7 @@ void Conversation::begin(const std::vector<TensorView>& tensors, const std::stri
 
 void Conversation::send(const std::string& message, const std::vector<TensorView>& tensors, Deadline deadline) {
     require_worker();
-    core_.open_further(*channel_, *worker_);
+    require_channel(deadline);
     hear();
     const bool understood = channel_->is_understood();
     const auto now = Deadline::Clock::now();
@@ -79,6 +79,14 @@ void Conversation::send(const std::string& message, const std::vector<TensorView
     channel_->begin(std::move(request));
     event.command = channel_->request()->command;
     core_.record(event);
+}
+
+/// A further channel is made when it is needed first, for each worker anew.
+void Conversation::require_channel(Deadline deadline) {
+    if (core_.is_open(*channel_, *worker_)) return;
+    core_.wait_for_hello(*worker_, deadline);
+    if (!worker_->alive()) fail(death(true));
+    core_.open_further(*channel_, *worker_);
 }
 
 void Conversation::settle_previous(Deadline deadline) {

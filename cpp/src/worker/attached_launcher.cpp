@@ -1,5 +1,6 @@
 // Workers that another program of this user runs: this one takes a channel of theirs.
 #include <atomic>
+#include <mutex>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -28,7 +29,9 @@ class AttachedLauncher final : public Launcher {
 
     void prepare(channel::Channel& first) override {
         first.leave();
-        directory_ = find().directory;
+        auto found = find();
+        const std::lock_guard<std::mutex> lock(mutex_);
+        directory_ = std::move(found.directory);
     }
 
     std::shared_ptr<Worker> launch(channel::Channel& first, Deadline limit,
@@ -46,8 +49,7 @@ class AttachedLauncher final : public Launcher {
                                                    channel::Mailbox::Side::host);
         else
             further.wake_up = tier == "polling" ? WakeUp::polling : WakeUp::automatic;
-        epoch_ = found.record.epoch;
-        launched.epoch = epoch_;
+        launched.epoch = epoch_ = found.record.epoch;
         launched.directory = directory_;
         launched.owner = found.record.host_pid;
         launched.start = "attached";
@@ -64,11 +66,16 @@ class AttachedLauncher final : public Launcher {
         }
         log_(LogLevel::info, "channel '" + open_further(first, further) + "' of " + launched.command);
         for (const auto& carrier : first.carriers()) waiting->add(carrier);
-        return std::make_shared<Worker>(std::move(launched), std::move(process), waiting);
+        auto worker = std::make_shared<Worker>(std::move(launched), std::move(process), waiting);
+        worker->says_ready();
+        return worker;
     }
 
     void confirm() override {}
-    std::string session_directory() const override { return directory_; }
+    std::string session_directory() const override {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return directory_;
+    }
     std::uint64_t epoch() const override { return epoch_; }
 
   private:
@@ -102,8 +109,9 @@ class AttachedLauncher final : public Launcher {
     const SessionOptions options_;
     const std::string session_id_;
     SessionLog& log_;
+    mutable std::mutex mutex_;  ///< over the next
     std::string directory_;
-    std::uint64_t epoch_ = 0;
+    std::atomic<std::uint64_t> epoch_{0};
 };
 
 }  // namespace

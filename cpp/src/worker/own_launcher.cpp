@@ -1,4 +1,5 @@
 // Workers that this program starts itself: spawned, or forked from a template.
+#include <atomic>
 #include <filesystem>
 #include <mutex>
 #include <system_error>
@@ -170,7 +171,7 @@ class OwnLauncher final : public Launcher {
     const std::string session_id_;
     SessionLog& log_;
     std::string directory_;
-    std::uint64_t epoch_ = 0;
+    std::atomic<std::uint64_t> epoch_{0};
     std::uint64_t log_start_ = 0;
     bool anchored_ = false;  ///< the paths in the options no longer depend on the current directory
 };

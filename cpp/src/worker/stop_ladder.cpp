@@ -26,7 +26,8 @@ constexpr Rung kLadder[] = {
 }  // namespace
 
 void stop(const Worker& worker, SessionLog& log) {
-    if (!worker.is_ours() || !worker.alive()) return;
+    if (!worker.alive()) return;
+    if (!worker.is_ours()) return worker.process().kill();
     const std::string name = "worker " + std::to_string(worker.pid()) + " ";
     for (const auto& rung : kLadder) {
         if (rung.action != nullptr) (worker.process().*rung.action)();

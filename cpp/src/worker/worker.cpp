@@ -29,6 +29,13 @@ void Waiting::wake_all() {
 void Worker::says_ready() {
     State expected = State::starting;
     state_.compare_exchange_strong(expected, State::ready);
+    const std::lock_guard<std::mutex> lock(ready_mutex_);
+    ready_.notify_all();
+}
+
+bool Worker::wait_until_ready(platform::Deadline deadline) const {
+    std::unique_lock<std::mutex> lock(ready_mutex_);
+    return ready_.wait_until(lock, deadline.when(), [this] { return was_ready(); });
 }
 
 void Worker::wake_at_end(const std::vector<std::shared_ptr<channel::Carrier>>& carriers) const {

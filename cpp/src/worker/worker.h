@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -66,6 +67,8 @@ class Worker {
     /// It said once that it takes requests.
     bool was_ready() const { return state_.load(std::memory_order_acquire) != State::starting; }
     void says_ready();
+    /// @returns whether it has; false when the deadline passed first, and maybe when it has ended
+    bool wait_until_ready(platform::Deadline deadline) const;
     void says_leaving() { state_.store(State::leaving, std::memory_order_release); }
 
     std::optional<platform::ExitStatus> status() const { return process_->status(); }
@@ -83,6 +86,8 @@ class Worker {
     const std::shared_ptr<platform::Process> process_;
     const std::shared_ptr<Waiting> waiting_;
     std::atomic<State> state_{State::starting};
+    mutable std::mutex ready_mutex_;
+    mutable std::condition_variable ready_;
     mutable TimedMutex ping_mutex_;
     mutable std::uint32_t pings_ = 0;
 };

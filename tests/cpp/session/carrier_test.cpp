@@ -50,7 +50,7 @@ TEST_F(CarrierTest, WhatTheWorkerMayBeAboutToLeaseIsNotWrittenAgain) {
     worker_->acknowledge();  // now the host gets to know that it has the request
     for (int i = 3; i < 9; ++i) send(i % 2 == 0 ? "x" : "y", i);
     EXPECT_EQ(*last, 1.0F);
-    store.request_ended();
+    store.request_ended(1);
     store.request_begins(2);
     send("y", 9);
     EXPECT_EQ(*last, 9.0F) << "with the first request answered nobody is about to look any more";
@@ -65,7 +65,7 @@ TEST_F(CarrierTest, AWorkerSleepsOnTheBellOfItsFirstChannel) {
     host->ring_through(client);
     worker->ring_through(worker_);
     EXPECT_EQ(worker->revision(), 1U);
-    const auto rung = [&, seen = worker_->bell()]() mutable {
+    auto rung = [&, seen = worker_->bell()]() mutable {
         const auto before = seen;
         seen = worker_->bell();
         EXPECT_EQ(worker->bell(), seen);

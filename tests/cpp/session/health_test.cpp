@@ -61,7 +61,7 @@ TEST_P(HealthTest, NativeCodeThatHoldsTheGilIsToldAndNotKilled) {
     session.wait_until_ready();
     const Gate gate(workspace_.path() + "/gate");
     session.send_request("hold_gil " + workspace_.path() + "/gate");
-    EXPECT_TRUE(eventually([&] { return session.stats().worker_state == "wedged"; }));
+    EXPECT_TRUE(eventually([&] { return session.probe().state == "wedged"; }));
     const auto error = expect_throw<TimeoutError>([&] { session.wait_for_response(kTimeToTell); });
     EXPECT_TRUE(contains(error.what(), "its interpreter does not run"));
     EXPECT_TRUE(session.is_alive());

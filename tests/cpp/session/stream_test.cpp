@@ -64,7 +64,7 @@ TEST_P(StreamTest, TheServerIsNoMoreThanOnePartAhead) {
 }
 
 TEST_P(StreamTest, AnOrdinaryCallTakesAllParts) {
-    EXPECT_EQ(session_->calculate_n("count 5 last", {}).size(), 6U);
+    EXPECT_EQ(session_->calculate_many("count 5 last", {}).size(), 6U);
 }
 
 TEST_P(StreamTest, OtherThreadsWaitForItsEnd) {

@@ -32,8 +32,9 @@ class TR_API CallFuture : public std::future<Tensor> {
 
   private:
     friend class PythonSession;
-    CallFuture(std::future<Tensor> future, std::shared_ptr<session::AsyncCall> call)
-        : std::future<Tensor>(std::move(future)), call_(std::move(call)) {}
+    friend class WaitSet;
+    CallFuture(std::future<Tensor> result, std::shared_ptr<session::AsyncCall> call)
+        : std::future<Tensor>(std::move(result)), call_(std::move(call)) {}
 
     std::shared_ptr<session::AsyncCall> call_;
 };

@@ -167,10 +167,13 @@ class TR_API PythonSession {
     /// Sends the tensors under the tags a, b, c, ..., has the worker run `command` on them and gives its result:
     /// `calculate("matmul", x, y)`, `calculate("torch.sum dim=1", x, 500)`. What follows a space in `command` comes
     /// after the tags in the request's parameters; a number at the end is the limit in milliseconds.
-    /// Several tensors may come as one std::vector as well.
     template <class... Args>
     Tensor calculate(const std::string& command, const Args&... args) {
-        return first_of(calculate_many(command, args...));
+        return calculate_many(command, args...).front();
+    }
+    Tensor calculate(const std::string& command, const std::vector<TensorView>& tensors,
+                     std::int64_t timeout_ms = kDefaultTimeout) {
+        return calculate_many(command, tensors, timeout_ms).front();
     }
     /// The same for commands with several results: all of them, in the order sent.
     template <class... Args>
@@ -179,8 +182,10 @@ class TR_API PythonSession {
         std::vector<TensorView> tensors;
         tensors.reserve(sizeof...(Args));
         (take(tensors, timeout_ms, args), ...);
-        return run(command, tensors, timeout_ms);
+        return calculate_many(command, tensors, timeout_ms);
     }
+    std::vector<Tensor> calculate_many(const std::string& command, const std::vector<TensorView>& tensors,
+                                       std::int64_t timeout_ms = kDefaultTimeout);
     [[deprecated("use calculate()")]] Tensor calculate_all(const std::string& command,
                                                            const std::vector<TensorView>& tensors,
                                                            std::int64_t timeout_ms = kDefaultTimeout) {
@@ -243,9 +248,6 @@ class TR_API PythonSession {
     static void take(std::vector<TensorView>&, std::int64_t& timeout_ms, T value) {
         timeout_ms = static_cast<std::int64_t>(value);
     }
-    static Tensor first_of(const std::vector<Tensor>& tensors) { return tensors.front(); }
-    std::vector<Tensor> run(const std::string& command, const std::vector<TensorView>& tensors,
-                            std::int64_t timeout_ms);
 
     friend class TensorStream;
     friend class WaitSet;
