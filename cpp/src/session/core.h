@@ -127,9 +127,9 @@ class Core {
 
   private:
     friend class Starting;
-    void bring_up(Deadline limit);
+    void bring_up(Deadline limit, bool for_a_call = false);
     void start_worker(Deadline limit);
-    void wait_for_first_sign(Deadline at_most);
+    void wait_for_first_sign(Deadline at_most, bool for_a_call);
     void check_wanted() const;
     void forget_vanished_directory();
     bool worker_is_gone(const Conversation& conversation) const;

@@ -63,7 +63,8 @@ void Core::start(Deadline deadline) {
 }
 
 /// Starts a worker in place of none or a dead one, and waits a moment for it to say something.
-void Core::bring_up(Deadline limit) {
+/// @param for_a_call whose request has not been sent yet
+void Core::bring_up(Deadline limit, bool for_a_call) {
     const bool fresh = first().directory() == nullptr;
     const auto before = worker();
     try {
@@ -73,7 +74,7 @@ void Core::bring_up(Deadline limit) {
             const auto* directory = first().directory();
             channel::throw_place_error(error, directory != nullptr ? directory->file("") : options.workspace);
         }
-        wait_for_first_sign(limit);
+        wait_for_first_sign(limit, for_a_call);
         launcher_->confirm();
     } catch (...) {
         auto now = worker();
@@ -124,7 +125,7 @@ void Core::forget_vanished_directory() {
     directory_lost_ = true;
 }
 
-void Core::wait_for_first_sign(Deadline at_most) {
+void Core::wait_for_first_sign(Deadline at_most, bool for_a_call) {
     Conversation conversation(*this, first());
     const auto now = conversation.worker();
     const Deadline limit = Deadline::after(kFirstSignMs).sooner(now->launched().limit).sooner(at_most);
@@ -132,7 +133,7 @@ void Core::wait_for_first_sign(Deadline at_most) {
         auto& carrier = first().carrier();
         carrier.prepare();
         if (conversation.hear()) return;
-        if (!now->alive()) throw conversation.death(false);
+        if (!now->alive()) throw conversation.death(for_a_call);
         if (limit.passed()) return;
         carrier.wait(limit);
         detail::check_interrupt();
@@ -208,7 +209,7 @@ void Core::start_again(Conversation& conversation, Deadline deadline) {
     if (starting.needed()) {
         if (before) log(LogLevel::warning, "the worker " + before->status()->describe() + "; another one is started");
         supervisor.starts();
-        bring_up(deadline);
+        bring_up(deadline, true);
         record(event(SessionEvent::Kind::restarted, worker().get()));
     }
     conversation.renew();
