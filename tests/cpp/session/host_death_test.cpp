@@ -143,6 +143,7 @@ TEST_P(DeafWorker, DiesWithItsHostAndTakesItsChildrenAlong) {
     deaf.quick_start = GetParam().quick_start;
     deaf.preload = {"json"};
     const std::string news = workspace_.path() + "/news";
+    const auto begin = std::chrono::steady_clock::now();
     start_host(deaf, [&](PythonSession& session) {
         EXPECT_EQ(session.stats().start, deaf.quick_start ? "template" : "plain");
         session.wait_until_ready();
@@ -154,12 +155,13 @@ TEST_P(DeafWorker, DiesWithItsHostAndTakesItsChildrenAlong) {
         return std::vector<pid_t>{std::stoi(read_text(news)), fork_of_host};
     });
     ASSERT_NE(guardian_of(host_), 0);
-    const auto start = std::chrono::steady_clock::now();
+    const auto killed = std::chrono::steady_clock::now();
     kill_host(SIGKILL);
     for (const pid_t pid : {worker(), pids_[1]}) EXPECT_TRUE(eventually([&] { return !process_runs(pid); })) << pid;
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - killed;
     RecordProperty("milliseconds", static_cast<int>(took.count() * 1000));
-    EXPECT_LT(took.count(), 3);  // 0.7 s on a machine that has time
+    // 0.7 s on a machine that has time; how much this one has, the start has shown.
+    EXPECT_LT(took.count(), 1 + 2 * std::chrono::duration<double>(killed - begin).count());
     expect_all_gone();
     ::kill(pids_[2], SIGKILL);
 }
