@@ -73,7 +73,7 @@ class EvilServer(TechRenaissanceServer):
         first, turn.answered = not turn.answered, True
         carrier = turn._carrier
         if not first:
-            carrier.wait_for_room(None)
+            self.wait_until_read()
         if carrier.name == "mailbox":
             if carrier._messages.send(message):
                 return
@@ -83,6 +83,12 @@ class EvilServer(TechRenaissanceServer):
             if first:  # later it would be the next one
                 carrier.remove_request()
             self.write("response.json", message)
+
+    def wait_until_read(self) -> None:
+        """For which nothing rings, when the host drops what it has read."""
+        carrier = self._turn._carrier
+        while not carrier._messages.received_by_peer() if carrier.name == "mailbox" else carrier.response_pending():
+            os.sched_yield()
 
     def ok(self, **changes: object) -> bytes:
         answer = {"id": self._turn.request.id, "command": "c", "result": "ok", "message": "", "tensors": []}
@@ -131,7 +137,7 @@ class EvilServer(TechRenaissanceServer):
 
     def when_read(self, parameters: str) -> None:
         """An echo, once the host has read what was left over by the request before."""
-        self._turn._carrier.wait_for_room(None)
+        self.wait_until_read()
         self.write_response("when_read", parameters)
 
     def scribble_leases(self, parameters: str) -> None:
