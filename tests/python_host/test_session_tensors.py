@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import ml_dtypes
 import numpy as np
 import pytest
 import torch
+from programs import program
 
-import tech_renaissance
 from tech_renaissance import InputError, PythonSession, SessionOptions
 from tech_renaissance.data.tsr_header import DTYPES
 
-PACKAGE_PARENT = str(Path(tech_renaissance.__file__).parents[1])
 NAMES = [dtype.name for dtype in DTYPES]
 
 
@@ -168,11 +163,7 @@ with PythonSession(options) as session:
     run_program(program)
 
 
-def run_program(program: str) -> None:
-    """With the package, in the interpreter of these tests."""
-    subprocess.run(
-        [sys.executable, "-c", program],
-        check=True,
-        timeout=60,
-        env={**os.environ, "PYTHONPATH": PACKAGE_PARENT, "TR_PYTHON": sys.executable},
-    )
+def run_program(source: str) -> None:
+    with program(source) as running:
+        _, errors = running.communicate(timeout=60)
+    assert running.returncode == 0, errors

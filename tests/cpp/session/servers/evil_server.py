@@ -68,10 +68,12 @@ class EvilServer(TechRenaissanceServer):
         os.rename(self.path(".tmp-evil"), self.path(name))
 
     def publish(self, message: bytes) -> None:
-        """As an answer, whatever it is."""
+        """As an answer, whatever it is, once the host has read the one before."""
         turn = self._turn
         first, turn.answered = not turn.answered, True
         carrier = turn._carrier
+        if not first:
+            self.wait_until_read()
         if carrier.name == "mailbox":
             if carrier._messages.send(message):
                 return
@@ -80,9 +82,13 @@ class EvilServer(TechRenaissanceServer):
         else:
             if first:  # later it would be the next one
                 carrier.remove_request()
-            else:  # what it has not read yet may be removed by the host as what it has
-                carrier.wait_for_room(None)
             self.write("response.json", message)
+
+    def wait_until_read(self) -> None:
+        """For which nothing rings, when the host drops what it has read."""
+        carrier = self._turn._carrier
+        while not carrier._messages.received_by_peer() if carrier.name == "mailbox" else carrier.response_pending():
+            os.sched_yield()
 
     def ok(self, **changes: object) -> bytes:
         answer = {"id": self._turn.request.id, "command": "c", "result": "ok", "message": "", "tensors": []}
@@ -128,6 +134,11 @@ class EvilServer(TechRenaissanceServer):
             self.publish(self.ok(id=number, result="stale"))
         for _ in range(2):
             self.publish(self.ok(result=parameters))
+
+    def when_read(self, parameters: str) -> None:
+        """An echo, once the host has read what was left over by the request before."""
+        self.wait_until_read()
+        self.write_response("when_read", parameters)
 
     def scribble_leases(self, parameters: str) -> None:
         with open(self.path("mailbox"), "r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
