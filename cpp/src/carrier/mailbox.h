@@ -59,6 +59,8 @@ class TR_API Mailbox {
 
     /// What wait() compares with; to be read before looking for messages.
     std::uint32_t bell() const { return own_bell().load(std::memory_order_acquire); }
+    /// How often the other side has rung this side here, or anybody the worker where this is the first channel.
+    std::uint32_t rings() const { return own().bell.load(std::memory_order_acquire); }
     /// Blocks while nobody has rung since bell() gave `seen`, until a signal or the deadline.
     void wait(std::uint32_t seen, platform::Deadline deadline) const;
     /// Ends the peer's wait; for news that lies in a file.

@@ -65,7 +65,7 @@ TEST_F(CarrierTest, AWorkerSleepsOnTheBellOfItsFirstChannel) {
     host->ring_through(client);
     worker->ring_through(worker_);
     EXPECT_EQ(worker->revision(), 1U);
-    const auto rung = [&, seen = worker_->bell()]() mutable {
+    auto rung = [&, seen = worker_->bell()]() mutable {
         const auto before = seen;
         seen = worker_->bell();
         EXPECT_EQ(worker->bell(), seen);
