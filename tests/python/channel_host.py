@@ -74,6 +74,7 @@ class Box:
         message = self._memory[SLOT_TO_HOST : SLOT_TO_HOST + length]
         self._received = sequence
         self._set(TO_HOST + RECEIVED, sequence)
+        self.ring()  # there is room for the next part of a stream
         return message
 
     def wait(self, seen: int) -> None:
@@ -215,4 +216,3 @@ class ChannelHost(Host):
     def threads(self) -> int:
         """Of the worker."""
         return len(os.listdir(f"/proc/{self.process.pid}/task"))
-

@@ -29,9 +29,11 @@ class Carrier:
 
     Attributes:
         name: of the carrier, in hello.json.
+        news_is_exact: `news` changes at once.
     """
 
     name = ""
+    news_is_exact = False
 
     def ready_since(self) -> int:
         """When the request that lies ready was sent, in nanoseconds of a clock that all channels share; 0 for none."""
@@ -65,7 +67,7 @@ class Carrier:
         raise NotImplementedError
 
     def news(self) -> int:
-        """The same as before, as long as the host can have cancelled nothing since."""
+        """The same as before, as long as the host can have cancelled nothing since, or not for long."""
         raise NotImplementedError
 
     def is_cancelled(self, id: int) -> bool:  # noqa: A002 - of a request, its name on the wire

@@ -25,6 +25,7 @@ class MailboxCarrier(Carrier):
     """
 
     name = "mailbox"
+    news_is_exact = True
 
     def __init__(self, box: Messages, files: FilesCarrier, keeper: StatusKeeper) -> None:
         self._box: Any = box  # as mypy does not follow what `type(…) is` and `is_plain` rule out

@@ -118,7 +118,7 @@ class Call:
         """Waits until the host has taken the part before. Raises RetryError (E4002) when it wants no more."""
         if steps.hook:
             steps.hook("waiting for room")
-        if not self._has_room_in_time(self.cancelled):
+        if not self._has_room_in_time(self.look):
             raise RetryError(f"{self.request.command!r} was cancelled by the host", CANCELLED)
         if steps.hook:
             steps.hook("room for a part")
@@ -152,6 +152,12 @@ class Call:
                 self._cancelled = True
         return self._cancelled
 
+    def look(self) -> bool:
+        """The same, for those who were woken: what has woken them may be the cancelling."""
+        if not self.channel.carrier.news_is_exact:
+            self._news = -1
+        return self.cancelled()
+
     def cancel(self) -> None:
         """Its host is gone."""
         self._cancelled = True
@@ -164,7 +170,7 @@ class Call:
         try:
             while True:
                 seen = bell.look()
-                if self.cancelled():
+                if self.look():
                     return True
                 limit = bell.timeout_ms(at_work=True)
                 if deadline is not None:

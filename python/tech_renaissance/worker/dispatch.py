@@ -51,7 +51,7 @@ class Dispatcher:
         current.set(call)
         try:
             # Where there are several, it may have waited for long.
-            if self._channels.further and call.cancelled():
+            if self._channels.further and call.look():
                 call.fail_as_cancelled()
             else:
                 self._call_main_logic(call)

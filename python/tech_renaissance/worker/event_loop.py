@@ -86,7 +86,7 @@ class EventLoop(Dispatcher):
         try:
             channels.look()
             for call, task in list(self._tasks.items()):
-                if call not in self._told and call.cancelled():
+                if call not in self._told and call.look():
                     self._told.add(call)
                     task.cancel()
             while not self._leaving and (found := channels.take()) is not None:

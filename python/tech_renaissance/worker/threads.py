@@ -43,7 +43,7 @@ class Threads(Dispatcher):
             seen = bell.look()
             channels.look()
             for call in self._at_work():
-                call.cancelled()
+                call.look()
             while not self._leaving and self._has_room() and (found := channels.take()) is not None:
                 waited = False
                 call = Call(found[1], found[0], stop)
@@ -125,6 +125,7 @@ class Threads(Dispatcher):
         for call in self._at_work():
             call.cancel()
         bell = self._channels.bell
+        bell.ring()
         deadline = time.monotonic() + _GRACE_SECONDS
         while True:
             seen = bell.look()

@@ -106,7 +106,7 @@ class Async(Commands):
         if command == "wait":
             self.started(parameters)
             await self.until_cancelled()
-            raise AssertionError("the task is cancelled first")
+            await asyncio.Event().wait()  # the task is about to be cancelled, or has been by now
         if command == "look":
             self.started(parameters)
             try:
