@@ -30,10 +30,13 @@ class Carrier:
     Attributes:
         name: of the carrier, in hello.json.
         news_is_exact: `news` changes at once.
+        idle: there is no request that has been taken and not answered. True from just before the answer is out, so
+            that no request is missed that comes at once.
     """
 
     name = ""
     news_is_exact = False
+    idle = True
 
     def ready_since(self) -> int:
         """When the request that lies ready was sent, in nanoseconds of a clock that all channels share; 0 for none."""
@@ -126,6 +129,7 @@ class FilesCarrier(Carrier):
             if not self._place.is_there():
                 return None  # it is for the worker of the session that has this place now
             self._line.begin()
+        self.idle = request is None
         return request
 
     def publish(self, response: messages.Response, status: str) -> None:
@@ -148,6 +152,7 @@ class FilesCarrier(Carrier):
             self.remove_request()
             if status is not None:
                 self.status(status)
+            self.idle = True
             os.rename(prepared, self._response)
         except BaseException:
             remove(prepared)

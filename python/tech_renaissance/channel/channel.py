@@ -47,10 +47,6 @@ class Channel:
         self.closed = False
         self.find: Callable[[str], Channel | None] = lambda name: None  # another one, by its name
 
-    def is_idle(self) -> bool:
-        """It has no call that has yet to be answered."""
-        return self.call is None or self.call.answered
-
     def is_lost(self) -> bool:
         """Its host or its directory is gone."""
         return self.closed or self.host.gone() or not self.place.is_there()

@@ -66,6 +66,7 @@ class MailboxCarrier(Carrier):
                     request = self._from_file()
                 if request is None:
                     return None
+        self.idle = False
         self._line.set(messages.BUSY)
         return request
 
@@ -80,6 +81,7 @@ class MailboxCarrier(Carrier):
         if self._by_file:
             self._files.remove_request()
             self._by_file = False
+        self.idle = True
         box = self._box
         plain = response.id is not None and response.is_plain()
         if plain and box.answer(response.id, response.command, response.result, response.tensors):

@@ -248,7 +248,7 @@ class Call:
             # Also of a stream that was cancelled: the host takes all its parts, and would burn this unread.
             elif not self._parts or self._has_room_in_time(channel.is_lost):
                 channel.storage.settle()
-                self.answered = True  # before it is out, as the next request may come at once
+                self.answered = True
                 channel.carrier.publish(response, status)
             else:  # The host may be reading the part before, so this side may write nothing; its end will tell enough.
                 log(f"{self.request.command!r} stays without an answer: the host has not taken the part before")

@@ -161,7 +161,7 @@ class Channels:
         """The request that was sent first of those that lie ready, without waiting."""
         oldest, best = None, 0
         for channel in self.all():
-            if channel.is_idle():
+            if channel.carrier.idle:
                 since = channel.carrier.ready_since()
                 if since and (oldest is None or since < best):
                     oldest, best = channel, since
