@@ -105,6 +105,8 @@ class WorkerMailbox {
         mailbox_->wait(seen, Deadline::after(timeout_ms));
     }
     void ring_self() { mailbox_->ring_self(); }
+    void ring_peer() { mailbox_->ring_peer(); }
+    std::uint32_t rings() const { return mailbox_->rings(); }
 
     LeaseTable host_leases() const { return {mailbox_, mailbox_->peer_leases()}; }
     LeaseTable own_leases() const { return {mailbox_, mailbox_->own_leases()}; }
@@ -171,6 +173,8 @@ void register_mailbox(py::module_& module) {
         .def("bell", &WorkerMailbox::bell)
         .def("wait", &WorkerMailbox::wait, py::arg("seen"), py::arg("timeout_ms"))
         .def("ring_self", &WorkerMailbox::ring_self)
+        .def("ring_peer", &WorkerMailbox::ring_peer)
+        .def("rings", &WorkerMailbox::rings)
         .def_property_readonly("host_leases", &WorkerMailbox::host_leases)
         .def_property_readonly("own_leases", &WorkerMailbox::own_leases)
         .def("tell_names_changed", &WorkerMailbox::tell_names_changed)

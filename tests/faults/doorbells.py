@@ -93,13 +93,13 @@ class Poll:
 
 def install():
     """Both carriers' ways to ring and to hear."""
-    from tech_renaissance.channel import carrier, mailbox
+    from tech_renaissance.channel import bell, mailbox
 
     box = mailbox.PureMailbox
-    open_box, open_files = box.__init__, carrier.FilesCarrier.__init__
+    open_box, open_files = box.__init__, bell.FilesBell.__init__
 
-    def init_box(self, file):
-        open_box(self, file)
+    def init_box(self, file, first=None):
+        open_box(self, file, first)
         line = self._peer = Bell(self._peer, box._BELL)
         call = self._syscall
 
@@ -116,4 +116,4 @@ def install():
         open_files(self, *arguments, **options)
         self._poll = Poll(self._poll, self._doorbell)
 
-    box.__init__, carrier.FilesCarrier.__init__ = init_box, init_files
+    box.__init__, bell.FilesBell.__init__ = init_box, init_files

@@ -1,7 +1,8 @@
 """Names the steps of the worker's protocol and kills this process at one of them; disturbs its doorbells.
 
-What C++ does with macros in a build of its own (cpp/src/platform/sequence_point.h), this does by replacing functions of
-the package, so that the package itself has none of it. The steps have the same names on both sides.
+What C++ does with macros in a build of its own (cpp/src/platform/sequence_point.h), this does with the hook of the
+package (platform/steps.py), and for files by replacing functions of `os` and `mmap`. The steps have the same names on
+both sides.
 
 $TR_FAULT_FILE names a file with three lines: who is to die ("worker" or "template"), the step, the passage. Whom it
 concerns removes it. With an empty step nothing dies, and `write_trace` tells which steps were passed how often.
@@ -9,8 +10,8 @@ concerns removes it. With an empty step nothing dies, and `write_trace` tells wh
 
 from __future__ import annotations
 
-import _thread
 import importlib.util
+import mmap
 import os
 import signal
 import sys
@@ -21,7 +22,6 @@ NOTE = FILE + ".died"
 _rename, _unlink, _open, _writev, _link, _fork = os.rename, os.unlink, os.open, os.writev, os.link, os.fork
 _counts: dict[str, int] = {}
 _armed: tuple[str, int] | None = None
-_targets: dict[int, str] = {}  # of the file that each thread is writing
 core = None
 
 
@@ -73,8 +73,9 @@ def install():
     if core is not None:
         core.arm(*order, NOTE)
     wrap_files()
-    wrap_methods()
-    wrap_mailbox()
+    from tech_renaissance.platform import steps
+
+    steps.hook = reached_in_package
 
 
 def load_core():
@@ -102,19 +103,18 @@ def write_trace():
 # ------------------------------------------------------------------------------------------------------------- files
 
 
+def reached_in_package(step, path=""):
+    """What the package says of itself: the steps that are no calls of the system."""
+    reached(f"{kind_of(path)} {step}" if path else step)
+
+
 def wrap_files():
     """Each file's creation, its last byte, its name and its removal, for what the package does through `os`."""
-    from tech_renaissance.channel import carrier, shared_storage
-    from tech_renaissance.platform import files
-
-    def target(path):
-        kind = kind_of(path)
-        return _targets.get(_thread.get_ident(), kind) if kind == "temporary file" else kind
 
     def opened(path, flags, mode=0o777):
         descriptor = _open(path, flags, mode)
-        if flags & os.O_CREAT:
-            reached(f"{target(path)} created")
+        if flags & os.O_CREAT and kind_of(path) != "temporary file":  # for what is said by those who make one
+            reached(f"{kind_of(path)} created")
         return descriptor
 
     def written(descriptor, parts):
@@ -137,118 +137,22 @@ def wrap_files():
 
     os.open, os.rename, os.unlink, os.link, os.writev = opened, renamed, unlinked, linked, written
 
-    class HalfWritten(shared_storage.Mapping):
-        """A mapping whose contents come in two steps."""
 
-        def __setitem__(self, where, what):
-            start = where.start or 0
-            if start:
-                half = len(what) // 2
-                super().__setitem__(slice(start, start + half), what[:half])
-                reached("tensor half written")
-                super().__setitem__(slice(start + half, start + len(what)), what[half:])
-            else:
-                super().__setitem__(where, what)
+class HalfWritten(mmap.mmap):
+    """A mapping whose contents come in two steps."""
 
-    shared_storage.Mapping = HalfWritten
-
-    def note_target(owner, method, path_of):
-        original = getattr(owner, method)
-
-        def noting(self, *arguments, **options):
-            thread = _thread.get_ident()
-            _targets[thread] = kind_of(path_of(arguments))
-            try:
-                return original(self, *arguments, **options)
-            finally:
-                _targets.pop(thread, None)
-
-        setattr(owner, method, noting)
-
-    note_target(files.AtomicWriter, "write", lambda arguments: arguments[0])
-    note_target(carrier.FilesCarrier, "_prepare", lambda arguments: "response.json")
+    def __setitem__(self, where, what):
+        start = where.start or 0
+        if start:
+            half = len(what) // 2
+            super().__setitem__(slice(start, start + half), what[:half])
+            reached("tensor half written")
+            super().__setitem__(slice(start + half, start + len(what)), what[half:])
+        else:
+            super().__setitem__(where, what)
 
 
-# ----------------------------------------------------------------------------------------------------------- methods
-
-
-def wrap_methods():
-    """Steps that are the beginning or the end of a method."""
-    from tech_renaissance.channel import carrier, mailbox_carrier, shared_storage
-    from tech_renaissance.platform import stop_signals
-    from tech_renaissance.worker import runtime, turn
-
-    for owner, method, before, after in (
-        (runtime.Runtime, "__init__", "script running", "session found"),
-        (runtime.Runtime, "_call_on_start", "host watched", "on_start called"),
-        (runtime.Runtime, "_open_carrier", None, "carrier open"),
-        (carrier.FilesCarrier, "receive", None, "request taken"),
-        (mailbox_carrier.MailboxCarrier, "receive", None, "request taken"),
-        (shared_storage.Buffer, "hand_out", None, "lease taken"),
-        (turn.Turn, "stage", None, "result staged"),
-        (turn.Turn, "answer", "answer about to go out", "answer out"),
-        (turn.Turn, "send_part", "part about to go out", "part out"),
-        (turn.Turn, "_wait_for_room", "waiting for room", "room for a part"),
-        (turn.Turn, "leave", "exit requested", "exit answered"),
-        (stop_signals.StopSignals, "restore", "leaving", None),
-    ):
-        original = getattr(owner, method)
-
-        def wrapped(*arguments, _original=original, _before=before, _after=after, **options):
-            if _before:
-                reached(_before)
-            result = _original(*arguments, **options)
-            if _after:
-                reached(_after)
-            return result
-
-        setattr(owner, method, wrapped)
-
-
-# ----------------------------------------------------------------------------------------------------------- mailbox
-
-
-class Words:
-    """The words of a line of the mailbox, with steps around the stores to some of them."""
-
-    def __init__(self, words, steps):
-        self._words = words
-        self._steps = steps
-
-    def __getitem__(self, index):
-        return self._words[index]
-
-    def __setitem__(self, index, value):
-        before, after = self._steps.get(index, (None, None))
-        if before:
-            reached(before)
-        self._words[index] = value
-        if after:
-            reached(after)
-
-
-def wrap_mailbox():
-    """The mailbox without the compiled module; that one has its steps in C++."""
-    from tech_renaissance.channel import mailbox
-
-    box = mailbox.PureMailbox
-    original = box.__init__
-
-    def init(self, file):
-        original(self, file)
-        self._peer = Words(self._peer, {box._SEQUENCE: ("message written", "message announced")})
-        self._own = Words(self._own, {box._RECEIVED: ("message seen", "message acknowledged")})
-        call = self._syscall
-
-        def syscall(number, bell, operation, *rest):
-            result = call(number, bell, operation, *rest)
-            if operation.value == box._WAKE:
-                reached("message rung")
-            return result
-
-        self._syscall = syscall
-
-    box.__init__ = init
+mmap.mmap = HalfWritten  # before the package is imported, which makes a class of its own of it
 
 
 # ---------------------------------------------------------------------------------------------------------- template

@@ -35,13 +35,17 @@ class Watch:
     """Wakes when a file has appeared in a directory or a process has ended; a wait looks at the truth each time."""
 
     def __init__(self, directory: Path, pid: int) -> None:
-        libc = ctypes.CDLL(None, use_errno=True)
-        self._inotify = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        libc.inotify_add_watch(self._inotify, os.fsencode(directory), _MOVED_TO)
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._inotify = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.add(directory)
         self._process = os.pidfd_open(pid)
         self._poll = select.poll()
         self._poll.register(self._inotify, select.POLLIN)
         self._poll.register(self._process, select.POLLIN)
+
+    def add(self, directory: Path) -> None:
+        """Wakes for another directory as well."""
+        self._libc.inotify_add_watch(self._inotify, os.fsencode(directory), _MOVED_TO)
 
     def wait(self, deadline: float) -> bool:
         """Whether the process still runs; TimeoutError after the deadline (time.monotonic)."""
@@ -112,6 +116,7 @@ class Host:
             settings |= {"TR_SESSION_DIR": str(self.directory), "TR_HOST_PID": str(os.getpid())}
         if request is not None:
             self.write("request.json", request)
+        self.prepare()
         arguments = [str(script)] if isinstance(script, Path) else script
         started = time.monotonic()
         with open(self.directory / "worker.log", "ab") as log:
@@ -126,6 +131,9 @@ class Host:
             )
         self.started = started
         self.watch = Watch(self.directory, self.process.pid)
+
+    def prepare(self) -> None:
+        """What else a host makes before it starts the worker."""
 
     def __enter__(self) -> Host:
         return self

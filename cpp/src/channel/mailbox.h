@@ -61,6 +61,8 @@ class TR_API Mailbox {
     std::uint32_t bell() const { return own_bell().load(std::memory_order_acquire); }
     /// Where that is, to wait on it together with others.
     const std::atomic<std::uint32_t>& bell_word() const { return own_bell(); }
+    /// How often the other side has rung this side here, or anybody the worker where this is the first channel.
+    std::uint32_t rings() const { return own().bell.load(std::memory_order_acquire); }
     /// Blocks while nobody has rung since bell() gave `seen`, until a signal or the deadline.
     void wait(std::uint32_t seen, platform::Deadline deadline) const;
     /// Ends the peer's wait; for news that lies in a file.

@@ -9,6 +9,7 @@ import os
 import weakref
 
 from ..data.tsr_header import decode_header
+from ..platform import steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class Buffer:
             ref = weakref.ref(token, self._give_back)
             self.refs[id(ref)] = ref
             self._tell()
+        if steps.hook:
+            steps.hook("lease taken")
         return token
 
     def _give_back(self, ref: weakref.ref[Any]) -> None:

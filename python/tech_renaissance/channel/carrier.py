@@ -1,55 +1,59 @@
-"""The files carrier: requests and responses as files in the session directory.
+"""The files carrier: requests and responses as files in the directory of a channel.
 
-What another carrier has to offer is `Carrier`; tensors travel apart from it (`storage.py`).
+What another carrier has to offer is `Carrier`; tensors travel apart from it (`storage.py`), and what it
+waits on is a `Bell`.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import select
+import time
 
 from ..errors import InputError, RestartError
 from ..platform.files import AtomicWriter, Place, read_small, remove
 from ..platform.place import is_full
 from ..protocol import messages
 from ..protocol.json_object import MAX_MESSAGE_BYTES, parse_object
-from .doorbell import Doorbell, open_doorbell
-from .status import StatusKeeper
-
-# Put in place for a moment, to see whether the doorbell rings.
-_PROBE = ".tmp-doorbell"
-_PAUSE_MS = 100
+from .status import StatusLine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..platform.process import ProcessWatch
-    from ..platform.stop_signals import StopSignals
+    from .status import StatusKeeper
+
+_NEWS_NS = 10_000_000
 
 
 class Carrier:
-    """Moves messages between a worker and its host.
+    """Moves messages between a worker and a host.
 
     Attributes:
         name: of the carrier, in hello.json.
-        wake_up: tier of its doorbell.
-        fallback: why a better tier is not in use; "" when nothing was given up.
+        news_is_exact: `news` changes at once.
+        idle: there is no request that has been taken and not answered. True from just before the answer is out, so
+            that no request is missed that comes at once.
     """
 
     name = ""
-    wake_up = ""
-    fallback = ""
+    news_is_exact = False
+    idle = True
 
-    def receive(self) -> messages.Request | None:
-        """Waits for a request; it is the worker's until it is answered.
+    def ready_since(self) -> int:
+        """When the request that lies ready was sent, in nanoseconds of a clock that all channels share; 0 for none."""
+        raise NotImplementedError
 
-        None when there will be none: the worker was told to stop, or its host or directory is gone. A request that
-        cannot be understood has a `problem`.
+    def take(self, timeout_ms: int = 0) -> messages.Request | None:
+        """That request, which is the worker's until it is answered; with a mailbox, one that comes within the time.
+
+        One that cannot be understood has a `problem`.
         """
         raise NotImplementedError
 
+    def doubt(self) -> None:
+        """Time has passed without a request: has the next look ask for what no ring tells of."""
+
     def publish(self, response: messages.Response, status: str) -> None:
-        """Answers the request that was received last. The host sees `status` when it sees the response.
+        """Answers the request that was taken last. The host sees `status` when it sees the response.
 
         Raises:
             InputError: the response is too long (E1005). Nothing was published.
@@ -61,96 +65,72 @@ class Carrier:
         """Sends a part of the answer, other parts of which follow. Errors as in `publish`."""
         raise NotImplementedError
 
-    def wait_for_room(self, id: int | None) -> bool:  # noqa: A002 - of the request, its name on the wire
-        """Waits until the host has taken the part sent last.
+    def has_room(self) -> bool:
+        """The host has taken the part sent last."""
+        raise NotImplementedError
 
-        Returns:
-            False when there is no use in another: the host has cancelled the request of this id, or is gone, or the
-            worker was told to stop. With None for the answer itself, for which a moment is left after that.
-        """
+    def news(self) -> int:
+        """The same as before, as long as the host can have cancelled nothing since, or not for long."""
+        raise NotImplementedError
+
+    def is_cancelled(self, id: int) -> bool:  # noqa: A002 - of a request, its name on the wire
+        """The host wants no more of it."""
         raise NotImplementedError
 
     def status(self, text: str) -> None:
         """Tells what the worker is doing, to whoever looks."""
         raise NotImplementedError
 
-    def pause(self) -> bool:
-        """Waits a moment for the system to be able to do what it has refused; False when there is no use in that."""
-        raise NotImplementedError
+    def greet(self) -> None:
+        """Tells the host of a further channel that the worker has come to it."""
 
     def close(self) -> None:
-        """Releases what it holds."""
+        """Its status is nobody's concern any more."""
 
 
 class FilesCarrier(Carrier):
     """`request.json`, `response.json` and `status.txt`.
 
-    Attributes:
+    Args:
         place: the directory that they are in.
+        writer: of the files in it.
+        keeper: of the worker's status lines; None where this is another carrier's helper.
     """
 
     name = "files"
 
-    def __init__(
-        self, place: Place, writer: AtomicWriter, wake_up: str, stop: StopSignals, host: ProcessWatch, *, loose: bool
-    ) -> None:
-        self.place = place
+    def __init__(self, place: Place, writer: AtomicWriter, keeper: StatusKeeper | None) -> None:
         directory = place.directory
         self._request = f"{directory}/request.json"
         self._response = f"{directory}/response.json"
         self._status = f"{directory}/status.txt"
         self._cancel = f"{directory}/cancel.json"
+        self._place = place
         self._writer = writer
-        self._stop = stop
-        self._host = host
-        self._keeper: StatusKeeper | None = None  # where this is the carrier in use, and no other's helper
-        self._doorbell: Doorbell
-        self._doorbell, self.fallback = open_doorbell(
-            wake_up, directory, ("request.json", "room", _PROBE), self._ring_for_probe, loose=loose
-        )
-        self.wake_up = self._doorbell.tier
-        self._poll = select.poll()
-        for descriptor in (self._doorbell.descriptor, stop.descriptor, host.descriptor):
-            if descriptor >= 0:
-                self._poll.register(descriptor, select.POLLIN)
+        self._line = StatusLine(keeper, self.write_status) if keeper else None
 
-    def receive(self) -> messages.Request | None:
+    def ready_since(self) -> int:
         """See Carrier."""
-        doorbell, stop, host = self._doorbell, self._stop, self._host
-        if self._keeper is None:
-            self._keeper = StatusKeeper(self._write_status)
-        waited = False
-        while True:
-            doorbell.clear()
-            if stop.requested:
-                return None
-            request = self.take()
-            if request is not None:
-                if not self.place.is_there():
-                    return None  # it is for the worker of the session that has this place now
-                doorbell.expect()
-                self._keeper.begin()
-                return request
-            # Looked at on every way round but the first, as the end of the directory may be what rang.
-            if waited and not self.place.is_there():
-                return None
-            ready = self._poll.poll(doorbell.timeout_ms())
-            waited = True
-            if len(ready) == 1 and ready[0][0] == doorbell.descriptor:
-                continue
-            stop.clear()
-            if host.gone():
-                return None
+        try:
+            return os.lstat(self._request).st_mtime_ns
+        except OSError:
+            return 0
 
-    def take(self) -> messages.Request | None:
-        """The request that lies in the directory, without waiting."""
+    def take(self, timeout_ms: int = 0) -> messages.Request | None:
+        """See Carrier."""
         try:
             data = read_small(self._request, MAX_MESSAGE_BYTES)
-            return None if data is None else messages.read_request(data)
+            request = None if data is None else messages.read_request(data)
         except InputError as error:
-            return messages.unreadable(error)
+            request = messages.unreadable(error)
         except OSError:
             return None  # Out of descriptors or memory for the moment: looked at again before long.
+        if request is not None and self._line is not None:
+            if not self._place.is_there():
+                return None  # it is for the worker of the session that has this place now
+            self._line.begin()
+        self.idle = request is None
+        return request
 
     def publish(self, response: messages.Response, status: str) -> None:
         """See Carrier."""
@@ -172,6 +152,7 @@ class FilesCarrier(Carrier):
             self.remove_request()
             if status is not None:
                 self.status(status)
+            self.idle = True
             os.rename(prepared, self._response)
         except BaseException:
             remove(prepared)
@@ -184,37 +165,22 @@ class FilesCarrier(Carrier):
                 "send data of this size as a tensor",
                 "E1005",
             )
-        return self._writer.prepare(data)
+        return self._writer.prepare(self._response, data)
 
     def publish_part(self, response: messages.Response) -> None:
         """See Carrier. The request stays until the answer is whole."""
         os.rename(self._prepare(messages.encode_response(response)), self._response)
 
-    def wait_for_room(self, id: int | None) -> bool:  # noqa: A002 - see Carrier
+    def has_room(self) -> bool:
         """See Carrier."""
-        doorbell = self._doorbell
-        doorbell.expect()
-        while True:
-            doorbell.clear()
-            if self.no_more(id):
-                return False
-            if not self.response_pending():
-                return True
-            limit = self._stop.patience_ms(doorbell.timeout_ms())
-            self._poll.poll(limit)
-            if limit == 0 or self._host.gone() or not self.place.is_there():
-                return False
+        return not os.path.lexists(self._response)
 
-    def response_pending(self) -> bool:
-        """The host has not taken the response in the directory."""
-        return os.path.lexists(self._response)
+    def news(self) -> int:
+        """See Carrier."""
+        return time.monotonic_ns() // _NEWS_NS
 
-    def no_more(self, id: int | None) -> bool:  # noqa: A002 - see Carrier
-        """No other part is wanted of the request of this id: the host says so, or the worker was told to stop."""
-        if id is None:
-            return False
-        if self._stop.requested:
-            return True
+    def is_cancelled(self, id: int) -> bool:  # noqa: A002 - see Carrier
+        """See Carrier."""
         try:
             data = read_small(self._cancel, MAX_MESSAGE_BYTES)
             return data is not None and parse_object(data, "cancel.json").get("id") == id
@@ -237,12 +203,12 @@ class FilesCarrier(Carrier):
 
     def status(self, text: str) -> None:
         """See Carrier."""
-        if self._keeper is None:
-            self._write_status(text)
+        if self._line is None:
+            self.write_status(text)
         else:
-            self._keeper.settle(text)
+            self._line.settle(text)
 
-    def _write_status(self, text: str) -> None:
+    def write_status(self, text: str) -> None:
         """Never fails: a status that cannot be written is removed, as it would be untrue."""
         try:
             self._writer.write(self._status, text.encode("utf-8", "replace"))
@@ -251,19 +217,7 @@ class FilesCarrier(Carrier):
         except OSError:
             remove(self._status)
 
-    def pause(self) -> bool:
-        """See Carrier."""
-        self._doorbell.clear()
-        self._poll.poll(_PAUSE_MS)
-        return not self._stop.requested and not self._host.gone() and self.place.is_there()
-
-    def _ring_for_probe(self) -> None:
-        path = f"{self.place.directory}/{_PROBE}"
-        self._writer.write(path, b"probe")
-        os.unlink(path)
-
     def close(self) -> None:
         """See Carrier."""
-        if self._keeper is not None:
-            self._keeper.close()
-        self._doorbell.close()
+        if self._line is not None:
+            self._line.close()

@@ -29,7 +29,7 @@ class DoorbellError(Exception):
 
 
 class Doorbell:
-    """Rings when a file has appeared in a directory under the name watched for.
+    """Rings when a file has appeared, under the name watched for, in one of the directories that it watches.
 
     Attributes:
         tier: its name in hello.json.
@@ -48,6 +48,16 @@ class Doorbell:
 
     def expect(self) -> None:
         """Something has just happened, so that more is likely soon."""
+
+    def watch(self, directory: str, *, comings: bool = False) -> None:
+        """Watches another directory as well; with `comings` for what comes to it and goes, whatever its name.
+
+        Raises:
+            DoorbellError: the system refuses it.
+        """
+
+    def unwatch(self, directory: str) -> None:
+        """Watches it no longer; it may be gone."""
 
     def close(self) -> None:
         """Releases what it holds."""
@@ -87,7 +97,9 @@ class InotifyDoorbell(Doorbell):
     tier = "inotify"
     _NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
     _CLOSE_WRITE = 0x8
+    _MOVED_FROM = 0x40
     _MOVED_TO = 0x80
+    _DELETE = 0x200
     _DELETE_SELF = 0x400
     _MOVE_SELF = 0x800
     _ONLYDIR = 0x1000000
@@ -97,19 +109,38 @@ class InotifyDoorbell(Doorbell):
             import ctypes
 
             libc = ctypes.CDLL(None, use_errno=True)
-            init, add_watch = libc.inotify_init1, libc.inotify_add_watch
+            init, self._add_watch, self._remove_watch = (
+                libc.inotify_init1,
+                libc.inotify_add_watch,
+                libc.inotify_rm_watch,
+            )
         except (ImportError, OSError, AttributeError) as error:
             raise DoorbellError(f"inotify cannot be called: {error}") from None
         self.descriptor = init(self._NONBLOCK_CLOEXEC)
         if self.descriptor < 0:
             raise DoorbellError(f"inotify_init1: {_inotify_reason(ctypes.get_errno())}")
-        mask = (
-            self._MOVED_TO | self._DELETE_SELF | self._MOVE_SELF | self._ONLYDIR | (self._CLOSE_WRITE if loose else 0)
-        )
-        if add_watch(self.descriptor, os.fsencode(directory), ctypes.c_uint32(mask)) < 0:
-            reason = _inotify_reason(ctypes.get_errno())
+        self._extra = self._CLOSE_WRITE if loose else 0
+        self._watches: dict[str, int] = {}
+        try:
+            self.watch(directory)
+        except DoorbellError:
             self.close()
-            raise DoorbellError(f"inotify_add_watch: {reason}")
+            raise
+
+    def watch(self, directory: str, *, comings: bool = False) -> None:
+        """See Doorbell."""
+        import ctypes
+
+        mask = self._MOVED_TO | self._ONLYDIR | self._extra
+        mask |= self._MOVED_FROM | self._DELETE if comings else self._DELETE_SELF | self._MOVE_SELF
+        number = self._add_watch(self.descriptor, os.fsencode(directory), ctypes.c_uint32(mask))
+        if number < 0:
+            raise DoorbellError(f"inotify_add_watch: {_inotify_reason(ctypes.get_errno())}")
+        self._watches[directory] = number
+
+    def unwatch(self, directory: str) -> None:
+        """See Doorbell."""
+        self._remove_watch(self.descriptor, self._watches.pop(directory, -1))
 
     def probe(self, trigger: Callable[[], None]) -> None:
         """Trusts it only when it rings for a file that `trigger` puts in place."""
@@ -158,21 +189,28 @@ class WatchdogDoorbell(Doorbell):
         handler = FileSystemEventHandler()
         handler.on_any_event = self._ring  # type: ignore[method-assign]
         self._names = names
+        self._folders: set[str] = set()
         self._observer = Observer()
         self._observer.daemon = True
         try:
-            self._observer.schedule(handler, directory)
+            # All below it, as watchdog starts threads for each directory that it is given.
+            self._observer.schedule(handler, directory, recursive=True)
             self._observer.start()
         except OSError as error:
             self._close_pipe()
             raise DoorbellError(f"watchdog: {error}") from None
 
+    def watch(self, directory: str, *, comings: bool = False) -> None:
+        """See Doorbell. What is below the first directory is watched in any case."""
+        if comings:
+            self._folders.add(directory)
+
     def _ring(self, event: Any) -> None:
         # Opening and reading a file are events as well, and would ring for our own looks at it.
-        if event.event_type not in ("moved", "created", "modified", "closed"):
+        if event.event_type not in ("moved", "created", "modified", "closed", "deleted"):
             return
         path = os.fsdecode(event.dest_path or event.src_path)
-        if os.path.basename(path) in self._names:
+        if os.path.basename(path) in self._names or os.path.dirname(path) in self._folders:
             try:
                 os.write(self._bell, b"!")
             except OSError:

@@ -13,6 +13,7 @@ import stat
 import struct
 
 from ..errors import InputError
+from ..platform import steps
 from ..protocol.messages import encode_success
 
 TYPE_CHECKING = False
@@ -190,7 +191,11 @@ class PureMailbox:
         if length > SLOT_BYTES:
             raise InputError(f"the host announced a message of {length} bytes in a slot of {SLOT_BYTES}")
         message = bytes(self._inbox[:length])
+        if steps.hook:
+            steps.hook("message seen")
         own[self._RECEIVED] = sequence
+        if steps.hook:
+            steps.hook("message acknowledged")
         return message
 
     def send(self, message: bytes) -> bool:
@@ -202,9 +207,14 @@ class PureMailbox:
         peer = self._peer
         self._sent = (self._sent + 1) & 0xFFFFFFFF
         peer[self._LENGTH] = length
+        if steps.hook:
+            steps.hook("message written")
         peer[self._SEQUENCE] = self._sent
-        peer[self._BELL] = (peer[self._BELL] + 1) & 0xFFFFFFFF
-        self._syscall(self._c_long(self._FUTEX), self._peer_bell, self._c_long(self._WAKE), self._c_long(2**31 - 1))
+        if steps.hook:
+            steps.hook("message announced")
+        self.ring_peer()
+        if steps.hook:
+            steps.hook("message rung")
         return True
 
     def answer(self, request_id: int, command: str, result: str, tensors: Sequence[str]) -> bool:
@@ -229,7 +239,20 @@ class PureMailbox:
     def ring_self(self) -> None:
         """Ends the waits of this worker; any thread."""
         self._bell[self._BELL] = (self._bell[self._BELL] + 1) & 0xFFFFFFFF
-        self._syscall(self._c_long(self._FUTEX), self._own_bell, self._c_long(self._WAKE), self._c_long(2**31 - 1))
+        self._wake(self._own_bell)
+
+    def ring_peer(self) -> None:
+        """Ends the host's wait; for news that lies in a file."""
+        peer = self._peer
+        peer[self._BELL] = (peer[self._BELL] + 1) & 0xFFFFFFFF
+        self._wake(self._peer_bell)
+
+    def _wake(self, bell: Any) -> None:
+        self._syscall(self._c_long(self._FUTEX), bell, self._c_long(self._WAKE), self._c_long(2**31 - 1))
+
+    def rings(self) -> int:
+        """How often the host of this channel has rung, or that of any where this is the first one."""
+        return self._own[self._BELL]
 
     def tell_names_changed(self) -> None:
         """Says that this side has changed the name of a tensor file; after the change."""

@@ -5,65 +5,69 @@ from __future__ import annotations
 from ..errors import InputError
 from ..protocol import messages
 from .carrier import Carrier, FilesCarrier
-from .status import StatusKeeper
+from .status import StatusLine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..platform.process import ProcessWatch
-    from ..platform.stop_signals import StopSignals
     from .mailbox import Messages
-
-_RECHECK_MS = 1000
+    from .status import StatusKeeper
 
 
 class MailboxCarrier(Carrier):
     """Messages in the mailbox. One too long for its slot goes through the files, announced by an empty message.
 
     Args:
-        box: the mailbox of the session.
-        note: why it is not the compiled module that does the work.
+        box: the mailbox of the channel.
         files: takes over for long messages, and for requests sent before the host knew of this carrier.
+        keeper: of the worker's status lines.
     """
 
     name = "mailbox"
-    wake_up = "futex"
+    news_is_exact = True
 
-    def __init__(self, box: Messages, note: str, files: FilesCarrier, stop: StopSignals, host: ProcessWatch) -> None:
+    def __init__(self, box: Messages, files: FilesCarrier, keeper: StatusKeeper) -> None:
         self._box: Any = box  # as mypy does not follow what `type(…) is` and `is_plain` rule out
-        self.fallback = note
         self._files = files
-        self._stop = stop
-        self._host = host
         self._by_file = False
-        self._first_look = True
-        self._keeper = StatusKeeper(files.status)
+        self._unsure = True  # there may be a request that nothing announces, as while this worker was starting
+        self._line = StatusLine(keeper, files.write_status)
+        self.news = box.rings  # type: ignore[method-assign]
+        self.is_cancelled = files.is_cancelled  # type: ignore[method-assign]
 
-    def receive(self) -> messages.Request | None:
+    def doubt(self) -> None:
+        """See Carrier. The file is the truth, whoever put it there."""
+        self._unsure = True
+
+    def ready_since(self) -> int:
         """See Carrier."""
-        box = self._box
-        request = self._from_file() if self._first_look else None  # sent while this worker was starting
-        self._first_look = False
-        while request is None:
-            if self._stop.requested:
-                return None
+        since: int = self._box.ready_since()
+        if since == 0 and self._unsure:
+            self._unsure = self._files.ready_since() != 0
+            return 1 if self._unsure else 0
+        return since
+
+    def take(self, timeout_ms: int = 0) -> messages.Request | None:
+        """See Carrier."""
+        request = self._from_file() if self._unsure else None
+        self._unsure = False
+        if request is None:
             try:
-                found = box.next(_RECHECK_MS)
+                found = self._box.next(timeout_ms)
             except InputError as error:
                 request = messages.Request("")
                 request.problem = error
-                break
-            if found:
-                request = messages.Request(*found) if type(found) is tuple else messages.read_request(found)
-                self._by_file = False
-            elif found is not None:
-                request = self._from_file()
-            elif self._host.gone() or not self._files.place.is_there():
-                return None
             else:
-                request = self._from_file()  # the file is the truth, whoever put it there
-        self._keeper.set(messages.BUSY)
+                if found:
+                    request = messages.Request(*found) if type(found) is tuple else messages.read_request(found)
+                    self._by_file = False
+                elif found is not None:
+                    request = self._from_file()
+                if request is None:
+                    return None
+        self.idle = False
+        self._line.set(messages.BUSY)
         return request
 
     def _from_file(self) -> messages.Request | None:
@@ -73,10 +77,11 @@ class MailboxCarrier(Carrier):
 
     def publish(self, response: messages.Response, status: str) -> None:
         """See Carrier."""
-        self._keeper.finish(status)
+        self._line.finish(status)
         if self._by_file:
             self._files.remove_request()
             self._by_file = False
+        self.idle = True
         box = self._box
         plain = response.id is not None and response.is_plain()
         if plain and box.answer(response.id, response.command, response.result, response.tensors):
@@ -93,28 +98,18 @@ class MailboxCarrier(Carrier):
             self._files.publish_part(response)
             self._box.send(b"")
 
-    def wait_for_room(self, id: int | None) -> bool:  # noqa: A002 - see Carrier
+    def has_room(self) -> bool:
         """See Carrier."""
-        while True:
-            seen = self._box.bell()
-            if self._files.no_more(id):
-                return False
-            if self._box.received_by_peer() and not self._files.response_pending():
-                return True
-            limit = self._stop.patience_ms(_RECHECK_MS)
-            self._box.wait(seen, limit)
-            if limit == 0 or self._host.gone() or not self._files.place.is_there():
-                return False
+        return self._box.received_by_peer() and self._files.has_room()
 
     def status(self, text: str) -> None:
         """See Carrier."""
-        self._keeper.tell(text)
+        self._line.tell(text)
 
-    def pause(self) -> bool:
+    def greet(self) -> None:
         """See Carrier."""
-        return self._files.pause()
+        self._box.ring_peer()
 
     def close(self) -> None:
-        """Releases what it holds."""
-        self._keeper.close()
-        self._files.close()
+        """See Carrier."""
+        self._line.close()

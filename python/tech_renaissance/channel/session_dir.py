@@ -21,7 +21,7 @@ _MAX_RECORD_BYTES = 1 << 20
 class HostRecord:
     """What the host says of the session in session.json; all of it empty for a host that writes none."""
 
-    __slots__ = ("carriers", "epoch", "host_pid", "host_start_time", "known", "wake_up")
+    __slots__ = ("carriers", "epoch", "host_pid", "host_start_time", "known", "tags_of", "wake_up")
 
     def __init__(self, message: dict[str, object] | None) -> None:
         message = message or {}
@@ -30,8 +30,14 @@ class HostRecord:
         self.host_start_time = str(message.get("host_start_time") or "")
         self.epoch = _integer(message.get("epoch"))
         self.wake_up = str(message.get("wake_up") or "auto")
+        tags_of = message.get("tags_of")
+        self.tags_of = tags_of if isinstance(tags_of, str) else None
         carriers = message.get("carriers")
         self.carriers = [str(carrier) for carrier in carriers] if isinstance(carriers, list) else []
+
+    def same_host(self, other: HostRecord) -> bool:
+        """Both are of one process."""
+        return (self.host_pid, self.host_start_time) == (other.host_pid, other.host_start_time)
 
 
 def find_session(session_id: str | None, arguments: Sequence[str]) -> tuple[str, str]:

@@ -38,6 +38,10 @@ class FileStorage:
         """Where a tensor lies. Raises InputError for what is no tag."""
         return f"{self.directory}/{check_tag(tag)}{SUFFIX}"
 
+    def has(self, tag: str) -> bool:
+        """Something lies under a tag."""
+        return os.path.lexists(self.path(tag))
+
     def load(self, tag: str, framework: str) -> Any:
         """The tensor under a tag, of the library "torch" or "numpy".
 

@@ -14,6 +14,7 @@ from ..data.tensors import choose_framework
 from ..data.tsr_header import BY_NAME
 from ..errors import InputError, NotFoundError
 from ..protocol.messages import check_tag
+from ..worker.context import current
 from ..worker.server import TechRenaissanceServer
 from .allow_list import NAMESPACES, check_parameters, full_names, resolve, spare_arguments
 from .call_syntax import Name, parse_arguments, substitute
@@ -103,10 +104,11 @@ class DefaultServer(TechRenaissanceServer):
         prefix, _, name = word.text.partition(".")
         if prefix in ("torch", "numpy") and name in BY_NAME:
             return _dtype(word.text, framework)
-        if self._runtime is None:
-            raise RuntimeError("the server is not running")
+        call = current.get()
+        if call is None:
+            raise RuntimeError("there is no request")
         try:
-            return self._runtime.storage.load(check_tag(word.text), framework)
+            return call.load([check_tag(word.text)], framework)[0]
         except NotFoundError as error:
             raise NotFoundError(f'{error}; if {word.text} is text, put it in quotes: "{word.text}"') from None
 

@@ -8,6 +8,7 @@ import os
 import stat
 
 from ..errors import InputError
+from . import steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,6 +85,10 @@ class Place:
         except OSError:
             return False
 
+    def close(self) -> None:
+        """It is not asked about any more."""
+        os.close(self._held)
+
     def require(self) -> None:
         """Raises FileNotFoundError when it is not there."""
         if not self.is_there():
@@ -113,17 +118,19 @@ class AtomicWriter:
 
     def write(self, path: str, head: Buffer, body: Buffer = b"") -> None:
         """Puts head and body into the file of this path, in place of what was there."""
-        temporary = self.prepare(head, body)
+        temporary = self.prepare(path, head, body)
         try:
             os.rename(temporary, path)
         except BaseException:
             remove(temporary)
             raise
 
-    def prepare(self, head: Buffer, body: Buffer = b"") -> str:
-        """The path of a temporary file with this content, for the caller to rename."""
-        descriptor, path = self._create()
+    def prepare(self, path: str, head: Buffer, body: Buffer = b"") -> str:
+        """The path of a temporary file with this content, for the caller to rename to `path`."""
+        descriptor, temporary = self._create()
         try:
+            if steps.hook:
+                steps.hook("created", path)
             try:
                 if self._force_mode is None:
                     self._force_mode = os.fstat(descriptor).st_mode & 0o600 != 0o600
@@ -133,9 +140,9 @@ class AtomicWriter:
             finally:
                 close_file(descriptor)
         except BaseException:
-            remove(path)
+            remove(temporary)
             raise
-        return path
+        return temporary
 
     def _create(self) -> tuple[int, str]:
         """A new file under a name that nobody uses."""

@@ -44,6 +44,13 @@ class ProcessWatch:
                 self._dead = not self._is_same()
         return self._dead
 
+    def close(self) -> None:
+        """Nobody asks any more."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+        self.pid = 0
+        self.descriptor = -1
+
     def _is_same(self) -> bool:
         try:
             os.kill(self.pid, 0)

@@ -45,6 +45,7 @@ class StopSignals:
         self._previous: list[tuple[int, Any]] = []
         self._previous_wakeup = -1
         self._leave_at: float | None = None
+        self._thread = _thread.get_ident()
         self._masks: dict[int, set[signal.Signals | int]] = {}  # of threads that are about to fork
 
     def install(self) -> None:
@@ -86,10 +87,13 @@ class StopSignals:
     def relay(self) -> bool:
         """Called by the guard: tells the serving thread of what came. Whether that was one of these signals."""
         numbers = _read(self.noticed)
-        if 0 in numbers:
-            return False  # From wake_guard.
-        _ring(self._relay)
+        if any(numbers):  # and not from wake_guard alone
+            _ring(self._relay)
         return any(number in numbers for number in _SIGNALS)
+
+    def wake(self) -> None:
+        """Ends the serving thread's wait; any thread."""
+        _ring(self._relay)
 
     def wake_guard(self) -> None:
         """Ends the guard's wait."""
@@ -117,6 +121,13 @@ class StopSignals:
         if self._leave_at is None:
             self._leave_at = now + _LAST_SECONDS
         return min(longest, int((self._leave_at - now) * 1000) + 1) if now < self._leave_at else 0
+
+    def disarm(self) -> bool:
+        """From here on a signal is only noted, on the serving thread; whether it would have raised."""
+        if _thread.get_ident() != self._thread:
+            return False
+        armed, self.armed = self.armed, False
+        return armed
 
     def arm(self) -> None:
         """From here on a signal raises Cancelled, as long as `armed` stays true; so does one that came before."""

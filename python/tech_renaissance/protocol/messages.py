@@ -21,6 +21,9 @@ PROTOCOL_VERSION = 1
 #: The command that asks a worker to leave; never passed to `main_logic`.
 EXIT_COMMAND = "__exit__"
 
+#: What this worker can do beyond the first version, in its hello.
+FEATURES = ("channels", "cancel")
+
 READY = "ready"
 BUSY = "busy"
 OK = "ok"

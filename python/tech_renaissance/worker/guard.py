@@ -25,7 +25,8 @@ class Guard:
 
     A signal that comes just before a blocking call goes unseen until that call returns, so it is sent again until the
     serving thread has left. After the host's death there is half a second for that; then `sweep` is called and the
-    process killed, together with its group when it leads one. It also answers the host's pings.
+    process killed, together with its group when it leads one. It also answers the host's pings, and tells of the death
+    of other hosts.
 
     Not through the module threading, which takes the thread that first imports it for the main one.
     """
@@ -38,6 +39,8 @@ class Guard:
         self._serving = 0
         self._mutex = _thread.allocate_lock()
         self._gone = False
+        self._others: list[ProcessWatch] = []
+        self._tell: Callable[[], None] = lambda: None
         self._left = _thread.allocate_lock()
         self._left.acquire()
 
@@ -45,6 +48,12 @@ class Guard:
         """Guards the calling thread."""
         self._serving = _thread.get_ident()
         _thread.start_new_thread(self._run, ())
+
+    def watch(self, others: list[ProcessWatch], tell: Callable[[], None]) -> None:
+        """Calls `tell` once when one of these, the hosts of further channels, has died."""
+        self._others = others
+        self._tell = tell
+        self._stop.wake_guard()
 
     def leave(self) -> None:
         """The serving thread is on its way out: from here nothing is sent to it."""
@@ -59,13 +68,17 @@ class Guard:
             self._stop.close_noticed()
 
     def _run(self) -> None:
-        poll = select.poll()
-        for descriptor in (self._stop.noticed, self._host.descriptor, self._ping.descriptor):
-            if descriptor >= 0:
-                poll.register(descriptor, select.POLLIN)
         try:
             while not self._gone:
+                poll = select.poll()
+                others = [other.descriptor for other in self._others]
+                for descriptor in (self._stop.noticed, self._host.descriptor, self._ping.descriptor, *others):
+                    if descriptor >= 0:
+                        poll.register(descriptor, select.POLLIN)
                 ready = [descriptor for descriptor, _ in poll.poll()]
+                if any(descriptor in ready for descriptor in others):
+                    self._others = []  # until the next `watch`
+                    self._tell()
                 if self._ping.descriptor in ready:
                     self._ping.answer()
                 signalled = self._stop.noticed in ready and self._stop.relay()

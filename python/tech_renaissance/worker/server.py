@@ -7,14 +7,17 @@ from ..errors import INVALID_REQUEST
 from ..platform.output import log
 from ..protocol import messages
 from ..protocol.messages import Failure
+from .context import current, too_late
+
+_LOOK_SECONDS = 0.05
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from .call import Call
     from .runtime import Runtime
-    from .turn import Turn
 
 
 class TechRenaissanceServer:
@@ -33,13 +36,19 @@ class TechRenaissanceServer:
     An exception in `main_logic` is answered with its traceback, and the server goes on. Standard output and error are
     free for use; what is printed lands in the session's worker.log.
 
-    These methods are for the thread that `main_logic` runs on, but for `write_status`, which is for any. Tensors may be
-    used and dropped on any.
+    A plain `main_logic` serves one request at a time, on the main thread, in the order in which they were sent. With
+    `threads` it serves so many at once, each on a thread of its own; an `async def main_logic` serves any number, on
+    one event loop.
+
+    These methods belong to the request that they are called in, whatever other requests there are: in `main_logic`, in
+    asyncio tasks, and in threads that were started there (`threading.Thread`, `ThreadPoolExecutor.submit`). When the
+    request is over, they refuse. Tensors may be used and dropped on any thread.
 
     Attributes:
         commands: names of the commands on offer; optional, for the host and for messages about unknown commands.
         framework: "torch" or "numpy", of the tensors that `get_tensors` gives; None for PyTorch when it is installed,
             else NumPy. A subclass may set it.
+        threads: how many requests a plain `main_logic` serves at once; 0 for one, on the main thread.
         debug: whether `debug_message` prints.
         session_id: id of the session, while it runs.
         session_dir: path of its directory, while it runs.
@@ -48,10 +57,10 @@ class TechRenaissanceServer:
     # On the class, so that a subclass whose __init__ does not call this one's works as well.
     commands: Sequence[str] = ()
     framework: str | None = None
+    threads = 0
     debug = False
     session_id = ""
     session_dir = ""
-    _turn: Turn | None = None
     _runtime: Runtime | None = None
 
     def __init__(self, debug: bool = False, framework: str | None = None) -> None:
@@ -65,8 +74,8 @@ class TechRenaissanceServer:
         if framework is not None:
             self.framework = framework
 
-    def main_logic(self, command: str, parameters: str) -> bool:
-        """Serves one request. To be overridden.
+    def main_logic(self, command: str, parameters: str) -> Any:
+        """Serves one request. To be overridden, as a plain function or with `async def`.
 
         Args:
             command: its name.
@@ -78,8 +87,11 @@ class TechRenaissanceServer:
         """
         raise NotImplementedError(f"{type(self).__name__} does not override main_logic(command, parameters)")
 
-    def on_start(self) -> None:
-        """Called once before the worker takes requests, also in a worker that takes the place of a dead one."""
+    def on_start(self) -> Any:
+        """Called once before the worker takes requests, also in a worker that takes the place of a dead one.
+
+        It may be an `async def`, which runs on the event loop of an async `main_logic`.
+        """
 
     def run(self, session_id: str | None = None) -> None:
         """Serves until the host asks to exit, SIGINT or SIGTERM comes, or the host is gone.
@@ -122,22 +134,15 @@ class TechRenaissanceServer:
             NotFoundError: there is no such tensor.
             RuntimeError: this is not the time for it.
         """
-        if self._turn is None or self._turn.answered:
-            raise RuntimeError(
-                f"get_tensors({parameters!r:.100}) outside a request, or after its answer: the host may be writing "
-                "them; take tensors before write_response"
-            )
+        call = current.get()
+        if call is None or call.answered or call.over:
+            raise too_late(parameters)
         tags = messages.split_tags(parameters)
         if count is not None and count >= 0 and len(tags) != count:
-            self._refuse_count(parameters, count, len(tags))
+            self._refuse_count(call, parameters, count, len(tags))
             return None
-        if not tags:
-            return []
-        framework = choose_framework(self.framework)
-        storage = self._turn.storage
-        if count == 1:
-            return storage.load(tags[0], framework)
-        return [storage.load(tag, framework) for tag in tags]
+        tensors = call.load(tags, choose_framework(self.framework)) if tags else []
+        return tensors[0] if count == 1 else tensors
 
     def empty(self, shape: Sequence[int], dtype: object = None) -> Any:
         """A tensor, not initialised, whose memory the host shares: sending it copies nothing.
@@ -152,7 +157,12 @@ class TechRenaissanceServer:
             InputError: there is no such dtype.
             RetryError: there is no room (E3002).
         """
-        return self._running().storage.empty(shape, dtype, choose_framework(self.framework))
+        framework = choose_framework(self.framework)
+        call = current.get()
+        if call is None:
+            return self._running().storage.empty(shape, dtype, framework)
+        with call.channel.lock:
+            return call.channel.storage.empty(shape, dtype, framework)
 
     def send_tensors(self, *tensors: object) -> None:
         """Sends tensors with the answer to come, in this order; further calls in the same request add to them.
@@ -163,17 +173,15 @@ class TechRenaissanceServer:
         Raises:
             InputError: one of them is no tensor, or of a dtype or layout that cannot be sent.
         """
-        turn = self._turn
-        if turn is None or turn.answered:
+        call = current.get()
+        if call is None or not call.stage(tensors):
             log("send_tensors outside a request, or after its answer: dropped")
-            return
-        for tensor in tensors:
-            turn.stage(tensor)
 
     def stream_tensors(self, *tensors: object) -> None:
         """Sends tensors at once, as a part of the answer; the host reads them while this goes on.
 
-        The last part is the answer itself, as ever. Waits while the host has not taken the part before.
+        The last part is the answer itself, as ever. Waits while the host has not taken the part before, and an async
+        server with it: there, `async_stream_tensors` does the same for its own call alone.
 
         Args:
             tensors: as for `send_tensors`.
@@ -182,13 +190,16 @@ class TechRenaissanceServer:
             RetryError: the host has cancelled the request (E4002); clean up and let it pass.
             InputError: as in `send_tensors`; or the host is an older one.
         """
-        turn = self._turn
-        if turn is None or turn.answered:
+        call = current.get()
+        if call is None or not call.send_part(tensors):
             log("stream_tensors outside a request, or after its answer: dropped")
-            return
-        for tensor in tensors:
-            turn.stage(tensor)
-        turn.send_part()
+
+    async def async_stream_tensors(self, *tensors: object) -> None:
+        """The same, to be awaited: other calls go on while this one waits for its host."""
+        call = current.get()
+        while call is not None and call.waits_for_room() and not call.cancelled():
+            await _hear(call)
+        self.stream_tensors(*tensors)
 
     def write_response(self, command: str, result: object = messages.OK) -> None:
         """Answers the request, with the tensors sent so far. A request has one answer: another one is dropped.
@@ -197,30 +208,65 @@ class TechRenaissanceServer:
             command: name of the command, as the answer repeats it.
             result: text of the answer; anything else is turned into text.
         """
-        if self._turn is None:
+        call = current.get()
+        if call is None:
             log(f"write_response({command!r:.100}) outside a request: dropped")
             return
-        self._turn.answer(messages.OK if result is None else str(result), str(command))
+        call.answer(messages.OK if result is None else str(result), str(command))
 
     def write_status(self, text: str) -> None:
         """Puts a line into status.txt, for people who look: progress, or `error: …`. Line breaks end it."""
-        turn = self._turn  # which may end meanwhile, as this is for any thread
-        if turn is not None:
-            turn.status(text)
+        call = current.get() or (self._runtime.call_at_work() if self._runtime else None)
+        if call is not None:
+            call.status(text)
+
+    def cancelled(self) -> bool:
+        """Nobody wants the answer to this request any more; costs next to nothing, so ask in every loop.
+
+        The host has given it up (its limit has passed, or somebody cancelled it), the worker was told to stop, or the
+        request has been answered and `main_logic` has returned. True outside a request.
+        """
+        call = current.get()
+        return call is None or call.cancelled()
+
+    def wait_until_cancelled(self, timeout_ms: int | None = None) -> bool:
+        """Blocks until `cancelled()`, for a thread that has nothing else to do than to notice it.
+
+        Args:
+            timeout_ms: for how long at most; None for as long as it takes.
+
+        Returns:
+            Whether it is cancelled.
+        """
+        call = current.get()
+        return call is None or call.wait_until_cancelled(timeout_ms)
+
+    async def until_cancelled(self) -> None:
+        """The same, to be awaited. An async `main_logic` is cancelled by itself, as asyncio does it."""
+        call = current.get()
+        while call is not None and not call.cancelled():
+            await _hear(call)
 
     def debug_message(self, *message: object) -> None:
         """Prints when this server was made with debug=True."""
         if self.debug:
             print("[debug]", *message, flush=True)  # noqa: T201 - what it is for
 
-    def _refuse_count(self, parameters: str, count: int, found: int) -> None:
+    def _refuse_count(self, call: Call, parameters: str, count: int, found: int) -> None:
         message = f"expected {count} tensor{'' if count == 1 else 's'}, found {found} in {parameters!r:.200}"
-        if self._turn is None:
-            log(message)
-        else:
-            self._turn.fail(Failure(INVALID_REQUEST, message, "InputError"), result="invalid")
+        call.fail(Failure(INVALID_REQUEST, message, "InputError"), result="invalid")
 
     def _running(self) -> Runtime:
         if self._runtime is None:
             raise RuntimeError(f"{type(self).__name__} is not running: tensors can be had inside run()")
         return self._runtime
+
+
+async def _hear(call: Call) -> None:
+    """Waits until there may be something new for a call."""
+    if call.hear is not None:
+        await call.hear()
+        return
+    import asyncio
+
+    await asyncio.sleep(_LOOK_SECONDS)  # a loop of the user's own, which no bell can ring for

@@ -8,6 +8,7 @@ import signal
 import struct
 
 from tech_renaissance import TechRenaissanceServer
+from tech_renaissance.worker.context import current
 
 MAILBOX_LINE_TO_HOST = 128
 MAILBOX_LEASES = 131328
@@ -69,16 +70,16 @@ class EvilServer(TechRenaissanceServer):
 
     def publish(self, message: bytes) -> None:
         """As an answer, whatever it is, once the host has read the one before."""
-        turn = self._turn
-        first, turn.answered = not turn.answered, True
-        carrier = turn._carrier
+        call = current.get()
+        first, call.answered = not call.answered, True
+        carrier = call.channel.carrier
         if not first:
             self.wait_until_read()
         if carrier.name == "mailbox":
-            if carrier._messages.send(message):
+            if carrier._box.send(message):
                 return
             self.write("response.json", message)
-            carrier._messages.send(b"")
+            carrier._box.send(b"")
         else:
             if first:  # later it would be the next one
                 carrier.remove_request()
@@ -86,18 +87,18 @@ class EvilServer(TechRenaissanceServer):
 
     def wait_until_read(self) -> None:
         """For which nothing rings, when the host drops what it has read."""
-        carrier = self._turn._carrier
-        while not carrier._messages.received_by_peer() if carrier.name == "mailbox" else carrier.response_pending():
+        carrier = current.get().channel.carrier
+        while not carrier._box.received_by_peer() if carrier.name == "mailbox" else carrier.response_pending():
             os.sched_yield()
 
     def ok(self, **changes: object) -> bytes:
-        answer = {"id": self._turn.request.id, "command": "c", "result": "ok", "message": "", "tensors": []}
+        answer = {"id": current.get().request.id, "command": "c", "result": "ok", "message": "", "tensors": []}
         return json.dumps({**answer, **changes}).encode()
 
     # Commands
 
     def raw(self, parameters: str) -> None:
-        self.publish(parameters.replace("$id", str(self._turn.request.id)).encode("utf-8", "surrogateescape"))
+        self.publish(parameters.replace("$id", str(current.get().request.id)).encode("utf-8", "surrogateescape"))
 
     def raw_large(self, parameters: str) -> None:
         """An answer of so many bytes, most of them brackets."""
@@ -109,13 +110,14 @@ class EvilServer(TechRenaissanceServer):
     def response_is(self, parameters: str) -> None:
         kind, outside = parameters.split()
         make(kind, self.path(".tmp-made"), outside)
-        carrier = self._turn._carrier
-        self._turn.answered = True
+        call = current.get()
+        carrier = call.channel.carrier
+        call.answered = True
         if carrier.name == "files":
             carrier.remove_request()
         os.rename(self.path(".tmp-made"), self.path("response.json"))
         if carrier.name == "mailbox":
-            carrier._messages.send(b"")
+            carrier._box.send(b"")
 
     def tensor_is(self, parameters: str) -> None:
         kind, outside = parameters.split()
@@ -150,7 +152,7 @@ class EvilServer(TechRenaissanceServer):
         words = struct.pack("<4I", *(int(word) for word in parameters.split()))
         with open(self.path("mailbox"), "r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
             memory[MAILBOX_LINE_TO_HOST : MAILBOX_LINE_TO_HOST + 16] = words
-        self._turn.answered = True
+        current.get().answered = True
 
     def result(self, parameters: str) -> None:
         import numpy
@@ -181,7 +183,7 @@ class EvilServer(TechRenaissanceServer):
     def truncate_before_answer(self, parameters: str) -> None:
         import numpy
 
-        self._turn.stage(numpy.full(int(parameters), 7.0))
+        current.get().stage((numpy.full(int(parameters), 7.0),))
         size = os.stat(self.path("result_0.tsr")).st_size
         os.truncate(self.path("result_0.tsr"), 4096)
         os.truncate(self.path("result_0.tsr"), size)  # zeros are what lies there then
@@ -190,7 +192,7 @@ class EvilServer(TechRenaissanceServer):
     def occupy(self, parameters: str) -> None:
         """Directories in the place of all that the host writes, and the end."""
         names = ["request.json", "hello.json", "status.txt", "session.json", "mailbox", "mailbox.new", "cancel.json"]
-        if self._turn._carrier.name == "mailbox":
+        if current.get().channel.carrier.name == "mailbox":
             names.append("response.json")  # which is an answer where messages are files
         for name in [*names, "room", "worker.log"]:
             make(parameters, self.path(name), "/dev/null")

@@ -1,0 +1,78 @@
+"""A channel: one directory in which a host sends requests, one at a time, and this worker answers them."""
+
+from __future__ import annotations
+
+import _thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..platform.files import AtomicWriter, Place
+    from ..platform.process import ProcessWatch
+    from .bell import Bell
+    from .carrier import Carrier
+    from .session_dir import HostRecord
+    from .storage import FileStorage
+
+
+class Channel:
+    """What there is of a channel on the worker's side.
+
+    Attributes:
+        name: "" for the first one, the session directory.
+        directory: its path.
+        record: what its host says in session.json.
+        host: the process that sends in it; that of the session, or another.
+        call: the one that came last; None before the first.
+        lock: whoever answers or touches tensors holds it.
+        closed: it is gone, and nobody waits for answers.
+    """
+
+    def __init__(
+        self, name: str, record: HostRecord, place: Place, writer: AtomicWriter, host: ProcessWatch, bell: Bell
+    ) -> None:
+        self.name = name
+        self.directory = place.directory
+        self.record = record
+        self.place = place
+        self.writer = writer
+        self.host = host
+        self.bell = bell
+        self.carrier: Carrier
+        self.storage: FileStorage
+        self.call: Any = None
+        self.lock = _thread.RLock()
+        self.closed = False
+        self.find: Callable[[str], Channel | None] = lambda name: None  # another one, by its name
+
+    def is_lost(self) -> bool:
+        """Its host or its directory is gone."""
+        return self.closed or self.host.gone() or not self.place.is_there()
+
+    def is_given_up(self) -> bool:
+        """It is a further one, and lost: no reason for the worker to end."""
+        return bool(self.name) and self.is_lost()
+
+    def write_status(self, text: str) -> None:
+        """Puts a line into its status.txt, if it is there."""
+        try:
+            self.writer.write(f"{self.directory}/status.txt", text.encode("utf-8", "replace"))
+        except OSError:
+            return  # the directory may be gone, which is one of the reasons to leave
+
+    def load(self, tag: str, framework: str) -> Any:
+        """The tensor under a tag, of this channel or else of the one that it shares tags with; under the lock."""
+        other = None
+        if self.record.tags_of is not None and not self.storage.has(tag):
+            other = self.find(self.record.tags_of)
+        if other is None or other.closed or not other.record.same_host(self.record) or not other.storage.has(tag):
+            return self.storage.load(tag, framework)
+        # Never both locks at once, as the other may look for a tag here.
+        self.lock.release()
+        try:
+            with other.lock:
+                return other.storage.load(tag, framework)
+        finally:
+            self.lock.acquire()

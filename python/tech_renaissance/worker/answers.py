@@ -1,0 +1,71 @@
+"""What becomes of a call when `main_logic` has come to its end, in whichever way it is run."""
+
+from __future__ import annotations
+
+from ..errors import NOT_FOUND, PERMISSION_DENIED, UNKNOWN
+from ..platform.output import log
+from ..protocol import messages
+from ..protocol.failure import failure_from
+from ..protocol.messages import Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .call import Call
+    from .server import TechRenaissanceServer
+
+
+def is_for_main_logic(call: Call) -> bool:
+    """Answers by itself what cannot be read, and what is not to be asked here."""
+    problem = call.request.problem
+    if problem is not None:
+        call.fail(Failure(problem.code, str(problem), type(problem).__name__))
+        return False
+    if call.request.command == messages.EXIT_COMMAND and call.channel.name:
+        message = (
+            f"{messages.EXIT_COMMAND} is refused: this worker was started by another program, which alone may end it"
+        )
+        call.fail(Failure(PERMISSION_DENIED, message, "InputError"))
+        return False
+    return True
+
+
+def returned(server: TechRenaissanceServer, call: Call, outcome: object) -> None:
+    """`main_logic` has returned: the answer, when it has given none."""
+    if call.answered:
+        return
+    command = call.request.command
+    if outcome is True:
+        call.answer(messages.OK)
+    elif outcome is False:
+        call.fail(Failure(NOT_FOUND, _unknown_command(server, command), "NotFoundError"))
+    else:
+        message = (
+            f"main_logic of {type(server).__name__} returned a {type(outcome).__name__} for {command!r:.200} "
+            "and wrote no response: it must return True when it served the command, False when it does not know it"
+        )
+        call.fail(Failure(UNKNOWN, message, "TypeError"))
+
+
+def raised(call: Call, error: BaseException) -> None:
+    """`main_logic` has raised: the answer, or a line in the log when there is one already."""
+    failure = failure_from(error)
+    command = call.request.command
+    if isinstance(error, SystemExit):
+        failure.message = f"the server called sys.exit({error.code!r}) in {command!r} and has left"
+    if call.answered:
+        log(f"{failure.type} after the answer to {command!r}: {failure.message}\n{failure.traceback}")
+    else:
+        log(f"{command!r} failed: {failure.type}: {failure.message}\n{failure.traceback}".rstrip())
+        call.fail(failure)
+
+
+def _unknown_command(server: TechRenaissanceServer, command: str) -> str:
+    known = [str(name) for name in server.commands]
+    text = f"unknown command {command!r:.200}"
+    if not known:
+        return f"{text}: main_logic of {type(server).__name__} does not know it"
+    import difflib
+
+    close = difflib.get_close_matches(command[:200], known, 1)
+    meant = f"did you mean {close[0]!r}? " if close else ""
+    return f"{text}: {meant}this server offers {', '.join(known)}"

@@ -1,0 +1,290 @@
+"""One request and its one answer."""
+
+from __future__ import annotations
+
+import time
+
+from ..channel.channel import Channel
+from ..errors import CANCELLED, InputError, RetryError
+from ..platform import steps
+from ..platform.output import log
+from ..platform.place import place_error
+from ..protocol import messages
+from ..protocol.failure import failure_from
+from ..protocol.messages import Failure, Request, Response
+from .context import too_late
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import Any
+
+    from ..platform.stop_signals import StopSignals
+
+
+# Of the message of a failure, where there is hardly room: it fits into what the request took.
+_SHORT = 1000
+
+
+class Call:
+    """Takes the tensors and the answer to a request and sees to it that there is exactly one answer; for any thread.
+
+    Attributes:
+        request: what was asked.
+        channel: where.
+        answered: the answer is out, or about to be.
+        over: `main_logic` has come to its end, so that nobody may do anything for this request any more.
+        hear: waits for the next time that the worker's event loop looks for news; None for a server without one.
+    """
+
+    __slots__ = ("_cancelled", "_news", "_parts", "_stop", "_tensors", "_waiting",
+                 "answered", "channel", "hear", "over", "request")  # fmt: skip
+
+    def __init__(self, request: Request, channel: Channel, stop: StopSignals) -> None:
+        self.request = request
+        self.channel = channel
+        self.answered = self.over = False
+        self.hear: Callable[[], Awaitable[None]] | None = None
+        self._stop = stop
+        self._tensors: list[str] = []
+        self._parts = self._waiting = 0
+        self._cancelled = False
+        self._news = -1
+        channel.call = self
+
+    # ------------------------------------------------------------------------------------------------------ tensors
+
+    def load(self, tags: list[str], framework: str) -> list[Any]:
+        """The tensors under these tags. Raises RuntimeError when the host may be writing to them by now."""
+        with self.channel.lock:
+            if not (self.answered or self.over):
+                load = self.channel.load
+                return [load(tag, framework) for tag in tags]
+        raise too_late(" ".join(tags))
+
+    def stage(self, tensors: tuple[object, ...]) -> bool:
+        """Puts tensors where the host will find them, to be announced by the answer; False when that is out."""
+        with self.channel.lock:
+            if self.answered or self.over:
+                return False
+            for tensor in tensors:
+                if self._parts and not self._tensors:
+                    self._wait_for_room()  # or this would replace what the host has yet to take
+                tag = f"result_{len(self._tensors)}"
+                self.channel.storage.store(tag, tensor)
+                self._tensors.append(tag)
+                if steps.hook:
+                    steps.hook("result staged")
+            return True
+
+    # -------------------------------------------------------------------------------------------------------- parts
+
+    def send_part(self, tensors: tuple[object, ...]) -> bool:
+        """Sends tensors, after those staged so far, as a part of the answer; False when the answer is out."""
+        with self.channel.lock:
+            if not self.stage(tensors):
+                return False
+            request = self.request
+            if request.legacy or request.id is None:
+                raise InputError(
+                    "the host of this session cannot take an answer in parts: it speaks the older protocol"
+                )
+            if steps.hook:
+                steps.hook("part about to go out")
+            if not self._tensors and self._parts:
+                self._wait_for_room()
+            response = Response(request.command, messages.OK, request.id, tensors=self._tensors)
+            response.more = True
+            armed = self._stop.disarm()
+            try:
+                self.channel.storage.settle()
+                self.channel.carrier.publish_part(response)
+                self._tensors = []
+                self._parts += 1
+            except OSError as error:
+                raise self._unwritten(error) from None
+            finally:
+                if armed:
+                    self._stop.arm()
+            if steps.hook:
+                steps.hook("part out")
+            return True
+
+    def waits_for_room(self) -> bool:
+        """The host has yet to take the part before."""
+        return bool(self._parts) and not self.channel.carrier.has_room()
+
+    def _wait_for_room(self) -> None:
+        """Waits until the host has taken the part before. Raises RetryError (E4002) when it wants no more."""
+        if steps.hook:
+            steps.hook("waiting for room")
+        if not self._has_room_in_time(self.look):
+            raise RetryError(f"{self.request.command!r} was cancelled by the host", CANCELLED)
+        if steps.hook:
+            steps.hook("room for a part")
+
+    def _has_room_in_time(self, given_up: Callable[[], bool]) -> bool:
+        """Waits for it; False when it will not come: given up, the worker is to leave at once, or the host is gone."""
+        channel, bell = self.channel, self.channel.bell
+        bell.expect()
+        while True:
+            seen = bell.look()
+            if given_up():
+                return False
+            if channel.carrier.has_room():
+                return True
+            limit = self._stop.patience_ms(bell.timeout_ms(at_work=True))
+            bell.wait(seen, limit)
+            if limit == 0 or channel.is_lost():
+                return False
+
+    # ----------------------------------------------------------------------------------------------------- cancelled
+
+    def cancelled(self) -> bool:
+        """Nobody wants the answer any more: the host says so, or the worker was told to stop, or the call is over."""
+        if self._cancelled or self.over or self._stop.requested:
+            return True
+        carrier = self.channel.carrier
+        news = carrier.news()
+        if news != self._news:
+            self._news = news
+            if self.request.id is not None and carrier.is_cancelled(self.request.id):
+                self._cancelled = True
+        return self._cancelled
+
+    def look(self) -> bool:
+        """The same, for those who were woken: what has woken them may be the cancelling."""
+        if not self.channel.carrier.news_is_exact:
+            self._news = -1
+        return self.cancelled()
+
+    def cancel(self) -> None:
+        """Its host is gone."""
+        self._cancelled = True
+
+    def wait_until_cancelled(self, timeout_ms: int | None) -> bool:
+        """Blocks until that is so, at most this long; whether it is."""
+        bell = self.channel.bell
+        deadline = None if timeout_ms is None else time.monotonic() + timeout_ms / 1000
+        self._waiting += 1  # which need not be exact
+        try:
+            while True:
+                seen = bell.look()
+                if self.look():
+                    return True
+                limit = bell.timeout_ms(at_work=True)
+                if deadline is not None:
+                    left = deadline - time.monotonic()
+                    if left <= 0:
+                        return False
+                    limit = min(limit, int(left * 1000) + 1)
+                bell.wait(seen, limit)
+        finally:
+            self._waiting -= 1
+
+    # -------------------------------------------------------------------------------------------------------- answer
+
+    def answer(self, result: str, command: str | None = None) -> None:
+        """The answer of a request that succeeded, with the tensors staged so far."""
+        if steps.hook:
+            steps.hook("answer about to go out")
+        request = self.request
+        with self.channel.lock:
+            self._publish(Response(command or request.command, result, request.id, self._tensors), messages.OK)
+        if steps.hook:
+            steps.hook("answer out")
+
+    def status(self, text: str) -> None:
+        """Tells how the request is coming on."""
+        if not self.over:
+            self.channel.carrier.status(messages.one_line(text))
+
+    def leave(self) -> None:
+        """The answer to the request to exit."""
+        if steps.hook:
+            steps.hook("exit requested")
+        self._publish(Response(self.request.command), messages.EXITING)
+        if steps.hook:
+            steps.hook("exit answered")
+
+    def fail(self, failure: Failure, result: str = "error") -> None:
+        """The answer of a request that failed; tensors staged so far are dropped."""
+        with self.channel.lock:
+            if not (self.answered or self.over):
+                for tag in self._tensors:
+                    self.channel.storage.discard(tag)
+                self._tensors = []
+            self._publish(
+                Response(self.request.command, result, message=failure.message, failure=failure),
+                messages.error_status(failure.message or failure.type),
+            )
+
+    def fail_as_cancelled(self) -> None:
+        """The answer of a request that was cut short, if there is none yet."""
+        if not self.answered:
+            why = ": the worker was told to stop" if self._stop.requested else " by the host"
+            self.fail(Failure(CANCELLED, f"{self.request.command!r} was cancelled{why}"))
+
+    def close(self) -> None:
+        """`main_logic` has come to its end, and its answer is out."""
+        with self.channel.lock:
+            self.over = True
+        if self._waiting:
+            self.channel.bell.ring()
+
+    def _publish(self, response: Response, status: str) -> None:
+        if self.answered or self.over:
+            log(f"a second answer to {self.request.command!r} was dropped: a request has one answer")
+            return
+        response.id = self.request.id
+        response.legacy = self.request.legacy
+        channel = self.channel
+        # A signal must not end this halfway; it takes effect afterwards.
+        stop = self._stop
+        armed = stop.disarm()
+        try:
+            if channel.closed:
+                self.answered = True  # to nobody
+            # Also of a stream that was cancelled: the host takes all its parts, and would burn this unread.
+            elif not self._parts or self._has_room_in_time(channel.is_lost):
+                channel.storage.settle()
+                self.answered = True
+                channel.carrier.publish(response, status)
+            else:  # The host may be reading the part before, so this side may write nothing; its end will tell enough.
+                log(f"{self.request.command!r} stays without an answer: the host has not taken the part before")
+        except (InputError, OSError) as error:
+            self.answered = channel.is_given_up()
+            if self.answered:
+                log(f"{self.request.command!r} stays without an answer: channel {channel.name} is gone")
+            elif response.failure is None:
+                self.fail(failure_from(self._unwritten(error)))
+            else:
+                self._insist(response, status, error)
+        if armed:
+            stop.arm()
+
+    def _insist(self, response: Response, status: str, error: InputError | OSError) -> None:
+        """A failure has to be told: in short, and as soon as there is room for it."""
+        failure = response.failure
+        if failure is None or isinstance(error, InputError):
+            raise error
+        log(f"{self.request.command!r} cannot be answered yet: {self._unwritten(error)}")
+        failure.message = response.message = failure.message[:_SHORT]
+        failure.traceback = ""
+        channel = self.channel
+        while not channel.closed:
+            channel.bell.pause()
+            if self._stop.requested or channel.is_lost():
+                break
+            try:
+                self.answered = True
+                channel.carrier.publish(response, status)
+                return
+            except OSError:
+                self.answered = False
+        raise error
+
+    def _unwritten(self, error: InputError | OSError) -> Exception:
+        if isinstance(error, InputError):
+            return error
+        return place_error(error, "writing the response", self.channel.directory)

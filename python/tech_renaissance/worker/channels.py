@@ -1,0 +1,315 @@
+"""The channels of a worker: the session directory, and those that hosts make beside it while the worker runs."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+
+from ..channel.bell import Bell, FilesBell, MailboxBell
+from ..channel.carrier import FilesCarrier
+from ..channel.channel import Channel
+from ..channel.doorbell import RECHECK_MS, DoorbellError, open_doorbell
+from ..channel.session_dir import HostRecord, read_host_record
+from ..channel.status import StatusKeeper
+from ..channel.storage import FileStorage
+from ..errors import InputError
+from ..platform import steps
+from ..platform.files import AtomicWriter, Place
+from ..platform.output import log
+from ..platform.process import ProcessWatch
+from ..protocol import messages
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..channel.mailbox import Messages
+    from ..platform.stop_signals import StopSignals
+    from .guard import Guard
+
+# Put in place for a moment, to see whether the doorbell rings.
+_PROBE = ".tmp-doorbell"
+_FOLDER = "channels"
+# How long a folder's time stays the same although more is made in it, at most.
+_TICK_NS = 100_000_000
+
+
+class Channels:
+    """All channels of a worker.
+
+    Args:
+        place: the session directory.
+        writer: of the files in it.
+        record: what its host says.
+        stop: the worker's signals.
+        host: the owner of the session.
+        guard: tells of other hosts that die.
+        announce: says hello in a channel, with a reason where it is refused. Raises OSError.
+
+    Attributes:
+        first: that of the session directory.
+        further: the others, by name.
+        bell: of all of them.
+        fallback: why no better carrier or wake-up is in use; "" when nothing was given up.
+    """
+
+    def __init__(
+        self, place: Place, writer: AtomicWriter, record: HostRecord, stop: StopSignals, host: ProcessWatch,
+        guard: Guard, announce: Callable[[Channel, str], None],
+    ) -> None:  # fmt: skip
+        self._stop = stop
+        self._host = host
+        self._guard = guard
+        self._announce = announce
+        self._keeper = StatusKeeper()
+        self._box: Messages | None = None
+        self.fallback = ""
+        self.further: dict[str, Channel] = {}
+        self._refused: dict[str, tuple[int, int]] = {}  # and which directory it was
+        self._folder = f"{place.directory}/{_FOLDER}"
+        self._state = -1
+        self._again = True  # the next look asks for itself
+        self.bell = self._open_bell(place, writer, record)
+        self.first = self._fill(Channel("", record, place, writer, host, self.bell))
+        # An older host makes none.
+        knows = os.path.isdir(self._folder) and (self._box is None or self._box.revision > 0)
+        self._changes = self._box.channels_state if self._box else self._time_of_folder
+        self._more = knows and self._watch()
+
+    # ------------------------------------------------------------------------------------------------------ opening
+
+    def _open_bell(self, place: Place, writer: AtomicWriter, record: HostRecord) -> Bell:
+        wake_up = os.environ.get("TR_WAKEUP") or record.wake_up
+        if "mailbox" in record.carriers and wake_up in ("", "auto", "automatic", "futex"):
+            from ..channel.mailbox import MailboxError, open_mailbox
+
+            try:
+                self._box, self.fallback = open_mailbox(place.directory, record.epoch)
+                return MailboxBell(self._box, self._stop, self._host)
+            except MailboxError as error:
+                self.fallback = str(error)
+
+        def ring_for_probe() -> None:
+            path = f"{place.directory}/{_PROBE}"
+            writer.write(path, b"probe")
+            os.unlink(path)
+
+        names = ("request.json", "room", _PROBE)
+        doorbell, reason = open_doorbell(wake_up, place.directory, names, ring_for_probe, loose=not record.known)
+        self.fallback = "; ".join(text for text in (self.fallback, reason) if text)
+        return FilesBell(doorbell, self._stop, self._host)
+
+    def _fill(self, channel: Channel) -> Channel:
+        """Its carrier and its tensors. Raises MailboxError when it has no mailbox that can be used."""
+        if self._box is None:
+            channel.carrier = FilesCarrier(channel.place, channel.writer, self._keeper)
+            channel.storage = FileStorage(channel.directory, channel.writer)
+            return channel
+        from ..channel.mailbox import open_mailbox
+        from ..channel.mailbox_carrier import MailboxCarrier
+        from ..channel.shared_storage import SharedStorage
+
+        box = self._box
+        if channel.name:
+            box = open_mailbox(channel.directory, channel.record.epoch, self._box)[0]
+        files = FilesCarrier(channel.place, channel.writer, None)
+        channel.carrier = MailboxCarrier(box, files, self._keeper)
+        channel.storage = SharedStorage(channel.directory, channel.writer, box)
+        return channel
+
+    def _watch(self) -> bool:
+        try:
+            self.bell.watch(self._folder, comings=True)
+        except DoorbellError as error:
+            log(f"there can be no further channels in {self._folder}: {error}")
+            return False
+        return True
+
+    # ---------------------------------------------------------------------------------------------------- requests
+
+    def receive(self) -> tuple[Channel, messages.Request] | None:
+        """Waits for the next request; the one that was sent first of those that lie ready.
+
+        None when there will be none: the worker was told to stop, or its host or directory is gone.
+        """
+        waited = False
+        while not self._stop.requested:
+            if self._box is not None and not self.further:
+                # The usual case, in which the mailbox can look and wait in one step.
+                self.look()
+                if self.further:
+                    continue
+                request = self.first.carrier.take(RECHECK_MS)
+                if request is not None:
+                    return self._taken(self.first, request)
+                if not self.recheck():
+                    return None
+                continue
+            seen = self.bell.look()
+            self.look()
+            if (found := self.take()) is not None:
+                return found
+            if waited and not self.recheck():
+                return None
+            self.bell.wait(seen, self.bell.timeout_ms())
+            waited = True
+        return None
+
+    def take(self) -> tuple[Channel, messages.Request] | None:
+        """The request that was sent first of those that lie ready, without waiting."""
+        oldest, best = None, 0
+        for channel in self.all():
+            if channel.carrier.idle:
+                since = channel.carrier.ready_since()
+                if since and (oldest is None or since < best):
+                    oldest, best = channel, since
+        request = None if oldest is None else oldest.carrier.take()
+        if oldest is None or request is None:
+            return None
+        return self._taken(oldest, request)
+
+    def _taken(self, channel: Channel, request: messages.Request) -> tuple[Channel, messages.Request]:
+        self.bell.expect()
+        if steps.hook:
+            steps.hook("request taken")
+        return channel, request
+
+    def recheck(self) -> bool:
+        """After a wait: looks at what rings no bell; False when the first channel is lost."""
+        if self.first.is_lost():
+            return False
+        self._again = bool(self.further)
+        for channel in self.all():
+            channel.carrier.doubt()
+        return True
+
+    def all(self) -> list[Channel]:
+        """All that are open."""
+        return [self.first, *self.further.values()]
+
+    # ----------------------------------------------------------------------------------------------- coming and going
+
+    def look(self) -> None:
+        """Opens the channels that were made, and closes those that are gone. Costs next to nothing when none was."""
+        if not self._more:
+            return
+        state = self._changes()
+        if state == self._state and not self._again:
+            return
+        self._state = state
+        # More may be made within the same tick of the file system's clock, which then tells nothing of it.
+        self._again = self._box is None and time.time_ns() - state < _TICK_NS
+        try:
+            names = {name for name in os.listdir(self._folder) if messages.is_tag(name)}
+        except OSError:
+            return  # it has gone, or there are no descriptors left for the moment
+        for name, channel in list(self.further.items()):
+            if channel.host is not self._host and channel.host.gone():
+                self._close(channel)
+                self._remove(name)
+                names.discard(name)
+            elif name not in names or not channel.place.is_there():
+                self._close(channel)
+        self._refused = {name: which for name, which in self._refused.items() if name in names}
+        for name in sorted(names - set(self.further)):
+            self._open(name)
+
+    def _time_of_folder(self) -> int:
+        try:
+            return os.stat(self._folder).st_mtime_ns
+        except OSError:
+            return 0
+
+    def look_again(self) -> None:
+        """Has the next `look` see for itself: a host has died; any thread."""
+        self._again = True
+        self.bell.ring()
+
+    def _open(self, name: str) -> None:
+        path = f"{self._folder}/{name}"
+        try:
+            status = os.lstat(path)
+        except OSError:
+            return
+        which = (status.st_dev, status.st_ino)
+        if self._refused.get(name) == which:
+            return
+        self._refused[name] = which
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+            log(f"{path} is no channel: expected a directory of user {os.geteuid()}")
+            return
+        try:
+            place = Place(path)
+        except OSError as error:
+            log(f"channel {name} cannot be opened: {error}")
+            return
+        writer = AtomicWriter(path, place)
+        channel = Channel(name, HostRecord(None), place, writer, self._host, self.bell)
+        reason = ""
+        try:
+            self._serve(channel)
+        except Exception as error:  # of that channel alone
+            reason = str(error) or type(error).__name__
+        try:
+            self._announce(channel, reason)
+        except OSError as error:
+            reason = str(error)
+            log(f"channel {name} cannot be opened: {error}")
+        if not reason:
+            del self._refused[name]
+            self.further[name] = channel
+            self._watch_hosts()
+        else:
+            self._close(channel)
+
+    def _serve(self, channel: Channel) -> None:
+        """Raises an exception when it cannot be served."""
+        record = channel.record = read_host_record(channel.directory)
+        if not record.known:
+            raise InputError("there is no session.json")
+        if record.epoch != self.first.record.epoch:
+            raise InputError(f"its epoch is {record.epoch}: this worker's is {self.first.record.epoch}")
+        if not record.same_host(self.first.record):
+            channel.host = ProcessWatch(record.host_pid, record.host_start_time)
+        channel.find = lambda name: self.further.get(name) if name else self.first
+        self._fill(channel)
+        self.bell.watch(channel.directory)
+
+    def _watch_hosts(self) -> None:
+        others = [channel.host for channel in self.further.values() if channel.host is not self._host]
+        self._guard.watch(others, self.look_again)
+
+    def _close(self, channel: Channel) -> None:
+        channel.closed = True
+        if channel.call is not None:
+            channel.call.cancel()
+        self.further.pop(channel.name, None)
+        carrier: Any = getattr(channel, "carrier", None)
+        if carrier is not None:
+            carrier.close()
+        self.bell.unwatch(channel.directory)
+        channel.place.close()
+        if channel.host is not self._host:
+            self._watch_hosts()
+            channel.host.close()
+
+    def _remove(self, name: str) -> None:
+        """The directory of a host that has died."""
+        hidden = f"{self._folder}/.{name}.gone"
+        import shutil
+
+        try:
+            shutil.rmtree(hidden, ignore_errors=True)
+            os.rename(f"{self._folder}/{name}", hidden)
+            shutil.rmtree(hidden)
+        except OSError as error:
+            log(f"the channel {name} of a host that has died cannot be removed: {error}")
+
+    def close(self) -> None:
+        """Releases what it holds; what there is yet to say, each channel says."""
+        for channel in self.all():
+            channel.carrier.close()
+        self._keeper.close()
+        self.bell.close()

@@ -1,0 +1,97 @@
+"""Which call the code that runs is part of, also in threads that were started by it."""
+
+from __future__ import annotations
+
+import _thread
+import contextvars
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .call import Call
+
+current: contextvars.ContextVar[Call | None] = contextvars.ContextVar("tech_renaissance_call", default=None)
+
+_POOLS = "concurrent.futures.thread"
+_done: set[str] = set()
+
+
+def follow_threads() -> None:
+    """From now on a thread that a call starts, and what it hands to a ThreadPoolExecutor, is part of that call.
+
+    Python does so by itself for tasks of asyncio alone. Where nobody has imported `threading` yet, it finds the means
+    in `_thread` when somebody does; nothing is imported here.
+    """
+    if "threads" not in _done:
+        _done.add("threads")
+        threading = sys.modules.get("threading")
+        if threading is not None:
+            threading.Thread.start = _following_start(threading.Thread.start)
+        else:
+            for name in ("start_new_thread", "start_joinable_thread"):
+                if hasattr(_thread, name):
+                    setattr(_thread, name, _following(getattr(_thread, name)))
+    _follow_pools()
+
+
+def _follow_pools() -> None:
+    if _POOLS in _done or not hasattr(sys.modules.get(_POOLS), "ThreadPoolExecutor"):
+        return
+    _done.add(_POOLS)
+    pool: Any = sys.modules[_POOLS].ThreadPoolExecutor
+    submit = pool.submit
+
+    def submit_in_context(self: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        call = current.get()
+        if call is None:
+            return submit(self, fn, *args, **kwargs)
+        context = contextvars.copy_context()
+        current.set(None)  # a thread that the pool starts now outlives the call
+        try:
+            return submit(self, context.run, fn, *args, **kwargs)
+        finally:
+            current.set(call)
+
+    pool.submit = submit_in_context
+
+
+def _following_start(start: Callable[[Any], None]) -> Callable[[Any], None]:
+    def start_in_context(self: Any) -> None:
+        _follow_pools()
+        if current.get() is not None:
+            context, run = contextvars.copy_context(), self.run
+
+            def run_in_context() -> None:
+                del self.run
+                context.run(run)
+
+            self.run = run_in_context
+        start(self)
+
+    return start_in_context
+
+
+def _following(start: Callable[..., Any]) -> Callable[..., Any]:
+    def start_in_context(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        _follow_pools()
+        if current.get() is not None:
+            context = contextvars.copy_context()
+            inner = function
+
+            def function(*args: Any, **kwargs: Any) -> None:
+                context.run(inner, *args, **kwargs)
+
+        return start(function, *args, **kwargs)
+
+    return start_in_context
+
+
+def too_late(parameters: str) -> RuntimeError:
+    """The error of get_tensors where it makes no sense."""
+    return RuntimeError(
+        f"get_tensors({parameters!r:.100}) outside a request, or after its answer: the host may be writing them; take "
+        "tensors before write_response"
+    )

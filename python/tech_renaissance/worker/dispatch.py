@@ -1,0 +1,112 @@
+"""Running calls: one at a time on the main thread. `threads.py` and `event_loop.py` run several."""
+
+from __future__ import annotations
+
+from ..errors import InputError
+from ..platform.stop_signals import Cancelled
+from ..protocol import messages
+from . import answers
+from .call import Call
+from .context import current
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..platform.stop_signals import StopSignals
+    from .channels import Channels
+    from .runtime import Runtime
+    from .server import TechRenaissanceServer
+
+_CO_COROUTINE = 0x80
+
+
+class Dispatcher:
+    """Has the server run the calls that come, each as soon as the one before is over.
+
+    Attributes:
+        exit: what user code has called sys.exit with.
+    """
+
+    def __init__(self, server: TechRenaissanceServer, runtime: Runtime, channels: Channels, stop: StopSignals) -> None:
+        self._server = server
+        self._runtime = runtime
+        self._channels = channels
+        self._stop = stop
+        self.exit: SystemExit | None = None
+
+    def serve(self) -> None:
+        """Until the worker is to leave."""
+        receive, stop = self._channels.receive, self._stop
+        while (found := receive()) is not None:
+            call = Call(found[1], found[0], stop)
+            if not answers.is_for_main_logic(call):
+                continue
+            if found[1].command == messages.EXIT_COMMAND:
+                call.leave()
+                return
+            self._serve_one(call)
+            if self.exit is not None or stop.requested:
+                return
+
+    def _serve_one(self, call: Call) -> None:
+        current.set(call)
+        try:
+            # Where there are several, it may have waited for long.
+            if self._channels.further and call.look():
+                call.fail_as_cancelled()
+            else:
+                self._call_main_logic(call)
+        except Cancelled:
+            call.fail_as_cancelled()
+        finally:
+            self._stop.armed = False
+            call.close()
+            current.set(None)
+
+    def _call_main_logic(self, call: Call) -> None:
+        server, request, stop = self._server, call.request, self._stop
+        try:
+            stop.arm()
+            try:
+                outcome = server.main_logic(request.command, request.parameters)
+            finally:
+                self._runtime.end_fork()
+            stop.armed = False
+        except Cancelled:
+            raise
+        except BaseException as error:
+            stop.armed = False
+            if isinstance(error, SystemExit):
+                self.exit = error
+            answers.raised(call, error)
+        else:
+            answers.returned(server, call, outcome)
+
+
+def choose(server: TechRenaissanceServer, runtime: Runtime, channels: Channels, stop: StopSignals) -> Dispatcher:
+    """The one that the server asks for.
+
+    Raises:
+        InputError: it asks for what there is not.
+    """
+    threads = server.threads
+    is_async = is_coroutine_function(server.main_logic)
+    if type(threads) is not int or threads < 0 or (threads and is_async):
+        raise InputError(
+            f"{type(server).__name__}.threads is {threads!r}: expected a number of threads, and none for an async "
+            "main_logic, which runs on one event loop"
+        )
+    if is_async:
+        from .event_loop import EventLoop
+
+        return EventLoop(server, runtime, channels, stop)
+    if threads:
+        from .threads import Threads
+
+        return Threads(server, runtime, channels, stop)
+    return Dispatcher(server, runtime, channels, stop)
+
+
+def is_coroutine_function(function: object) -> bool:
+    """It was defined with `async def`."""
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    return bool(getattr(code, "co_flags", 0) & _CO_COROUTINE)

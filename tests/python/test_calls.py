@@ -1,0 +1,71 @@
+"""A call is a handle: what threads do for one reaches no other, however late they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from host import Host
+
+REQUESTS = 60
+
+
+@pytest.mark.parametrize("kind", ["thread", "subclass", "pool"])
+def test_no_answer_reaches_another_request(start: Callable[..., Host], kind: str) -> None:
+    """Eight threads a request: two answer early, six late, all of them twice, and some with tensors."""
+    host = start("late", environment={"KIND": kind})
+    for number in range(REQUESTS):
+        answer = host.ask("ask", f"text {number}")
+        while answer.get("more"):
+            host.write("room", b"")
+            answer = host.receive()
+        assert (answer["id"], answer["result"]) in ((number + 1, f"text {number}"), (number + 1, "ok"))
+    assert host.ask("finish")["result"] == "ok"
+    assert "a second answer to 'ask' was dropped" in host.log()
+    assert "outside a request, or after its answer: dropped" in host.log()
+
+
+@pytest.mark.parametrize("command", ["thread", "timer", "pool", "raw"])
+def test_what_starts_threads_may_be_imported_late(start: Callable[..., Host], command: str) -> None:
+    host = start("lazy", python=None)
+    assert host.ask("loaded")["result"] == "False"
+    for number in range(3):
+        assert host.ask(command, str(number))["result"] == str(number)
+
+
+def test_a_thread_that_belongs_to_no_request_is_told_so(start: Callable[..., Host], workspace: Path) -> None:
+    code = """
+import threading
+from tech_renaissance import TechRenaissanceServer
+
+class Server(TechRenaissanceServer):
+    def on_start(self):
+        self.go, self.done = threading.Event(), threading.Event()
+        threading.Thread(target=self.work, daemon=True).start()
+
+    def work(self):
+        self.go.wait()
+        self.write_status("from afar")
+        self.write_response("x", "from nowhere")
+        self.send_tensors(1)
+        assert self.cancelled() and self.wait_until_cancelled()
+        try:
+            self.get_tensors("a")
+        except RuntimeError:
+            self.done.set()
+
+    def main_logic(self, command, parameters):
+        self.go.set()
+        self.done.wait()
+        with open(self.session_dir + "/status.txt") as file:
+            self.write_response(command, file.read())
+        return True
+
+Server().run()
+"""
+    with Host(workspace, ["-c", code]) as host:
+        answer = host.ask("x")
+        assert answer["tensors"] == []
+        assert answer["result"] in ("busy", "from afar"), "anybody may tell how the worker is coming on"
+        assert "write_response('x') outside a request: dropped" in host.log()
