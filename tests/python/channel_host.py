@@ -215,4 +215,3 @@ class ChannelHost(Host):
     def threads(self) -> int:
         """Of the worker."""
         return len(os.listdir(f"/proc/{self.process.pid}/task"))
-

@@ -12,6 +12,7 @@
 #include "platform/host.h"
 #include "protocol/message.h"
 #include "protocol/names.h"
+#include "protocol/records.h"
 #include "session/interpreter.h"
 #include "tech_renaissance/utils/tr_exception.h"
 

@@ -21,6 +21,7 @@
 #include "platform/process.h"
 #include "protocol/failure_record.h"
 #include "protocol/message.h"
+#include "protocol/records.h"
 #include "session/interpreter.h"
 #include "session/log.h"
 #include "session/session_directory.h"
