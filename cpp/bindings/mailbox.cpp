@@ -129,7 +129,8 @@ class WorkerMailbox {
         if (!message) return py::none();
         mailbox_->acknowledge();
         if (const auto plain = protocol::read_plain_request(*message))
-            return py::make_tuple(plain->command, plain->parameters, plain->id, plain->deadline_ms);
+            return py::make_tuple(plain->command, plain->parameters, plain->id, plain->deadline_ms, plain->traceparent,
+                                  plain->arguments.empty() ? py::object(py::none()) : py::bytes(plain->arguments));
         return py::bytes(*message);
     }
 

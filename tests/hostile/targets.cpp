@@ -16,6 +16,7 @@
 #include "protocol/message.h"
 #include "protocol/names.h"
 #include "protocol/plain_message.h"
+#include "protocol/records.h"
 #include "tech_renaissance/data/tsr.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
@@ -138,13 +139,17 @@ std::string plain(std::string_view input) {
     if (!found) return kRefused;
     return "accepted id=" + std::to_string(found->id) + " command=" + hex(found->command) +
            " parameters=" + hex(found->parameters) +
-           " deadline=" + (found->deadline_ms ? std::to_string(*found->deadline_ms) : "none");
+           " deadline=" + (found->deadline_ms ? std::to_string(*found->deadline_ms) : "none") +
+           " traceparent=" + hex(found->traceparent) + " arguments=" + hex(found->arguments);
 }
 
 std::string hello(std::string_view input) {
     try {
         const protocol::Hello found = protocol::parse_hello(std::string(input));
-        return "accepted epoch=" + std::to_string(found.epoch);
+        std::string text = "accepted epoch=" + std::to_string(found.epoch) + " refused=" + hex(found.refused);
+        for (const auto& feature : found.features) text += " " + hex(feature);
+        for (const auto& name : found.endpoints) text += " endpoint " + hex(name);
+        return text;
     } catch (const InputError&) {
         return kRefused;
     }
@@ -163,6 +168,22 @@ std::string request(std::string_view input) {
         const auto object = nlohmann::json::parse(made.text, nullptr, false);
         require(object.is_object() && object.at("id") == 7, "a request that is no JSON");
         return "accepted " + hex(made.command) + " " + hex(made.text.substr(0, made.text.rfind(",\"id\":7,")));
+    } catch (const InputError&) {
+        return kRefused;
+    }
+}
+
+/// What a program passes as the arguments of a request.
+std::string arguments(std::string_view input) {
+    try {
+        const auto made = protocol::make_request("c", 7, false, 1000, {std::string(input), "t"});
+        if (input.empty()) return kRefused;  // that means none
+        const auto object = nlohmann::json::parse(made.text);
+        require(object.at("command") == "c" && object.at("id") == 7, "arguments that reach the rest of the request");
+        require(object.at("arguments").is_object(), "arguments that are no object");
+        if (const auto plain = protocol::read_plain_request(made.text))
+            require(plain->arguments == input && plain->traceparent == "t", "what was written is not what is read");
+        return "accepted";
     } catch (const InputError&) {
         return kRefused;
     }
@@ -195,6 +216,7 @@ Target find_target(const std::string& name) {
     if (name == "hello") return hello;
     if (name == "session") return session;
     if (name == "request") return request;
+    if (name == "arguments") return arguments;
     if (name == "mailbox") return mailbox;
     return nullptr;
 }

@@ -10,7 +10,9 @@
 #include "platform/file.h"
 #include "platform/futex.h"
 #include "platform/sequence_point.h"
+#include "protocol/message.h"
 #include "protocol/names.h"
+#include "protocol/records.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
 namespace tr::channel {

@@ -17,7 +17,7 @@
 #include "channel/tensor_store.h"
 #include "channel/thread_token.h"
 #include "platform/deadline.h"
-#include "protocol/message.h"
+#include "protocol/records.h"
 #include "tech_renaissance/channel/wake_up.h"
 
 namespace tr::channel {

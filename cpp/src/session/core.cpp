@@ -146,13 +146,14 @@ void Core::throw_taken() const {
 
 // --------------------------------------------------------------------------------------------------------- channels
 
-void Core::wait_for_hello(worker::Worker& worker, Deadline deadline) {
+void Core::wait_for_hello(Conversation& own, worker::Worker& worker, Deadline deadline) {
+    const Purpose purpose{"for the worker to be ready", true};
+    if (&own.channel() == &first()) return own.wait_until(deadline, purpose, [&own] { return own.hear(); });
     constexpr std::int64_t kStepMs = 200;  // a signal does not end this wait
     while (!worker.was_ready() && worker.alive()) {
         Conversation first_one(*this, turns.try_take(0));
         if (first_one.held())
-            return first_one.wait_until(deadline, {"for the worker to be ready", true},
-                                        [&first_one] { return first_one.hear(); });
+            return first_one.wait_until(deadline, purpose, [&first_one] { return first_one.hear(); });
         if (deadline.passed()) throw_taken();
         worker.wait_until_ready(Deadline::after(kStepMs).sooner(deadline));  // who has it hears the worker
         detail::check_interrupt();

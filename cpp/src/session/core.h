@@ -66,9 +66,10 @@ class Core {
     bool is_open(const channel::Channel& channel, const worker::Worker& worker) const {
         return channel.is_first() || (channel.directory() != nullptr && channel.epoch() == worker.epoch());
     }
-    /// Until the worker has said which carrier it uses, which further channels are made for; or has ended.
+    /// Until the worker has said what it is and can; or has ended.
+    /// @param own the caller's, which may be of the first channel
     /// @throws RestartError, TimeoutError
-    void wait_for_hello(worker::Worker& worker, Deadline deadline);
+    void wait_for_hello(Conversation& own, worker::Worker& worker, Deadline deadline);
     /// Makes a further channel ready for the worker.
     void open_further(channel::Channel& channel, const worker::Worker& worker);
     /// A request is about to be published in a channel: until it has ended, the worker may look up what is under the

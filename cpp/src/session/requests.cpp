@@ -51,6 +51,7 @@ void Conversation::send(const std::string& message, const std::vector<TensorView
     auto wire = protocol::make_request(message, request.id, !understood,
                                        deadline.is_never() ? 0 : deadline.remaining_ms(INT64_MAX, now));
     if (!worker_->alive()) fail(death(true));
+    if (wire.has_arguments) require_arguments(wire.command, deadline);
     settle_previous(deadline);
     auto& carrier = channel_->carrier();
     if (understood) carrier.trust();
@@ -81,10 +82,16 @@ void Conversation::send(const std::string& message, const std::vector<TensorView
     core_.record(event);
 }
 
+/// An older worker would pass over them, so what it says of itself is waited for.
+void Conversation::require_arguments(const std::string& command, Deadline deadline) {
+    core_.wait_for_hello(*this, *worker_, deadline);
+    protocol::require_arguments_feature(core_.first().hello(), command);
+}
+
 /// A further channel is made when it is needed first, for each worker anew.
 void Conversation::require_channel(Deadline deadline) {
     if (core_.is_open(*channel_, *worker_)) return;
-    core_.wait_for_hello(*worker_, deadline);
+    core_.wait_for_hello(*this, *worker_, deadline);
     if (!worker_->alive()) fail(death(true));
     core_.open_further(*channel_, *worker_);
 }

@@ -10,6 +10,7 @@
 #include "platform/host.h"
 #include "platform/mapping_guard.h"
 #include "protocol/names.h"
+#include "protocol/records.h"
 #include "tech_renaissance/utils/tr_exception.h"
 #include "worker/launcher.h"
 #include "worker/registry.h"

@@ -4,33 +4,27 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <nlohmann/json.hpp>
 #include <system_error>
 
 #include "platform/line_socket.h"
 #include "platform/fork.h"
 #include "platform/host.h"
 #include "platform/process.h"
+#include "protocol/process_lines.h"
 
 namespace tr::guardian {
 namespace {
 
-using nlohmann::json;
 using platform::Deadline;
 
 /// It answers in 20 ms, and what waits for it can do without.
 constexpr std::int64_t kAnswerMs = 2'000;
 
-struct Worker {
-    std::int64_t pid;
-    std::string start_time;
-};
-
 /// This program's guardian; a fork of the program has one of its own.
 struct Guardian {
     std::mutex mutex;
     const std::int64_t owner = platform::process_id();
-    std::map<std::string, Worker> sessions;
+    std::map<std::string, protocol::GuardedWorker> sessions;
     std::unique_ptr<platform::LineSocket> channel;
     std::unique_ptr<platform::Process>
         starter;          ///< forks the guardian and ends, so that it is no child of this program
@@ -38,7 +32,7 @@ struct Guardian {
     int unanswered = 0;
 };
 
-void forget_ended(std::map<std::string, Worker>& sessions) {
+void forget_ended(std::map<std::string, protocol::GuardedWorker>& sessions) {
     std::error_code error;
     for (auto entry = sessions.begin(); entry != sessions.end();) {
         const auto& [directory, worker] = *entry;
@@ -68,11 +62,7 @@ void launch(Guardian& guardian, const Start& start, const std::string& own_start
 }
 
 void tell(Guardian& guardian) {
-    json list = json::array();
-    for (const auto& [directory, worker] : guardian.sessions)
-        list.push_back(json::array({directory, worker.pid, worker.start_time}));
-    // A name that is not UTF-8 loses its directory, not its worker.
-    guardian.channel->send_line(list.dump(-1, ' ', false, json::error_handler_t::replace));
+    guardian.channel->send_line(protocol::encode_guarded(guardian.sessions));
     ++guardian.unanswered;
 }
 

@@ -12,6 +12,7 @@
 #include "platform/ping.h"
 #include "platform/sequence_point.h"
 #include "protocol/names.h"
+#include "protocol/records.h"
 #include "tech_renaissance/utils/tr_exception.h"
 #include "worker/guardian.h"
 #include "worker/launch_plan.h"

@@ -7,6 +7,7 @@
 #include "platform/file.h"
 #include "platform/host.h"
 #include "protocol/names.h"
+#include "protocol/records.h"
 #include "tech_renaissance/utils/tr_exception.h"
 #include "worker/session_directory.h"
 

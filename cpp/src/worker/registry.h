@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "protocol/message.h"
+#include "protocol/records.h"
 
 namespace tr::worker {
 

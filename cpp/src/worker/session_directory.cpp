@@ -12,8 +12,9 @@
 #include "platform/host.h"
 #include "protocol/message.h"
 #include "protocol/names.h"
-#include "worker/launch_plan.h"
+#include "protocol/records.h"
 #include "tech_renaissance/utils/tr_exception.h"
+#include "worker/launch_plan.h"
 
 namespace tr {
 namespace {

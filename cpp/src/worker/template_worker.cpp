@@ -3,7 +3,6 @@
 #include <atomic>
 #include <map>
 #include <mutex>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <system_error>
 #include <tuple>
@@ -14,13 +13,13 @@
 #include "platform/fork.h"
 #include "platform/host.h"
 #include "platform/sequence_point.h"
+#include "protocol/process_lines.h"
 #include "platform/timed_mutex.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
 namespace tr {
 namespace {
 
-using nlohmann::json;
 using platform::Deadline;
 
 /// A template only forks and reaps, so an answer that takes longer will not come.
@@ -70,21 +69,18 @@ class Template final : public TemplateWorker, public std::enable_shared_from_thi
 
     std::unique_ptr<platform::Process> fork(const platform::SpawnOptions& options,
                                             std::function<void()> on_exit) override {
-        const json question = {{"fork",
-                                {{"arguments", std::vector<std::string>(options.argv.begin() + 1, options.argv.end())},
-                                 {"environment", options.environment},
-                                 {"working_directory", options.working_directory},
-                                 {"output", options.output_path}}}};
-        const auto answer = ask(question, kAnswerMs);
+        const auto answer = ask(
+            protocol::encode_fork({std::vector<std::string>(options.argv.begin() + 1, options.argv.end()),
+                                   options.environment, options.working_directory, options.output_path}),
+            kAnswerMs);
         if (!answer) {
             // It might come to fork a worker that nobody knows of. What it has forked ends with it.
             broken_ = true;
             process_->kill();
             throw RestartError("the template worker does not answer");
         }
-        const std::int64_t pid = answer->value("pid", std::int64_t{0});
-        if (pid <= 0)
-            throw RestartError("the template worker cannot fork: " + answer->value("reason", "no reason given"));
+        const std::int64_t pid = answer->pid;
+        if (pid <= 0) throw RestartError("the template worker cannot fork: " + answer->reason);
         TR_SEQUENCE_POINT("worker forked");
         try {
             return platform::Process::adopt(
@@ -105,19 +101,17 @@ class Template final : public TemplateWorker, public std::enable_shared_from_thi
         broken_ = true;
         if (!line)
             throw RestartError("the template worker did not come up: " + (tail.empty() ? "no reason given" : tail));
-        const json hello = json::parse(*line, nullptr, false);
-        if (!hello.is_object() || hello.value("ready", false) != true)
-            throw RestartError("the template worker cannot fork: " + hello.value("reason", *line));
+        const auto hello = protocol::parse_template_reply(*line);
+        if (!hello.ready) throw RestartError("the template worker cannot fork: " + hello.reason);
         broken_ = false;
         ready_ = true;
     }
 
     platform::ExitStatus reap(std::int64_t pid) {
         try {
-            const auto answer = ask({{"reap", pid}}, kReapMs);
-            if (answer && answer->contains("status"))
-                return platform::Process::decode_status((*answer)["status"].get<int>());
-        } catch (const std::exception&) {
+            const auto answer = ask(protocol::encode_reap(pid), kReapMs);
+            if (answer && answer->status) return platform::Process::decode_status(*answer->status);
+        } catch (const RestartError&) {
             // The template has died, and its children with it.
         }
         platform::ExitStatus unknown;
@@ -127,24 +121,21 @@ class Template final : public TemplateWorker, public std::enable_shared_from_thi
 
     /// @returns nothing when no answer came in time
     /// @throws RestartError when it cannot be asked
-    std::optional<json> ask(const json& question, std::int64_t limit_ms) {
+    std::optional<protocol::TemplateReply> ask(const std::string& question, std::int64_t limit_ms) {
         const Deadline limit = Deadline::after(limit_ms);
         const std::unique_lock<TimedMutex> lock(mutex_, limit.when());
         if (!lock) return std::nullopt;
         try {
-            channel_->send_line(question.dump());
+            channel_->send_line(question);
         } catch (const std::system_error& error) {
             throw RestartError(std::string("the template worker is gone: ") + error.what());
-        } catch (const json::exception&) {
-            throw RestartError("a template cannot be told a path, argument or variable that is not UTF-8");
         }
         std::optional<std::string> line;
         for (++unanswered_; unanswered_ > 0; --unanswered_) {  // the last answer is to this question
             line = channel_->receive_line(limit);
             if (!line) return std::nullopt;
         }
-        const json answer = json::parse(*line, nullptr, false);
-        return answer.is_object() ? answer : json::object();
+        return protocol::parse_template_reply(*line);
     }
 
     std::string log_;
