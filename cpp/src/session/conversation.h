@@ -9,6 +9,7 @@
 
 #include "channel/channel.h"
 #include "platform/deadline.h"
+#include "protocol/message.h"
 #include "session/inbox.h"
 #include "session/turns.h"
 #include "tech_renaissance/data/tensor_view.h"

@@ -7,6 +7,7 @@
 #include "data/tsr_header.h"
 #include "platform/file.h"
 #include "protocol/failure_record.h"
+#include "protocol/message.h"
 #include "protocol/names.h"
 #include "tech_renaissance/utils/tr_exception.h"
 #include "worker/liveness.h"

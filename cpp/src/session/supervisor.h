@@ -11,7 +11,7 @@
 
 #include "platform/deadline.h"
 #include "tech_renaissance/data/tensor_view.h"
-#include "tech_renaissance/session/session_options.h"
+#include "tech_renaissance/worker/session_options.h"
 
 namespace tr::session {
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "tech_renaissance/session/session_options.h"
+#include "tech_renaissance/worker/session_options.h"
 
 namespace tr {
 

@@ -7,7 +7,7 @@
 
 #include "channel/channel.h"
 #include "platform/deadline.h"
-#include "tech_renaissance/session/session_options.h"
+#include "tech_renaissance/worker/session_options.h"
 #include "worker/log.h"
 #include "worker/worker.h"
 

@@ -8,7 +8,7 @@
 #include <thread>
 #include <utility>
 
-#include "tech_renaissance/session/session_options.h"
+#include "tech_renaissance/worker/session_options.h"
 
 namespace tr {
 

@@ -10,8 +10,9 @@
 #include "tech_renaissance/data/tensor.h"
 #include "tech_renaissance/export.h"
 #include "tech_renaissance/session/call_future.h"
-#include "tech_renaissance/session/session_options.h"
+#include "tech_renaissance/session/session_event.h"
 #include "tech_renaissance/session/tensor_stream.h"
+#include "tech_renaissance/worker/session_options.h"
 
 namespace tr {
 

@@ -8,9 +8,10 @@
 
 #include "tech_renaissance/channel/wake_up.h"
 #include "tech_renaissance/export.h"
-#include "tech_renaissance/session/session_event.h"
 
 namespace tr {
+
+struct SessionEvent;
 
 enum class LogLevel { debug, info, warning, error };
 
