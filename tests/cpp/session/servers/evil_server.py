@@ -81,6 +81,7 @@ class EvilServer(TechRenaissanceServer):
         else:
             if first:  # later it would be the next one
                 carrier.remove_request()
+                carrier.idle = True
             else:  # what it has not read yet may be removed by the host as what it has
                 call._has_room_in_time(call.channel.is_lost)
             self.write("response.json", message)
@@ -109,6 +110,7 @@ class EvilServer(TechRenaissanceServer):
         call.answered = True
         if carrier.name == "files":
             carrier.remove_request()
+            carrier.idle = True
         os.rename(self.path(".tmp-made"), self.path("response.json"))
         if carrier.name == "mailbox":
             carrier._box.send(b"")
