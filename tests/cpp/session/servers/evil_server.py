@@ -69,12 +69,10 @@ class EvilServer(TechRenaissanceServer):
         os.rename(self.path(".tmp-evil"), self.path(name))
 
     def publish(self, message: bytes) -> None:
-        """As an answer, whatever it is, once the host has read the one before."""
+        """As an answer, whatever it is."""
         call = current.get()
         first, call.answered = not call.answered, True
         carrier = call.channel.carrier
-        if not first:
-            self.wait_until_read()
         if carrier.name == "mailbox":
             if carrier._box.send(message):
                 return
@@ -83,13 +81,10 @@ class EvilServer(TechRenaissanceServer):
         else:
             if first:  # later it would be the next one
                 carrier.remove_request()
+                carrier.idle = True
+            else:  # what it has not read yet may be removed by the host as what it has
+                call._has_room_in_time(call.channel.is_lost)
             self.write("response.json", message)
-
-    def wait_until_read(self) -> None:
-        """For which nothing rings, when the host drops what it has read."""
-        carrier = current.get().channel.carrier
-        while not carrier._box.received_by_peer() if carrier.name == "mailbox" else carrier.response_pending():
-            os.sched_yield()
 
     def ok(self, **changes: object) -> bytes:
         answer = {"id": current.get().request.id, "command": "c", "result": "ok", "message": "", "tensors": []}
@@ -115,6 +110,7 @@ class EvilServer(TechRenaissanceServer):
         call.answered = True
         if carrier.name == "files":
             carrier.remove_request()
+            carrier.idle = True
         os.rename(self.path(".tmp-made"), self.path("response.json"))
         if carrier.name == "mailbox":
             carrier._box.send(b"")
@@ -136,11 +132,6 @@ class EvilServer(TechRenaissanceServer):
             self.publish(self.ok(id=number, result="stale"))
         for _ in range(2):
             self.publish(self.ok(result=parameters))
-
-    def when_read(self, parameters: str) -> None:
-        """An echo, once the host has read what was left over by the request before."""
-        self.wait_until_read()
-        self.write_response("when_read", parameters)
 
     def scribble_leases(self, parameters: str) -> None:
         with open(self.path("mailbox"), "r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
