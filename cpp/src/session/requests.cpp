@@ -15,6 +15,8 @@ using platform::Deadline;
 
 namespace {
 
+constexpr std::int64_t kLeavingMs = 2'000;  ///< for a worker that has said that it leaves
+
 std::uint64_t bytes_of(const std::vector<TensorView>& tensors) {
     std::uint64_t bytes = 0;
     for (const auto& tensor : tensors) bytes += tensor.nbytes();
@@ -203,8 +205,12 @@ Answer Conversation::read_answer(protocol::Response response) {
     answer.more = response.more;
     try {
         if (response.failure) {
-            if (tells_of_leaving(*response.failure) && channel_->state() != Exchange::given_up)
+            if (tells_of_leaving(*response.failure) && channel_->state() != Exchange::given_up) {
                 worker_->says_leaving();
+                // One that is ours is to be started again by start(), when it has gone. The end of another program's
+                // is told as what it is.
+                if (!worker_->is_ours() && worker_->wait(Deadline::after(kLeavingMs))) throw death(false);
+            }
             protocol::throw_failure(*response.failure, answer.command);
         }
         if (answer.command == protocol::kExitCommand) worker_->says_leaving();
