@@ -102,8 +102,7 @@ void Conversation::settle_previous(Deadline deadline) {
     core_.inbox.drop();
     if (!channel_->request()) return;
     const auto owner = channel_->request()->owner;
-    const bool wanted =
-        !channel::is_this_thread(owner) && !owner.expired() && channel_->state() != Exchange::given_up;
+    const bool wanted = !channel::is_this_thread(owner) && !owner.expired() && channel_->state() != Exchange::given_up;
     Answer answer = receive(deadline, true);
     if (wanted) core_.inbox.put(owner, std::move(answer));
 }

@@ -304,10 +304,9 @@ TEST_P(SeveralTest, TheObserverHearsWhatHappens) {
     expect_throw<NotFoundError>([&] { session.fetch_response("nothing"); });
     expect_throw<RestartError>([&] { session.fetch_response("die"); });
     session.restart();
-    const std::vector<std::string> expected{"started",       "ready",          "sent echo", "answered echo",
-                                            "sent nothing",  "answered nothing", "failed",    "sent die",
-                                            "died",          "failed die",     "started",   "ready",
-                                            "restarted"};
+    const std::vector<std::string> expected{"started",          "ready",  "sent echo", "answered echo", "sent nothing",
+                                            "answered nothing", "failed", "sent die",  "died",          "failed die",
+                                            "started",          "ready",  "restarted"};
     EXPECT_EQ(heard, expected);
     EXPECT_EQ(session.stats().failures, 2U);
 }
