@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, InvalidStateError
-from typing import TYPE_CHECKING, Any, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import _core
 from ..errors import InputError
@@ -60,7 +60,7 @@ class Ready(NamedTuple):
         event: "answer" (this thread's answer can be read), "death" (the worker has ended), or "call" (it is done).
     """
 
-    item: Union[PythonSession, CallFuture]
+    item: PythonSession | CallFuture
     event: str
 
 
