@@ -2,6 +2,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include <memory>
 #include <string>
 
 namespace tr::python {
@@ -13,11 +14,20 @@ inline pybind11::str text(const std::string& bytes) {
     return pybind11::reinterpret_steal<pybind11::str>(decoded);
 }
 
+/// An object that C++ keeps, and lets go of on any thread.
+inline std::shared_ptr<pybind11::object> with_gil(const pybind11::object& object) {
+    return {new pybind11::object(object), [](pybind11::object* kept) {
+                const pybind11::gil_scoped_acquire gil;
+                delete kept;
+            }};
+}
+
 /// What each source file of the module adds to it.
 void register_errors(pybind11::module_& module);
 void register_tensors(pybind11::module_& module);
 void register_stream(pybind11::module_& module);
 void register_session(pybind11::module_& module);
+void register_calls(pybind11::module_& module);
 void register_mailbox(pybind11::module_& module);
 
 }  // namespace tr::python

@@ -1,4 +1,4 @@
-#include "carrier/mailbox.h"
+#include "channel/mailbox.h"
 
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -22,7 +22,7 @@ namespace py = pybind11;
 namespace tr::python {
 namespace {
 
-using carrier::Mailbox;
+using channel::Mailbox;
 using platform::Deadline;
 
 // The leases of one side's buffers, in the memory order of docs/protocol.md; `channel.mailbox.LeaseTable` does the same
@@ -129,7 +129,8 @@ class WorkerMailbox {
         if (!message) return py::none();
         mailbox_->acknowledge();
         if (const auto plain = protocol::read_plain_request(*message))
-            return py::make_tuple(plain->command, plain->parameters, plain->id, plain->deadline_ms);
+            return py::make_tuple(plain->command, plain->parameters, plain->id, plain->deadline_ms, plain->traceparent,
+                                  plain->arguments.empty() ? py::object(py::none()) : py::bytes(plain->arguments));
         return py::bytes(*message);
     }
 

@@ -8,5 +8,6 @@ PYBIND11_MODULE(_core, module) {
     tr::python::register_tensors(module);
     tr::python::register_stream(module);
     tr::python::register_session(module);
+    tr::python::register_calls(module);
     tr::python::register_mailbox(module);
 }

@@ -1,8 +1,8 @@
-#include "tech_renaissance/session/python_session.h"
+#include "session.h"
 
 #include <pybind11/stl.h>
 
-#include <algorithm>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -13,9 +13,8 @@
 #include <vector>
 
 #include "bindings.h"
-#include "session/interrupt.h"
+#include "platform/interrupt.h"
 #include "signals.h"
-#include "stream.h"
 #include "tech_renaissance/utils/tr_exception.h"
 #include "tensors.h"
 
@@ -23,61 +22,6 @@ namespace py = pybind11;
 
 namespace tr::python {
 namespace {
-
-// A session as Python holds it. It is only ever touched without the GIL: its calls wait, and its log callback needs
-// the GIL from whichever thread it is on. A call on one thread keeps it alive when another closes it.
-class Session {
-  public:
-    explicit Session(SessionOptions options) : session_(new PythonSession(std::move(options)), &destroy) {}
-
-    template <class Call>
-    auto call(Call what) const {
-        const std::shared_ptr<PythonSession> session = session_;
-        if (!session) throw InputError("The session has been closed; make a new PythonSession");
-        const py::gil_scoped_release no_gil;
-        return what(*session);
-    }
-
-    std::shared_ptr<Stream> stream(const std::string& command, const std::vector<TensorView>& tensors,
-                                   std::int64_t timeout_ms) {
-        const std::shared_ptr<PythonSession> session = session_;
-        auto stream = std::make_shared<Stream>(
-            session, call([&](PythonSession& core) { return core.stream(command, tensors, timeout_ms); }));
-        const auto gone = [](const std::weak_ptr<Stream>& other) { return other.expired(); };
-        streams_.erase(std::remove_if(streams_.begin(), streams_.end(), gone), streams_.end());
-        streams_.push_back(stream);
-        return stream;
-    }
-
-    void end_streams() const {
-        const auto streams = streams_;  // other threads may make one meanwhile
-        for (const auto& one : streams)
-            if (const std::shared_ptr<Stream> stream = one.lock()) stream->leave_session();
-    }
-
-    void close() {
-        const std::shared_ptr<PythonSession> session = std::exchange(session_, nullptr);
-        end_streams();
-        if (session.use_count() > 1) {
-            const py::gil_scoped_release no_gil;
-            try {
-                session->terminate();  // ends the calls of the other threads, the last of which destroys it
-            } catch (const InputError&) {
-                // In a fork of the program, which has none of these threads.
-            }
-        }
-    }
-
-  private:
-    static void destroy(PythonSession* session) {
-        const py::gil_scoped_release no_gil;
-        const Uninterrupted here;
-        delete session;
-    }
-
-    std::shared_ptr<PythonSession> session_;
-    std::vector<std::weak_ptr<Stream>> streams_;  ///< those that a restart has ended keep the session too
-};
 
 // A method of PythonSession as one of Session.
 template <class Result, class Self, class... Args>
@@ -96,11 +40,7 @@ auto forward(Result (Self::*method)(Args...) const) {
 // Takes `callback(level, message)` into C++; what it raises is reported and goes no further.
 std::function<void(LogLevel, const std::string&)> log_function(const py::object& callback) {
     if (callback.is_none()) return {};
-    const std::shared_ptr<py::object> shared(new py::object(callback), [](py::object* object) {
-        const py::gil_scoped_acquire gil;
-        delete object;
-    });
-    return [shared](LogLevel level, const std::string& message) {
+    return [shared = with_gil(callback)](LogLevel level, const std::string& message) {
         const py::gil_scoped_acquire gil;
         try {
             (*shared)(to_string(level), text(message));
@@ -125,6 +65,7 @@ py::dict stats_dict(const Session& self) {
     result["busy_ms"] = stats.busy_ms;
     result["progress"] = stats.progress;
     result["epoch"] = stats.epoch;
+    result["channels"] = stats.channels;
     result["quarantined"] = stats.quarantined;
     result["kept"] = text(stats.kept);
     result["requests"] = stats.requests;
@@ -139,13 +80,38 @@ py::dict stats_dict(const Session& self) {
 // The fields of RestartPolicy, in their order.
 using PolicyFields = std::tuple<int, std::int64_t, std::int64_t, std::vector<std::string>, int>;
 
-std::unique_ptr<Session> make_session(const std::string& script, const std::string& module,
-                                      const std::string& session_id, const std::string& workspace,
-                                      const std::string& python, const std::map<std::string, std::string>& environment,
-                                      const std::string& working_directory, std::int64_t start_timeout_ms,
-                                      std::int64_t default_timeout_ms, const std::string& wake_up,
-                                      const py::object& log, bool quiet, bool keep_on_failure, bool quick_start,
-                                      const std::vector<std::string>& preload, const PolicyFields& restart) {
+// Takes `callback(event)` into C++, the event as a dict.
+std::function<void(const SessionEvent&)> observer_function(const py::object& callback) {
+    if (callback.is_none()) return {};
+    return [shared = with_gil(callback)](const SessionEvent& event) {
+        const py::gil_scoped_acquire gil;
+        try {
+            py::dict fields;
+            fields["kind"] = to_string(event.kind);
+            fields["time"] = std::chrono::duration<double>(event.time.time_since_epoch()).count();
+            fields["session_id"] = std::string(event.session_id);
+            fields["epoch"] = event.epoch;
+            fields["worker_pid"] = event.worker_pid;
+            fields["request_id"] = event.request_id;
+            fields["command"] = text(std::string(event.command));
+            fields["bytes"] = event.bytes;
+            fields["duration_us"] = event.duration_us;
+            fields["error"] = text(std::string(event.error));
+            (*shared)(fields);
+        } catch (py::error_already_set& error) {
+            error.discard_as_unraisable("the observer of a PythonSession");
+        }
+    };
+}
+
+SessionOptions make_options(const std::string& script, const std::string& module,
+                            const std::string& session_id, const std::string& workspace,
+                            const std::string& python, const std::map<std::string, std::string>& environment,
+                            const std::string& working_directory, std::int64_t start_timeout_ms,
+                            std::int64_t default_timeout_ms, const std::string& wake_up,
+                            const py::object& log, bool quiet, bool keep_on_failure, bool quick_start,
+                            const std::vector<std::string>& preload, int max_ongoing_requests,
+                            const PolicyFields& restart, const py::object& observer) {
     SessionOptions options;
     options.script = script;
     options.module = module;
@@ -165,7 +131,65 @@ std::unique_ptr<Session> make_session(const std::string& script, const std::stri
     auto& policy = options.restart;
     std::tie(policy.attempts, policy.backoff_ms, policy.max_backoff_ms, policy.idempotent, policy.quarantine_after) =
         restart;
-    return std::make_unique<Session>(std::move(options));
+    options.max_ongoing_requests = max_ongoing_requests;
+    options.observer = observer_function(observer);
+    return options;
+}
+
+// A function whose keyword arguments are the options.
+template <class Make>
+void define_with_options(Make make) {
+    make(py::kw_only(), py::arg("script"), py::arg("module"), py::arg("session_id"), py::arg("workspace"),
+         py::arg("python"), py::arg("environment"), py::arg("working_directory"), py::arg("start_timeout_ms"),
+         py::arg("default_timeout_ms"), py::arg("wake_up"), py::arg("log"), py::arg("quiet"),
+         py::arg("keep_on_failure"), py::arg("quick_start"), py::arg("preload"), py::arg("max_ongoing_requests"),
+         py::arg("restart"), py::arg("observer"));
+}
+
+template <class... Fields>
+std::unique_ptr<Session> start_own(const Fields&... fields) {
+    return std::make_unique<Session>(make_options(fields...));
+}
+
+template <class... Fields>
+std::unique_ptr<Session> attach(const Fields&... fields) {
+    SessionOptions options = make_options(fields...);
+    const std::string id = options.session_id;
+    const py::gil_scoped_release no_gil;
+    auto session = PythonSession::connect(id, std::move(options));
+    const py::gil_scoped_acquire gil;
+    return std::make_unique<Session>(std::move(session));
+}
+
+// The type of a function, for the templates above.
+template <class Result, class... Fields>
+auto start_own_of(Result (*)(Fields...)) {
+    return [](Fields... fields) { return start_own<std::decay_t<Fields>...>(fields...); };
+}
+template <class Result, class... Fields>
+auto attach_of(Result (*)(Fields...)) {
+    return [](Fields... fields) { return attach<std::decay_t<Fields>...>(fields...); };
+}
+
+py::list list_sessions(const std::string& workspace) {
+    std::vector<SessionInfo> found;
+    {
+        const py::gil_scoped_release no_gil;
+        found = PythonSession::list(workspace);
+    }
+    py::list all;
+    for (const auto& info : found)
+        all.append(py::dict(py::arg("session_id") = info.session_id, py::arg("directory") = text(info.directory),
+                            py::arg("owner_pid") = info.owner_pid, py::arg("worker_pid") = info.worker_pid,
+                            py::arg("server") = info.server, py::arg("commands") = info.commands,
+                            py::arg("takes_clients") = info.takes_clients));
+    return all;
+}
+
+py::dict health_dict(const Session& self, std::int64_t timeout_ms) {
+    const WorkerHealth health = self.call([=](const PythonSession& session) { return session.probe(timeout_ms); });
+    return py::dict(py::arg("state") = health.state, py::arg("busy_ms") = health.busy_ms,
+                    py::arg("progress") = text(health.progress));
 }
 
 void register_life(py::class_<Session>& session) {
@@ -188,7 +212,8 @@ void register_life(py::class_<Session>& session) {
              })
         .def("session_id", forward(&PythonSession::session_id))
         .def("set_quiet_mode", forward(&PythonSession::set_quiet_mode), py::arg("quiet"))
-        .def("stats", &stats_dict);
+        .def("stats", &stats_dict)
+        .def("probe", &health_dict, py::arg("timeout_ms"));
 }
 
 void register_requests(py::class_<Session>& session) {
@@ -224,15 +249,15 @@ void register_tensor_inputs(py::class_<Session>& session) {
             [](const Session& self, const std::string& command, const py::sequence& tensors, std::int64_t timeout_ms) {
                 const BorrowedTensors borrowed(tensors);
                 return self.call(
-                    [&](PythonSession& core) { return core.calculate_all(command, borrowed.views(), timeout_ms); });
+                    [&](PythonSession& core) { return core.calculate(command, borrowed.views(), timeout_ms); });
             },
             py::arg("command"), py::arg("tensors"), py::arg("timeout_ms"))
         .def(
-            "calculate_n",
+            "calculate_many",
             [](const Session& self, const std::string& command, const py::sequence& tensors, std::int64_t timeout_ms) {
                 const BorrowedTensors borrowed(tensors);
                 return self.call(
-                    [&](PythonSession& core) { return core.calculate_n(command, borrowed.views(), timeout_ms); });
+                    [&](PythonSession& core) { return core.calculate_many(command, borrowed.views(), timeout_ms); });
             },
             py::arg("command"), py::arg("tensors"), py::arg("timeout_ms"))
         .def(
@@ -250,11 +275,11 @@ void register_session(py::module_& module) {
     detail::set_interrupt_check(&check_signals);
     py::class_<Session> session(module, "Session",
                                 "A tr::PythonSession; limits are milliseconds, -1 for the session's default.");
-    session.def(py::init(&make_session), py::kw_only(), py::arg("script"), py::arg("module"), py::arg("session_id"),
-                py::arg("workspace"), py::arg("python"), py::arg("environment"), py::arg("working_directory"),
-                py::arg("start_timeout_ms"), py::arg("default_timeout_ms"), py::arg("wake_up"), py::arg("log"),
-                py::arg("quiet"), py::arg("keep_on_failure"), py::arg("quick_start"), py::arg("preload"),
-                py::arg("restart"));
+    define_with_options([&session](auto... arguments) {
+        session.def(py::init(start_own_of(&make_options)), arguments...);
+        session.def_static("connect", attach_of(&make_options), arguments...);
+    });
+    module.def("list_sessions", &list_sessions, py::arg("workspace"));
     register_life(session);
     register_requests(session);
     register_tensor_inputs(session);

@@ -10,7 +10,7 @@ int main() {
         session.start();
 
         const auto matrix = tr::Tensor::from_vector({1.0, 10.0, 2.0, 20.0, 6.0, 60.0}, tr::Shape(3, 2));
-        const std::vector<tr::Tensor> results = session.calculate_n("statistics", {matrix});
+        const std::vector<tr::Tensor> results = session.calculate_many("statistics", {matrix});
         results.at(0).print("mean");
         results.at(1).print("standard deviation");
     } catch (const tr::TRException& error) {

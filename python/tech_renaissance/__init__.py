@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         TRException,
         TSRError,
     )
+    from .host.calls import wait_any as wait_any
     from .host.session import PythonSession as PythonSession
     from .host.session_options import RestartPolicy as RestartPolicy
     from .host.session_options import SessionOptions as SessionOptions
@@ -75,6 +76,7 @@ _HOME = {
     "import_tsr": "data.tsr",
     "read_tsr": "data.tsr",
     "tsr_info": "data.tsr",
+    "wait_any": "host.calls",
     "write_tsr": "data.tsr",
 }
 

@@ -89,23 +89,3 @@ class RestartError(TRException):
 
 class RemoteError(TRException):
     """The Python code in the worker raised: report it."""
-
-
-_BY_CODE: dict[str, type[TRException]] = {
-    INVALID_REQUEST: InputError,
-    PERMISSION_DENIED: InputError,
-    NOT_FOUND: NotFoundError,
-    REQUEST_TOO_LARGE: InputError,
-    QUOTA_EXHAUSTED: RestartError,
-    SERVER_ERROR: RestartError,
-    OVERLOADED: RetryError,
-    TIMEOUT: TimeoutError,
-    CONFLICT: RetryError,
-    CANCELLED: RetryError,
-}
-
-
-def exception_for(code: str, message: str, python_type: str = "", traceback: str = "") -> TRException:
-    """The exception that a failure of this code is raised as; RemoteError for a code that is not known."""
-    kind = _BY_CODE.get(code, RemoteError)
-    return kind(message, code, python_type, traceback)

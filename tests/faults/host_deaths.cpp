@@ -16,7 +16,7 @@
 #include "cell.h"
 #include "drive.h"
 #include "faults.h"
-#include "session/session_directory.h"
+#include "worker/session_directory.h"
 
 namespace tr::faults {
 namespace {

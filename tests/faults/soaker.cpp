@@ -117,7 +117,7 @@ void Soaker::send_back() {
     std::vector<Tensor> tensors;
     for (std::size_t i = 0; i <= below(3); ++i) tensors.push_back(random_tensor());
     const std::vector<TensorView> views(tensors.begin(), tensors.end());
-    const auto found = session_.calculate_n(below(2) == 0 ? "back" : "copy", views);
+    const auto found = session_.calculate_many(below(2) == 0 ? "back" : "copy", views);
     if (found.size() != tensors.size()) throw Violation("another number of tensors came back than was sent");
     for (std::size_t i = 0; i < found.size(); ++i) require_equal(found[i], tensors[i]);
 }

@@ -17,8 +17,8 @@ from make_corpora import CORPORA
 
 HERE = Path(__file__).parent
 OPTIONS = ["-max_len=4096", "-timeout=10", "-rss_limit_mb=4096", "-print_final_stats=1"]
-CPP = ("tsr", "response", "plain", "hello", "session", "request", "mailbox")
-PYTHON = ("tsr", "response", "plain", "request", "session", "mailbox", "call")
+CPP = ("tsr", "response", "plain", "hello", "session", "request", "arguments", "mailbox")
+PYTHON = ("tsr", "response", "request", "arguments", "session", "mailbox", "call")
 
 
 def fuzz(command: list[str], name: str, runs: str, build: Path) -> bool:

@@ -10,12 +10,13 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "carrier/mailbox.h"
+#include "channel/mailbox.h"
 #include "data/tsr_header.h"
 #include "platform/file.h"
 #include "protocol/message.h"
 #include "protocol/names.h"
 #include "protocol/plain_message.h"
+#include "protocol/records.h"
 #include "tech_renaissance/data/tsr.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
@@ -43,7 +44,7 @@ class Scene {
   public:
     static constexpr std::uint64_t kEpoch = 1;
 
-    Scene() : path_(directory() + "/mailbox"), host_(carrier::Mailbox::create(path_, kEpoch)) {
+    Scene() : path_(directory() + "/mailbox"), host_(channel::Mailbox::create(path_, kEpoch)) {
         peer_ = platform::map_shared(path_);
     }
     ~Scene() { std::filesystem::remove_all(std::filesystem::path(path_).parent_path()); }
@@ -62,15 +63,15 @@ class Scene {
         part(bytes, 16);
         part(bytes + 64, 16);
         part(bytes + 128, 16);
-        for (char* slot : {bytes + 256, bytes + 256 + carrier::Mailbox::kSlotBytes}) {
+        for (char* slot : {bytes + 256, bytes + 256 + channel::Mailbox::kSlotBytes}) {
             std::memset(slot, 0, last_length_);
-            const std::size_t length = std::min<std::size_t>(carrier::Mailbox::kSlotBytes, input.size());
+            const std::size_t length = std::min<std::size_t>(channel::Mailbox::kSlotBytes, input.size());
             if (length > 0) std::memcpy(slot, input.data(), length);
         }
-        last_length_ = std::min<std::size_t>(carrier::Mailbox::kSlotBytes, input.size());
+        last_length_ = std::min<std::size_t>(channel::Mailbox::kSlotBytes, input.size());
     }
     const std::string& path() const { return path_; }
-    carrier::Mailbox& host() { return *host_; }
+    channel::Mailbox& host() { return *host_; }
 
   private:
     static std::string directory() {
@@ -79,9 +80,9 @@ class Scene {
         return name;
     }
     std::string path_;
-    std::shared_ptr<carrier::Mailbox> host_;
+    std::shared_ptr<channel::Mailbox> host_;
     platform::SharedFile peer_;
-    std::size_t last_length_ = carrier::Mailbox::kSlotBytes;
+    std::size_t last_length_ = channel::Mailbox::kSlotBytes;
 };
 
 }  // namespace
@@ -138,13 +139,17 @@ std::string plain(std::string_view input) {
     if (!found) return kRefused;
     return "accepted id=" + std::to_string(found->id) + " command=" + hex(found->command) +
            " parameters=" + hex(found->parameters) +
-           " deadline=" + (found->deadline_ms ? std::to_string(*found->deadline_ms) : "none");
+           " deadline=" + (found->deadline_ms ? std::to_string(*found->deadline_ms) : "none") +
+           " traceparent=" + hex(found->traceparent) + " arguments=" + hex(found->arguments);
 }
 
 std::string hello(std::string_view input) {
     try {
         const protocol::Hello found = protocol::parse_hello(std::string(input));
-        return "accepted epoch=" + std::to_string(found.epoch);
+        std::string text = "accepted epoch=" + std::to_string(found.epoch) + " refused=" + hex(found.refused);
+        for (const auto& feature : found.features) text += " " + hex(feature);
+        for (const auto& name : found.endpoints) text += " endpoint " + hex(name);
+        return text;
     } catch (const InputError&) {
         return kRefused;
     }
@@ -168,6 +173,22 @@ std::string request(std::string_view input) {
     }
 }
 
+/// What a program passes as the arguments of a request.
+std::string arguments(std::string_view input) {
+    try {
+        const auto made = protocol::make_request("c", 7, false, 1000, {std::string(input), "t"});
+        if (input.empty()) return kRefused;  // that means none
+        const auto object = nlohmann::json::parse(made.text);
+        require(object.at("command") == "c" && object.at("id") == 7, "arguments that reach the rest of the request");
+        require(object.at("arguments").is_object(), "arguments that are no object");
+        if (const auto plain = protocol::read_plain_request(made.text))
+            require(plain->arguments == input && plain->traceparent == "t", "what was written is not what is read");
+        return "accepted";
+    } catch (const InputError&) {
+        return kRefused;
+    }
+}
+
 std::string mailbox(std::string_view input) {
     static Scene scene;
     scene.write(input);
@@ -178,7 +199,7 @@ std::string mailbox(std::string_view input) {
         // An impossible length; the worker's side below says what it makes of its own line.
     }
     try {
-        auto worker = carrier::Mailbox::open(scene.path(), Scene::kEpoch);
+        auto worker = channel::Mailbox::open(scene.path(), Scene::kEpoch);
         const auto message = worker->receive();
         if (!message) return "accepted nothing";
         worker->acknowledge();
@@ -195,6 +216,7 @@ Target find_target(const std::string& name) {
     if (name == "hello") return hello;
     if (name == "session") return session;
     if (name == "request") return request;
+    if (name == "arguments") return arguments;
     if (name == "mailbox") return mailbox;
     return nullptr;
 }

@@ -15,6 +15,7 @@ std::string plain(std::string_view input);
 std::string hello(std::string_view input);
 std::string session(std::string_view input);
 std::string request(std::string_view input);
+std::string arguments(std::string_view input);
 std::string mailbox(std::string_view input);
 
 /// @returns nullptr when there is no target of this name

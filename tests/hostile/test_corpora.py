@@ -13,6 +13,8 @@ import make_corpora
 import pytest
 from targets import TARGETS
 
+from tech_renaissance import protocol
+
 HERE = Path(__file__).parent
 MUTATIONS = 1500
 INTERESTING = [b"\0", b"\xff", b'"', b"{", b"}", b"[", b"]", b",", b"\\", b"1", b"null", b'"id":', b'"a"', bytes(8)]
@@ -62,15 +64,33 @@ def cpp(target: str, inputs: list[bytes]) -> list[str]:
     return lines
 
 
-@pytest.mark.parametrize("target", ["tsr", "response", "plain", "mailbox"])
+@pytest.mark.parametrize("target", ["tsr", "response", "arguments", "mailbox"])
 def test_both_languages_agree(target: str) -> None:
     """Where both read the format."""
     inputs = [*corpus(target).values(), *mutated(target)]
     for data, found in zip(inputs, cpp(target, inputs)):
-        if target == "response" and (_HUGE.search(data) or _repeats_a_member(data)):
+        if target in ("response", "arguments") and (_HUGE.search(data) or _repeats_a_member(data)):
             TARGETS[target](data)
         else:
             assert TARGETS[target](data) == found, data
+
+
+def test_a_plain_request_means_what_it_means_as_json() -> None:
+    """The compiled module reads one without a parser, and of the arguments only sees that they are an object."""
+    inputs = [*corpus("plain").values(), *mutated("plain")]
+    plain = 0
+    for data, found in zip(inputs, cpp("plain", inputs)):
+        if found == "refused":
+            continue
+        plain += 1
+        request = protocol.parse_request(data)
+        said = dict(word.split("=") for word in found.split()[1:])
+        texts = {name: bytes.fromhex(said[name]) for name in ("command", "parameters", "traceparent", "arguments")}
+        for name in ("command", "parameters", "traceparent"):
+            assert getattr(request, name).encode() == texts[name], data
+        assert (str(request.id), said["deadline"]) == (said["id"], str(request.deadline_ms).lower()), data
+        assert protocol.Request("", arguments=texts["arguments"]).arguments == request.arguments, data
+    assert plain > 15
 
 
 @pytest.mark.parametrize("target", ["hello", "session", "request"])
@@ -87,8 +107,6 @@ def test_python_answers_to_anything(target: str) -> None:
 
 def test_what_cpp_sends_python_reads() -> None:
     """A program may pass any text as a request."""
-    from tech_renaissance import protocol
-
     inputs = [*corpus("request").values(), *mutated("request")]
     for found in cpp("request", inputs):
         if found.startswith("accepted"):

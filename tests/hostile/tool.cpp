@@ -10,7 +10,7 @@
 int main(int argc, char** argv) {
     const auto target = tr::hostile::find_target(argc == 2 ? argv[1] : "");
     if (target == nullptr) {
-        std::cerr << "usage: tr_hostile_tool tsr|response|plain|hello|session|request|mailbox <INPUTS\n";
+        std::cerr << "usage: tr_hostile_tool tsr|response|plain|hello|session|request|arguments|mailbox <INPUTS\n";
         return 1;
     }
     unsigned char length[4];

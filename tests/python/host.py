@@ -6,6 +6,7 @@ It stands in for the C++ host in the tests of the worker, and does nothing to he
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import json
 import os
 import select
@@ -73,6 +74,9 @@ class Host:
         legacy: say nothing that older hosts do not say: no environment, no session.json.
         environment: added to the worker's.
         record: changes to session.json.
+
+    Attributes:
+        start_seconds: what hello() has found the start to take, by which a test may judge what else is quick just now.
     """
 
     def __init__(
@@ -191,6 +195,7 @@ class Host:
     def hello(self, timeout: float = 20) -> dict[str, object]:
         """What the worker says of itself."""
         self.wait_for("status.txt", timeout)
+        self.start_seconds = time.monotonic() - self.started
         return json.loads(self.wait_for("hello.json", 0.1))  # type: ignore[no-any-return]
 
     def send(self, command: str, parameters: str = "", *, old: bool = False, **more: object) -> int:
@@ -250,53 +255,20 @@ def running(server: str | None = None, **options: object) -> Iterator[Host]:
 
 
 def main() -> None:
-    """Measures round trips: `python host.py [count] [script] [command]`."""
-    import statistics
-    import tempfile
+    """A host that is there to be killed: `host.py WORKSPACE COMMAND`.
 
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
-    script = Path(sys.argv[2]).resolve() if len(sys.argv) > 2 else DEFAULT_SCRIPT
-    place = "/dev/shm" if os.path.isdir("/dev/shm") else None
-    with tempfile.TemporaryDirectory(dir=place) as workspace:
-        starts = []
-        for index in range(5):
-            with Host(Path(workspace), script, session_id=f"start{index}") as host:
-                host.hello()
-                starts.append((time.monotonic() - host.started) * 1000)
-        print(f"start to hello: median {statistics.median(starts):.1f} ms, best {min(starts):.1f} ms")
-        with Host(Path(workspace), script) as host:
-            print(f"tier: {host.hello()['wake_up']}")
-            times = _round_trips(host, count)
-            print(f"round trip of {count}: p50 {times[count // 2]:.1f} us, p99 {times[count * 99 // 100]:.1f} us")
-
-
-def _round_trips(host: Host, count: int) -> list[float]:
-    """Microseconds, sorted; bare calls so that the worker's share dominates."""
-    request, response = f"{host.directory}/request.json", f"{host.directory}/response.json"
-    temporary = f"{host.directory}/.tmp-host"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
-    times = []
-    for index in range(count + 50):
-        message = b'{"id":%d,"command":"hello","parameters":"","timestamp":1}' % index
-        begin = time.perf_counter_ns()
-        descriptor = os.open(temporary, flags, 0o600)
-        os.write(descriptor, message)
-        os.close(descriptor)
-        os.rename(temporary, request)
-        while True:
-            try:
-                descriptor = os.open(response, os.O_RDONLY | os.O_CLOEXEC)
-                break
-            except FileNotFoundError:
-                host.watch.wait(time.monotonic() + 5)
-        answer = os.read(descriptor, 65536)
-        os.close(descriptor)
-        os.unlink(response)
-        end = time.perf_counter_ns()
-        assert json.loads(answer)["id"] == index
-        if index >= 50:
-            times.append((end - begin) / 1000)
-    return sorted(times)
+    Starts a probe server, puts it to work on COMMAND when that is not empty, prints its pid, and waits for death.
+    """
+    workspace, command = sys.argv[1:]
+    host = Host(Path(workspace), SERVERS / "probe.py")
+    with open(host.directory / "session.lock", "r+") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        host.hello()
+        if command:
+            host.send(command)
+            host.wait_for("started")
+        print(host.process.pid, flush=True)
+        signal.pause()
 
 
 if __name__ == "__main__":

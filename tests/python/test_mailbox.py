@@ -65,6 +65,8 @@ def test_both_kinds_of_worker_read_and_write_the_same(mailbox: MailboxFile) -> N
         b'{"command":"x","parameters":"a \\"b\\"","id":18446744073709551615,"timestamp":1}',
         '{"command":"x","parameters":"ä","id":1,"timestamp":1}'.encode(),
         b'{"cmd":"x","params":"a"}',
+        b'{"command":"x","parameters":"","id":1,"timestamp":1,"traceparent":"00-ab","arguments":{"a":[{"b":"\xc3\xa4"}]}}',
+        b'{"command":"x","parameters":"","id":1,"timestamp":1,"arguments":{"a":1},"traceparent":"00-ab"}',
     ]
     for number, data in enumerate(requests, 1):
         read = []
@@ -72,6 +74,7 @@ def test_both_kinds_of_worker_read_and_write_the_same(mailbox: MailboxFile) -> N
             send(mailbox, number, data)
             found = messages.next(0)
             request = protocol.Request(*found) if type(found) is tuple else protocol.read_request(found)
+            assert isinstance(request.arguments, dict)  # or what the compiled module gives is not read yet
             read.append([getattr(request, name) for name in request.__slots__])
         assert read[0] == read[1]
 

@@ -63,6 +63,8 @@ def test_the_new_spelling_wins_where_both_are_given() -> None:
         (b'{"command": ""}', "expected a text in 'command'"),
         (b'{"command": 3}', "expected a text in 'command', found a number"),
         (b'{"command": "x", "parameters": ["a"]}', "expected a text in 'parameters', found a list"),
+        (b'{"command": "x", "arguments": [1]}', "expected an object in 'arguments', found a list"),
+        (b'{"command": "x", "traceparent": 1}', "expected a text in 'traceparent', found a number"),
         (b'{"command": "x", "id": -1}', "expected a whole number from 0"),
         (b'{"command": "x", "id": true}', "expected a whole number from 0"),
         (b'{"command": "x", "id": 1e3}', "expected a whole number from 0"),
@@ -99,39 +101,25 @@ def test_a_message_over_the_limit_is_too_large(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("legacy", [False, True])
 @given(command=st.text(min_size=1), parameters=st.text(), number=st.none() | st.integers(0, 2**64 - 1))
 def test_a_request_survives_the_wire(legacy: bool, command: str, parameters: str, number: int | None) -> None:
-    sent = Request(command, parameters, number, legacy=legacy)
-    read = protocol.parse_request(protocol.encode_request(sent))
-    for name in ("command", "parameters", "id", "legacy"):
-        assert getattr(read, name) == getattr(sent, name)
+    names = ("cmd", "params") if legacy else ("command", "parameters")
+    sent = {"id": number, names[0]: command, names[1]: parameters}
+    read = protocol.parse_request(json_object.encode_object(sent))
+    command, parameters = (word.encode("utf-8", "replace").decode() for word in (command, parameters))
+    assert (read.command, read.parameters, read.id, read.legacy) == (command, parameters, number, legacy)
 
 
-# Mostly of letters that need no escape, so that many of the messages are plain.
-texts = st.text(st.sampled_from("ab z_,./~!#[]") | st.characters())
-numbers = st.sampled_from(["0", "7", "07", "-1", "1.5", "1e3", "", str(2**63), "9" * 19, str(2**64 - 1), str(2**64)])
+def test_arguments_are_an_object_wherever_they_stand() -> None:
+    request = protocol.parse_request(b'{"arguments": {"dim": 1}, "traceparent": "t", "command": "x"}')
+    assert (request.arguments, request.traceparent) == ({"dim": 1}, "t")
+    for data in (b'{"command": "x"}', b'{"command": "x", "arguments": null, "traceparent": null}'):
+        request = protocol.parse_request(data)
+        assert (request.arguments, request.traceparent) == ({}, "")
 
 
-@given(texts, texts, numbers, numbers, st.none() | numbers, st.data())
-def test_a_plain_request_means_what_it_means_as_json(
-    command: str, parameters: str, number: str, timestamp: str, deadline: str | None, draw: st.DataObject
-) -> None:
-    text = f'{{"command":{json.dumps(command)},"parameters":{json.dumps(parameters, ensure_ascii=False)},"id":{number}'
-    text += f',"timestamp":{timestamp}' + ("" if deadline is None else f',"deadline_ms":{deadline}') + "}"
-    data = text.encode("utf-8", "surrogatepass")
-    if draw.draw(st.booleans()):  # one byte is another
-        place = draw.draw(st.integers(0, len(data) - 1))
-        data = data[:place] + draw.draw(st.binary(max_size=2)) + data[place + 1 :]
-    plain = protocol.read_plain_request(data)
-    if plain is not None:
-        general = protocol.parse_request(data)
-        for name in ("id", "command", "parameters", "deadline_ms", "legacy", "problem"):
-            assert getattr(plain, name) == getattr(general, name), data
-
-
-def test_what_a_host_writes_is_plain() -> None:
-    data = b'{"command":"matmul","parameters":"a,b","id":7,"timestamp":1699123456789,"deadline_ms":60000}'
-    plain = protocol.read_plain_request(data)
-    assert plain is not None
-    assert (plain.id, plain.command, plain.parameters, plain.deadline_ms) == (7, "matmul", "a,b", 60000)
+def test_arguments_from_the_compiled_module_are_read_when_they_are_asked_for() -> None:
+    request = Request("x", "", 7, None, "t", b'{"dim": 1}')
+    assert request.arguments == {"dim": 1}
+    assert request.arguments is request.arguments
 
 
 @given(command=st.text(min_size=1), result=st.text(), message=st.text(), tensors=st.lists(st.sampled_from(GOOD_TAGS)))

@@ -26,6 +26,8 @@ def test_hello_tells_who_answers(start: Callable[..., Host]) -> None:
         "",
     )
     assert hello["packages"] == {}
+    assert "arguments" in hello["features"]  # type: ignore[operator]
+    assert hello["endpoints"] == []
     assert hello["commands"] == ["echo", "raise_value_error", "tensors", "progress"]
     assert host.status == "ready"
 
@@ -67,6 +69,19 @@ def test_the_status_is_busy_during_a_request(probe: Host) -> None:
 def test_a_server_may_tell_how_it_is_coming_on(probe: Host) -> None:
     assert probe.ask("progress")["result"] == "at 50 %"
     assert probe.status == "ok"
+
+
+def test_a_request_may_have_arguments(probe: Host) -> None:
+    probe.send("arguments", arguments={"dim": [1, None], "é": {"x": 0.5}}, traceparent="00-ab-cd-01")
+    assert probe.receive()["result"] == '{"dim": [1, null], "\\u00e9": {"x": 0.5}} 00-ab-cd-01'
+    probe.send("arguments")
+    assert probe.receive()["result"] == "{} "
+    probe.send("arguments", arguments=[1])
+    error = probe.receive()["error"]
+    assert (error["code"], error["message"]) == (  # type: ignore[index]
+        "E1001",
+        "request: expected an object in 'arguments', found a list",
+    )
 
 
 def test_a_request_in_the_older_spelling_is_answered_in_it(probe: Host) -> None:

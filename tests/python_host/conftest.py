@@ -1,4 +1,7 @@
-"""Sessions for the tests of `PythonSession` in Python."""
+"""Sessions for the tests of `PythonSession` in Python.
+
+A file of tests names its server as SERVER, and as FRAMEWORK what its shared session gives.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +13,25 @@ import pytest
 
 from tech_renaissance import PythonSession, SessionOptions
 
-SERVER = Path(__file__).with_name("host_server.py")
 
-
-@pytest.fixture
-def options(tmp_path: Path) -> SessionOptions:
-    """Options of a session with the server of these tests and a workspace of its own."""
+def options_for(request: pytest.FixtureRequest, workspace: Path) -> SessionOptions:
+    script = getattr(request.module, "SERVER", Path(__file__).with_name("host_server.py"))
     return SessionOptions(
-        script=SERVER, workspace=tmp_path / "workspace", python=sys.executable, quiet=True, default_timeout_ms=30_000
+        script=script, workspace=workspace, python=sys.executable, quiet=True, default_timeout_ms=30_000
     )
 
 
+@pytest.fixture
+def options(request: pytest.FixtureRequest, tmp_path: Path) -> SessionOptions:
+    """Options of a session with the server of these tests and a workspace of its own."""
+    return options_for(request, tmp_path / "workspace")
+
+
 @pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PythonSession]:
+def session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PythonSession]:
     """A session that is shared by the tests of a file, none of which ends its worker."""
-    workspace = tmp_path_factory.mktemp("workspace")
-    with PythonSession(
-        SessionOptions(script=SERVER, workspace=workspace, python=sys.executable, quiet=True, default_timeout_ms=30_000)
-    ) as session:
+    options = options_for(request, tmp_path_factory.mktemp("workspace"))
+    with PythonSession(options, framework=getattr(request.module, "FRAMEWORK", None)) as session:
+        session.wait_until_ready()
+        assert session.stats().carrier == "mailbox"
         yield session

@@ -9,10 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from programs import PACKAGE_PARENT
 
-import tech_renaissance
-
-PACKAGE_PARENT = str(Path(tech_renaissance.__file__).parents[1])
 SERVER = str(Path(__file__).with_name("host_server.py"))
 HOST = """
 import faulthandler, mmap, os, sys

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from programs import PACKAGE_PARENT
 
-import tech_renaissance
 from tech_renaissance import PythonSession, SessionOptions, TRException, errors, read_tsr
 
-PACKAGE_PARENT = str(Path(tech_renaissance.__file__).parents[1])
-SERVER = """
+SOURCE = """
 import os, signal, sys, threading
 from tech_renaissance import TechRenaissanceServer
 
@@ -52,7 +51,7 @@ Server().run()
 def keeping(request: pytest.FixtureRequest, options: SessionOptions, tmp_path: Path) -> SessionOptions:
     """Options of a session that keeps its failures, on either carrier."""
     script = tmp_path / "server.py"
-    script.write_text(SERVER, encoding="utf-8")
+    script.write_text(SOURCE, encoding="utf-8")
     return replace(options, script=script, keep_on_failure=True, wake_up=request.param, session_id="kept")
 
 
@@ -130,7 +129,7 @@ def test_a_mended_server_does_not_repeat_it(keeping: SessionOptions, tmp_path: P
     with PythonSession(keeping) as session:
         kept = fail(session, "kill", 1.0)
     mended = tmp_path / "mended.py"
-    mended.write_text(SERVER.replace("os.kill(os.getpid(), signal.SIGKILL)", "return True"), encoding="utf-8")
+    mended.write_text(SOURCE.replace("os.kill(os.getpid(), signal.SIGKILL)", "return True"), encoding="utf-8")
     result = replay(kept, "--script", str(mended))
     assert "replayed: the request was answered\nthe failure does not repeat\n" in result.stdout, result
     assert result.returncode == 1
@@ -220,7 +219,7 @@ def test_under_debugpy(options: SessionOptions, tmp_path: Path) -> None:
     if importlib.util.find_spec("debugpy") is None:
         pytest.skip("debugpy is not installed: run .ci/setup")
     script = tmp_path / "server.py"
-    script.write_text(SERVER, encoding="utf-8")
+    script.write_text(SOURCE, encoding="utf-8")
     with PythonSession(replace(options, script=script, keep_on_failure=True)) as session:
         kept = fail(session, "fail", np.zeros(3, np.float32))
     command = [sys.executable, "-m", "tech_renaissance", "replay", str(kept), "--debugpy", "0"]
@@ -253,7 +252,7 @@ def test_under_debugpy(options: SessionOptions, tmp_path: Path) -> None:
 
 def test_without_debugpy(options: SessionOptions, tmp_path: Path) -> None:
     script = tmp_path / "server.py"
-    script.write_text(SERVER, encoding="utf-8")
+    script.write_text(SOURCE, encoding="utf-8")
     bare = replace(options, script=script, keep_on_failure=True, python="/usr/bin/python3")
     with PythonSession(bare) as session:
         kept = fail(session, "kill")

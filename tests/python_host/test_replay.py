@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_post_mortem import PACKAGE_PARENT, SERVER, fail, replay
+from programs import PACKAGE_PARENT
+from test_post_mortem import SOURCE, fail, replay
 
 from tech_renaissance import PythonSession, RestartPolicy, SessionOptions, errors
 
@@ -22,7 +23,7 @@ OTHER = 54_322
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="makes files of other users")
 
 
-def keeping(folder: Path, server: str = SERVER) -> SessionOptions:
+def keeping(folder: Path, server: str = SOURCE) -> SessionOptions:
     """Options of a session in this folder that keeps its failures."""
     script = folder / "server.py"
     script.write_text(server, encoding="utf-8")
@@ -100,7 +101,7 @@ def test_what_was_found_may_have_been_malformed_from_the_first(kept: Path, tmp_p
     result = replay(kept)
     assert result.returncode == 0, result
     mended = tmp_path / "mended.py"
-    mended.write_text(SERVER.replace("raise ValueError(parameters)", "return True"), encoding="utf-8")
+    mended.write_text(SOURCE.replace("raise ValueError(parameters)", "return True"), encoding="utf-8")
     result = replay(kept, "--script", str(mended))
     assert result.returncode == 2, result
     assert "weights.tsr: truncated header: expected 128 bytes, found 70" in result.stderr
@@ -139,7 +140,7 @@ def test_a_start_that_failed_may_fail_again(tmp_path: Path) -> None:
     text = "the worker could not be started"
     assert f"recorded: {text}\nreplayed: {text}\nthe failure repeats\n" in result.stdout, result
     assert result.returncode == 0
-    Path(options.script).write_text(SERVER, encoding="utf-8")
+    Path(options.script).write_text(SOURCE, encoding="utf-8")
     result = replay(kept)
     assert "replayed: the worker was ready\nthe failure does not repeat\n" in result.stdout, result
     assert result.returncode == 1
@@ -169,7 +170,7 @@ def test_a_tensor_that_was_missing_is_missing_again(tmp_path: Path) -> None:
 
 
 def test_an_answer_that_is_none_is_none_again(tmp_path: Path) -> None:
-    server = SERVER.replace(
+    server = SOURCE.replace(
         'if command == "kill":',
         'if command == "mumble":\n'
         '            open(os.environ["TR_SESSION_DIR"] + "/response.json", "w").write("[]")\n'

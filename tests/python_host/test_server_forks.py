@@ -10,7 +10,7 @@ import pytest
 
 from tech_renaissance import PythonSession, SessionOptions
 
-SERVER = """
+SOURCE = """
 import multiprocessing, os, time
 from tech_renaissance import TechRenaissanceServer
 
@@ -51,7 +51,7 @@ Forks().run()
 @pytest.mark.parametrize("wake_up", ["futex", "inotify"])
 def test_a_fork_of_the_worker_leaves_the_session_alone(options: SessionOptions, tmp_path: Path, wake_up: str) -> None:
     script = tmp_path / "forks.py"
-    script.write_text(SERVER, encoding="utf-8")
+    script.write_text(SOURCE, encoding="utf-8")
     with PythonSession(replace(options, script=script, python=sys.executable, wake_up=wake_up)) as session:
         worker = session.stats().worker_pid
         for number in range(3):

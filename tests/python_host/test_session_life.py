@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import builtins
+import json
 import os
 import select
 import signal
-import subprocess
 import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from programs import program
 
 import tech_renaissance
 from tech_renaissance import (
@@ -25,8 +26,6 @@ from tech_renaissance import (
     SessionOptions,
     TRException,
 )
-
-PACKAGE_PARENT = str(Path(tech_renaissance.__file__).parents[1])
 
 
 def test_text(session: PythonSession) -> None:
@@ -94,15 +93,19 @@ def test_exit_and_start_again(options: SessionOptions) -> None:
         assert session.stats().epoch == 2
 
 
-def test_stats(session: PythonSession) -> None:
-    before = session.stats()
-    session.fetch_response("text x")
-    after = session.stats()
-    assert after.requests == before.requests + 1
-    assert after.responses == before.responses + 1
-    assert after.carrier in ("files", "mailbox")
-    assert after.worker_pid > 0
-    assert after.last_round_trip_us > 0
+def test_stats(options: SessionOptions) -> None:
+    with PythonSession(options) as session:
+        session.calculate("echo", 1.0)
+        with pytest.raises(RemoteError):
+            session.fetch_response("fail x")
+        stats = session.stats()
+        hello = json.loads(Path(session.session_dir(), "hello.json").read_text())
+    assert (stats.requests, stats.responses, stats.failures) == (2, 2, 1)
+    assert (stats.bytes_sent, stats.bytes_received) == (8, 8)
+    assert (stats.carrier, stats.host_wake_up, stats.worker_wake_up) == ("mailbox", "futex", "futex")
+    assert (stats.start, stats.python, stats.worker_pid, stats.epoch) == ("plain", sys.executable, hello["pid"], 1)
+    assert (stats.fallback, stats.quarantined, stats.kept) == ("", [], "")
+    assert stats.last_round_trip_us > 0
 
 
 def test_remote_error_carries_what_python_said(session: PythonSession) -> None:
@@ -242,52 +245,66 @@ def test_close_ends_the_wait_of_another_thread(options: SessionOptions, tmp_path
 
 
 HOST = """
-import os, sys
+import sys
 from tech_renaissance import PythonSession, SessionOptions
-script, workspace, fifo, ending = sys.argv[1:]
-session = PythonSession(SessionOptions(script=script, workspace=workspace, quiet=True))
+script, workspace, fifo = sys.argv[1:]
+session = PythonSession(SessionOptions(script=script, workspace=workspace, quiet=True), framework="numpy")
 session.start()
-print(session.stats().worker_pid, flush=True)
-if ending == "end":
-    session.fetch_response("text x")
-else:
-    try:
-        session.fetch_response("busy_for_ever " + fifo, timeout_ms=0)
-    except KeyboardInterrupt:
-        print("interrupted", flush=True)
-        raise
+worker = session.stats().worker_pid
+"""
+CALL = """
+print(worker, flush=True)
+session.fetch_response("text x")
+"""
+ENDLESS_CALL = """
+print(worker, flush=True)
+session.fetch_response("busy_for_ever " + fifo, timeout_ms=0)
+"""
+STREAM = """
+stream = session.stream("stream 1000000")
+next(stream)
+print(worker, flush=True)
+"""
+ENDLESS_STREAM = """
+stream = session.stream("stream 1000000 3 " + fifo, timeout_ms=0)
+next(stream)
+try:
+    print(worker, flush=True)
+    next(stream)
+except KeyboardInterrupt:
+    stream.cancel()  # for when it came before the wait; a wait that it ended has ended the stream as well
+    open(fifo, "w").write("go on")
+    print(session.fetch_response("how_it_went"))
 """
 
 
-@pytest.mark.parametrize("ending", ["end", "interrupt"])
-def test_the_end_of_the_program_ends_the_worker(options: SessionOptions, tmp_path: Path, ending: str) -> None:
+@pytest.mark.parametrize(
+    ("life", "output", "error"),
+    [(CALL, "", ""), (ENDLESS_CALL, "", "KeyboardInterrupt\n"), (STREAM, "", ""), (ENDLESS_STREAM, "1 E4002\n", "")],
+    ids=["call", "interrupted call", "open stream", "interrupted stream"],
+)
+def test_the_end_of_the_program_ends_the_worker(
+    options: SessionOptions, tmp_path: Path, life: str, output: str, error: str
+) -> None:
     """Also by Ctrl-C, which ends a wait without a limit."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    with subprocess.Popen(
-        [sys.executable, "-c", HOST, str(options.script), str(options.workspace), str(fifo), ending],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": PACKAGE_PARENT, "TR_PYTHON": sys.executable},
-    ) as host:
+    script = Path(options.script).with_name("sharing_server.py")
+    with program(HOST + life, script, options.workspace, fifo) as host:
         assert host.stdout is not None
-        worker = int(host.stdout.readline())
         # Readable once the worker has ended, whoever is its parent by then.
-        worker_end = os.pidfd_open(worker)
-        if ending == "interrupt":
+        worker_end = os.pidfd_open(int(host.stdout.readline()))
+        if life == ENDLESS_CALL:
             assert fifo.read_text() == "busy"
+        if life in (ENDLESS_CALL, ENDLESS_STREAM):
             host.send_signal(signal.SIGINT)
-        output, errors = host.communicate(timeout=30)
+        seen, errors = host.communicate(timeout=30)
     try:
         assert select.select([worker_end], [], [], 10)[0], "the worker is still there"
     finally:
         os.close(worker_end)
-    if ending == "interrupt":
-        assert "interrupted" in output
-        assert "KeyboardInterrupt" in errors
-    else:
-        assert (host.returncode, errors) == (0, "")
+    assert seen == output
+    assert errors.endswith(error) if error else (host.returncode, errors) == (0, "")
     assert not list(Path(options.workspace, "python_session").glob("tr_session_*"))
 
 

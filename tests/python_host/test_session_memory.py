@@ -20,19 +20,6 @@ SMALL, LARGE = 10, 100_000
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PythonSession]:
-    """A session with the sharing server that is ready, so that both sides know that they share memory."""
-    workspace = tmp_path_factory.mktemp("workspace")
-    options = SessionOptions(
-        script=SERVER, workspace=workspace, python=sys.executable, quiet=True, default_timeout_ms=30_000
-    )
-    with PythonSession(options) as session:
-        session.wait_until_ready()
-        assert session.stats().carrier == "mailbox"
-        yield session
-
-
-@pytest.fixture(scope="module")
 def default(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PythonSession]:
     """A session with the default server."""
     workspace = tmp_path_factory.mktemp("workspace")
@@ -170,11 +157,11 @@ def test_it_outlives_the_session(options: SessionOptions) -> None:
         session.empty((1,))
 
 
-@pytest.mark.parametrize("tier", ["futex", "inotify", "polling"])
+@pytest.mark.parametrize("tier", ["futex", "inotify"])
 def test_it_serves_before_the_worker_is_ready_and_where_memory_is_not_shared(
     options: SessionOptions, tier: str
 ) -> None:
-    with PythonSession(replace(options, script=SERVER, wake_up=tier)) as session:
+    with PythonSession(replace(options, wake_up=tier)) as session:
         array = session.empty((LARGE,), "float64", framework="numpy")
         array[:] = 1
         assert session.calculate("sum", array) == LARGE
@@ -185,12 +172,12 @@ def test_it_serves_before_the_worker_is_ready_and_where_memory_is_not_shared(
 # ------------------------------------------------------------------------------------------------------ who holds what
 
 
-@pytest.mark.parametrize("tier", ["futex", "inotify", "polling"])
+@pytest.mark.parametrize("tier", ["futex", "inotify"])
 @pytest.mark.parametrize("size", [SMALL, LARGE])
 @pytest.mark.parametrize("framework", ["numpy", "torch"])
 def test_what_is_kept_never_changes(options: SessionOptions, tier: str, size: int, framework: str) -> None:
     """Results in the host and inputs in the worker, over more calls with the same tags."""
-    with PythonSession(replace(options, script=SERVER, wake_up=tier)) as session:
+    with PythonSession(replace(options, wake_up=tier)) as session:
         session.wait_until_ready()
         results, inputs = [], []
         for value in range(KEPT):

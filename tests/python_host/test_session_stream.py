@@ -7,10 +7,7 @@ import itertools
 import os
 import select
 import signal
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +16,6 @@ import numpy as np
 import pytest
 import torch
 
-import tech_renaissance
 from tech_renaissance import (
     InputError,
     PythonSession,
@@ -32,26 +28,9 @@ from tech_renaissance import (
 )
 from tech_renaissance import TimeoutError as TRTimeoutError
 
-PACKAGE_PARENT = str(Path(tech_renaissance.__file__).parents[1])
 SERVER = Path(__file__).with_name("sharing_server.py")
+FRAMEWORK = "numpy"
 MANY = 1_000_000
-
-
-@pytest.fixture
-def options(options: SessionOptions) -> SessionOptions:
-    """Options of a session with the sharing server."""
-    return replace(options, script=SERVER)
-
-
-@pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PythonSession]:
-    """A session with the sharing server."""
-    workspace = tmp_path_factory.mktemp("workspace")
-    options = SessionOptions(
-        script=SERVER, workspace=workspace, python=sys.executable, quiet=True, default_timeout_ms=30_000
-    )
-    with PythonSession(options, framework="numpy") as session:
-        yield session
 
 
 @pytest.fixture
@@ -66,12 +45,10 @@ def values(stream: TensorStream) -> list[int]:
     return [int(tensor[0]) for tensor in stream]
 
 
-@pytest.mark.parametrize("tier", ["futex", "inotify", "polling"])
-def test_tensors_come_in_order(options: SessionOptions, tier: str) -> None:
-    with PythonSession(replace(options, wake_up=tier)) as session:
-        assert values(session.stream("stream 20")) == list(range(20))
-        assert values(session.stream("stream 0")) == []
-        assert session.fetch_response("how_it_went") == "0 finished"
+def test_tensors_come_in_order(session: PythonSession) -> None:
+    assert values(session.stream("stream 20")) == list(range(20))
+    assert values(session.stream("stream 0")) == []
+    assert session.fetch_response("how_it_went") == "0 finished"
 
 
 def test_inputs_go_with_it(session: PythonSession) -> None:
@@ -334,46 +311,3 @@ def test_calls_of_other_threads_wait_for_its_end(session: PythonSession) -> None
         answer = pool.submit(session.fetch_response, "text x")
         assert values(stream) == [1, 2]
         assert answer.result(timeout=30) == "x"
-
-
-HOST = """
-import sys
-from tech_renaissance import PythonSession, SessionOptions
-script, workspace, fifo, ending = sys.argv[1:]
-session = PythonSession(SessionOptions(script=script, workspace=workspace, quiet=True), framework="numpy")
-session.start()
-stream = session.stream(f"stream 1000000 3 {fifo if ending == 'interrupt' else ''}", timeout_ms=0)
-next(stream)
-try:
-    print(session.stats().worker_pid, flush=True)
-    if ending == "interrupt":
-        next(stream)
-except KeyboardInterrupt:
-    stream.cancel()  # for when it came before the wait; a wait that it ended has ended the stream as well
-    open(fifo, "w").write("go on")
-    print(session.fetch_response("how_it_went"))
-"""
-
-
-@pytest.mark.parametrize("ending", ["end", "interrupt"])
-def test_ctrl_c_and_the_end_of_the_program(options: SessionOptions, fifo: Path, ending: str) -> None:
-    """Ctrl-C ends a wait without a limit, and the stream; the session goes on. An open stream holds up nothing."""
-    with subprocess.Popen(
-        [sys.executable, "-c", HOST, str(options.script), str(options.workspace), str(fifo), ending],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": PACKAGE_PARENT, "TR_PYTHON": sys.executable},
-    ) as host:
-        assert host.stdout is not None
-        worker_end = os.pidfd_open(int(host.stdout.readline()))
-        if ending == "interrupt":
-            host.send_signal(signal.SIGINT)
-        output, errors = host.communicate(timeout=30)
-    try:
-        assert (host.returncode, errors) == (0, "")
-        assert select.select([worker_end], [], [], 10)[0], "the worker is still there"
-    finally:
-        os.close(worker_end)
-    assert output == ("1 E4002\n" if ending == "interrupt" else "")
-    assert not list(Path(options.workspace, "python_session").glob("tr_session_*"))

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import ml_dtypes
 import numpy as np
 import pytest
 import torch
+from programs import program
 
-import tech_renaissance
 from tech_renaissance import InputError, PythonSession, SessionOptions
 from tech_renaissance.data.tsr_header import DTYPES
 
-PACKAGE_PARENT = str(Path(tech_renaissance.__file__).parents[1])
 NAMES = [dtype.name for dtype in DTYPES]
 
 
@@ -82,7 +77,7 @@ def test_what_is_no_tensor_is_refused(session: PythonSession, tensor: object) ->
 
 def test_several_results_come_in_order(session: PythonSession) -> None:
     arrays = [np.full(3, value) for value in range(4)]
-    results = session.calculate_n("echo", *arrays)
+    results = session.calculate_many("echo", *arrays)
     assert [result.tolist() for result in results] == [array.tolist() for array in arrays]
 
 
@@ -97,7 +92,7 @@ def test_tensors_by_hand(session: PythonSession) -> None:
 def test_results_come_in_the_kind_of_the_inputs(session: PythonSession) -> None:
     assert isinstance(session.calculate("echo", np.zeros(2)), np.ndarray)
     assert isinstance(session.calculate("echo", torch.zeros(2)), torch.Tensor)
-    assert isinstance(session.calculate_n("echo", np.zeros(2), torch.zeros(2))[0], torch.Tensor)
+    assert isinstance(session.calculate_many("echo", np.zeros(2), torch.zeros(2))[0], torch.Tensor)
     session.send_tensor(np.zeros(2), "kind")
     assert isinstance(session.fetch_tensor("echo kind"), np.ndarray)
 
@@ -168,11 +163,7 @@ with PythonSession(options) as session:
     run_program(program)
 
 
-def run_program(program: str) -> None:
-    """With the package, in the interpreter of these tests."""
-    subprocess.run(
-        [sys.executable, "-c", program],
-        check=True,
-        timeout=60,
-        env={**os.environ, "PYTHONPATH": PACKAGE_PARENT, "TR_PYTHON": sys.executable},
-    )
+def run_program(source: str) -> None:
+    with program(source) as running:
+        _, errors = running.communicate(timeout=60)
+    assert running.returncode == 0, errors

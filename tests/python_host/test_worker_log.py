@@ -8,14 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from programs import PACKAGE_PARENT
 
-import tech_renaissance
 from tech_renaissance import PythonSession, RemoteError, RestartError, SessionOptions
 
-PACKAGE_PARENT = str(Path(tech_renaissance.__file__).parents[1])
 MOST = 32 << 20  # bytes, as docs/errors.md says
 KEPT = 4 << 20
-SERVER = """
+SOURCE = """
 import os, subprocess, sys
 from tech_renaissance import TechRenaissanceServer
 
@@ -40,7 +39,7 @@ Chatty().run()
 
 def test_a_long_log_is_shortened_to_its_end(options: SessionOptions, tmp_path: Path) -> None:
     script = tmp_path / "chatty.py"
-    script.write_text(SERVER, encoding="utf-8")
+    script.write_text(SOURCE, encoding="utf-8")
     with PythonSession(replace(options, script=script)) as session:
         log = Path(session.session_dir(), "worker.log")
         session.fetch_response("say 1000")
@@ -63,7 +62,7 @@ def test_a_long_log_is_shortened_to_its_end(options: SessionOptions, tmp_path: P
 
 def test_what_is_not_printed_by_python_counts(options: SessionOptions, tmp_path: Path) -> None:
     script = tmp_path / "chatty.py"
-    script.write_text(SERVER, encoding="utf-8")
+    script.write_text(SOURCE, encoding="utf-8")
     with PythonSession(replace(options, script=script)) as session:
         log = Path(session.session_dir(), "worker.log")
         session.fetch_response(f"flood {MOST}")

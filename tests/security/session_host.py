@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+from pathlib import Path
 
 import numpy
 
 from tech_renaissance import PythonSession, SessionOptions, TRException
 
-SERVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "private_server.py")
+SERVER = Path(__file__).resolve().parents[1] / "python_host" / "host_server.py"
 
 
 def main() -> dict[str, object]:
@@ -26,13 +27,12 @@ def main() -> dict[str, object]:
     options = SessionOptions(script=SERVER, session_id="mine", workspace=workspace, python=python, quiet=True)
     try:
         with PythonSession(options) as session:
-            answer = session.fetch_response("say hello")
+            answer = session.fetch_response("text hello")
             if user < 0:
-                answer = str(session.calculate("multiply", numpy.full(50_000, 7.0))[0])
+                answer = str(session.calculate("echo", numpy.full(50_000, 7.0))[0])
             session.send_tensor(numpy.ones(3), "small")
-            directory = session.session_dir
             modes = {}
-            for path, _, names in os.walk(directory if isinstance(directory, str) else directory()):
+            for path, _, names in os.walk(session.session_dir()):
                 for name in [".", *names]:
                     modes[os.path.join(path, name)] = os.lstat(os.path.join(path, name)).st_mode
             parent = os.path.dirname(next(iter(modes)).rstrip("/."))

@@ -9,8 +9,8 @@
 #include <system_error>
 #include <vector>
 
-#include "data/atomic_file.h"
 #include "data/tsr_header.h"
+#include "platform/file.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -78,6 +78,37 @@ std::string kind_of(const fs::file_status& status) {
     return fs::is_directory(status) ? "a directory" : "a device, pipe or socket";
 }
 
+/// A path in UTF-8, as messages show it and the platform layer takes it.
+std::string path_text(const fs::path& path) {
+    const auto text = path.u8string();
+    return {text.begin(), text.end()};
+}
+
+[[noreturn]] void refuse_target(const fs::path& path, const std::string& what) {
+    throw TSRError("cannot write " + path_text(path) + ": " + what);
+}
+
+void check_target(const fs::path& path) {
+    if (!path.has_filename()) refuse_target(path, "expected the name of a file");
+    std::error_code error;
+    const fs::file_status status = fs::status(path, error);
+    // Renaming over a device or pipe would put a file in its place.
+    if (fs::exists(status) && !fs::is_regular_file(status))
+        refuse_target(path, "it is " + kind_of(status) + ", expected the name of a file");
+    const fs::path directory = path.has_parent_path() ? path.parent_path() : fs::path(".");
+    const bool usable = fs::is_directory(directory, error);
+    if (error && error != std::errc::no_such_file_or_directory)
+        refuse_target(path, path_text(directory) + ": " + error.message());
+    if (!usable) refuse_target(path, "there is no directory " + path_text(directory) + "; create it first");
+}
+
+/// What to do about a write that failed; nothing where the error says it all.
+std::string advice_for(const std::error_code& error) {
+    const bool forbidden = error == std::errc::permission_denied || error == std::errc::operation_not_permitted ||
+                           error == std::errc::read_only_file_system;
+    return forbidden ? "; its directory must be one that you may write to" : "";
+}
+
 }  // namespace
 
 Tensor read_tsr(const fs::path& path) {
@@ -133,11 +164,15 @@ Tensor read_tsr(std::istream& stream) {
 }
 
 void write_tsr(const TensorView& tensor, const fs::path& path) {
+    check_target(path);
     const std::vector<unsigned char> header = encode_tsr_header(tensor.dtype(), tensor.shape());
-    AtomicFile file(path);
-    file.write(header.data(), header.size());
-    file.write(tensor.data(), tensor.nbytes());
-    file.commit();
+    try {
+        platform::write_atomic(path_text(path), {reinterpret_cast<const char*>(header.data()), header.size()},
+                               {static_cast<const char*>(tensor.data()), tensor.nbytes()}, platform::Readers::umask);
+    } catch (const std::system_error& error) {
+        throw TSRError("cannot write " + path_text(path) + " (" + std::to_string(header.size() + tensor.nbytes()) +
+                       " bytes): " + error.code().message() + advice_for(error.code()));
+    }
 }
 
 void write_tsr(const TensorView& tensor, std::ostream& stream) {

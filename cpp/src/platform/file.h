@@ -10,15 +10,21 @@
 
 namespace tr::platform {
 
-/// Files of a session directory. Whatever a peer may have put there is opened without following links and must be a
-/// regular file. Failures are std::system_error with the path in its text.
+/// Files, above all those of a session directory. Whatever a peer may have put there is opened without following links
+/// and must be a regular file. Paths are UTF-8. Failures are std::system_error with the path in its text.
 
 /// The disk, or the user's share of it, is full.
 bool is_out_of_space(const std::system_error& error);
 
-/// Publishes a file: written under a temporary name in the same directory (mode 0600), then renamed. `head` and `body`
-/// stand one after the other in it.
-void write_atomic(const std::string& path, std::string_view head, std::string_view body = {});
+/// Who may read a new file.
+enum class Readers {
+    owner,  ///< this user alone, whatever the umask (mode 0600)
+    umask,  ///< whom the umask lets
+};
+/// Publishes a file: it appears under its name whole or not at all, as it is written under the name `.tmp-<pid>-<n>` in
+/// the same directory, then renamed. `head` and `body` stand one after the other in it. Any thread may.
+void write_atomic(const std::string& path, std::string_view head, std::string_view body = {},
+                  Readers readers = Readers::owner);
 /// The whole file; nothing when there is none.
 /// @throws std::system_error also when it is larger than `limit` (EFBIG) or not a regular file (EINVAL)
 std::optional<std::string> read_file(const std::string& path, std::size_t limit);

@@ -1,18 +1,14 @@
 #include "platform/file.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <system_error>
 
 #include "platform/mapping_guard.h"
@@ -27,15 +23,15 @@ namespace {
     throw std::system_error(error, std::generic_category(), action + " '" + path + "'");
 }
 
-/// A new file beside `path`; none, with errno set, when it cannot be made. Its name may be taken, as the data layer
-/// counts for itself, and a dead process of the same number may have left some behind: then the next one is used.
-UniqueFd make_temporary(const std::string& path, std::string& name) {
+/// A new file beside `path`; none, with errno set, when it cannot be made. Its name may be taken, as a dead process of
+/// the same number may have left some behind: then the next one is used.
+UniqueFd make_temporary(const std::string& path, mode_t mode, std::string& name) {
     static std::atomic<std::uint64_t> counter{0};
     const std::string prefix = path.substr(0, path.rfind('/') + 1) + ".tmp-" + std::to_string(::getpid()) + "-";
     int file = -1;
     do {
         name = prefix + std::to_string(counter.fetch_add(1, std::memory_order_relaxed));
-        file = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        file = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
     } while (file < 0 && errno == EEXIST);
     return UniqueFd(file);
 }
@@ -110,23 +106,6 @@ SharedFile share(int file, const std::string& path) {
     return shared;
 }
 
-void remove_entries(int directory_fd) noexcept {
-    DIR* directory = ::fdopendir(directory_fd);  // takes the descriptor over
-    if (directory == nullptr) {
-        ::close(directory_fd);
-        return;
-    }
-    while (const dirent* entry = ::readdir(directory)) {
-        if (std::strcmp(entry->d_name, ".") == 0 || std::strcmp(entry->d_name, "..") == 0) continue;
-        if (::unlinkat(::dirfd(directory), entry->d_name, 0) == 0) continue;
-        const int child = ::openat(::dirfd(directory), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (child < 0) continue;
-        remove_entries(child);
-        ::unlinkat(::dirfd(directory), entry->d_name, AT_REMOVEDIR);
-    }
-    ::closedir(directory);
-}
-
 UniqueFd open_lock(const std::string& path) {
     UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!file) fail(errno, "opening the lock", path);
@@ -147,12 +126,12 @@ bool is_out_of_space(const std::system_error& error) {
     return error.code().value() == ENOSPC || error.code().value() == EDQUOT;
 }
 
-void write_atomic(const std::string& path, std::string_view head, std::string_view body) {
+void write_atomic(const std::string& path, std::string_view head, std::string_view body, Readers readers) {
     if (over_file_limit(head.size() + body.size())) fail(EFBIG, "writing", path);
     std::string temporary;
-    UniqueFd file = make_temporary(path, temporary);
+    UniqueFd file = make_temporary(path, readers == Readers::owner ? 0600 : 0666, temporary);
     if (!file) fail(errno, "creating a temporary file for", path);
-    fix_mode(file.get());
+    if (readers == Readers::owner) fix_mode(file.get());
     TR_SEQUENCE_POINT("created", path);
     int error = write_all(file.get(), head, body);
     if (::close(file.release()) != 0 && error == 0) error = errno;
@@ -281,37 +260,6 @@ void link_file(const std::string& path, const std::string& name) {
 void rename_file(const std::string& from, const std::string& to) {
     if (::rename(from.c_str(), to.c_str()) != 0) fail(errno, "renaming", from);
     TR_SEQUENCE_POINT("named", to);
-}
-
-bool make_private_directory(const std::string& path) {
-    if (::mkdir(path.c_str(), 0700) == 0) {
-        TR_SEQUENCE_POINT("created", path);
-        // The umask may have taken bits away that the owner needs.
-        if (::chmod(path.c_str(), 0700) != 0) fail(errno, "setting the mode of", path);
-        return true;
-    }
-    if (errno != EEXIST) fail(errno, "creating the directory", path);
-    return false;
-}
-
-std::string why_not_private(const std::string& path) {
-    struct stat info{};
-    if (::lstat(path.c_str(), &info) != 0) return std::strerror(errno);
-    if (S_ISLNK(info.st_mode)) return "it is a symbolic link";
-    if (!S_ISDIR(info.st_mode)) return "it is not a directory";
-    if (info.st_uid != ::geteuid())
-        return "it belongs to user " + std::to_string(info.st_uid) + ", and this is user " +
-               std::to_string(::geteuid());
-    if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) return "others may write to it";
-    return {};
-}
-
-void remove_tree(const std::string& path) noexcept {
-    const int directory = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (directory < 0) return;
-    remove_entries(directory);
-    TR_SEQUENCE_POINT("emptied", path);
-    ::rmdir(path.c_str());
 }
 
 FileLock FileLock::try_acquire(const std::string& path) {

@@ -153,16 +153,16 @@ bool is_out_of_space(const std::system_error& error) {
            (code == ERROR_DISK_FULL || code == ERROR_HANDLE_DISK_FULL || code == kDiskQuotaExceeded);
 }
 
-void write_atomic(const std::string& path, std::string_view head, std::string_view body) {
+// Who may read it is inherited from the directory, which make_private_directory has set up in a session.
+void write_atomic(const std::string& path, std::string_view head, std::string_view body, Readers) {
     static std::atomic<std::uint64_t> counter{0};
-    const auto slash = path.find_last_of("/\\");
+    const auto slash = path.find_last_of("/\\:");
     const std::string prefix = path.substr(0, slash == std::string::npos ? 0 : slash + 1) + ".tmp-" +
                                std::to_string(::GetCurrentProcessId()) + "-";
     std::wstring wide;
     UniqueHandle file;
-    do {  // a name may be taken: the data layer counts for itself, and a dead process may have left some behind
+    do {  // a name may be taken, as a dead process may have left some behind
         wide = widen(prefix + std::to_string(counter.fetch_add(1)));
-        // Who may read it is inherited from the directory, which make_private_directory has set up.
         file = open_file(wide, GENERIC_WRITE, CREATE_NEW, FILE_ATTRIBUTE_NORMAL);
     } while (!file && ::GetLastError() == ERROR_FILE_EXISTS);
     if (!file) fail(::GetLastError(), "creating a temporary file for", path);

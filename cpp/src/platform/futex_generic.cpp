@@ -8,5 +8,8 @@ bool futex_available() {
 }
 void futex_wait(const std::atomic<std::uint32_t>&, std::uint32_t, Deadline) {}
 void futex_wake(const std::atomic<std::uint32_t>&) {}
+bool futex_wait_any(const FutexWords&, Deadline) {
+    return false;
+}
 
 }  // namespace tr::platform

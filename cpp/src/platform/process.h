@@ -24,6 +24,7 @@ struct ExitStatus {
     bool known = true;        ///< false when somebody else reaped the process
     int code = 0;             ///< exit code, where it ended by itself
     int signal = 0;           ///< signal number, where one ended it
+    bool foreign = false;     ///< it is no process of this program's, so how it ended cannot be told
     bool over_limit = false;  ///< the signal is the system's for a process over its CPU or file limit
 
     /// "exited with code 3", "was killed by signal 9 (SIGKILL; ...)".
@@ -46,6 +47,10 @@ class Process {
     /// @throws std::system_error when it cannot be watched; it has been killed and reaped then
     static std::unique_ptr<Process> adopt(std::int64_t pid, std::function<ExitStatus()> reap,
                                           std::function<void()> on_exit);
+    /// A process of another program's, alive: its end is noticed, and nothing is done to it. kill() and terminate() let
+    /// go of it: it counts as ended from then on.
+    /// @throws std::system_error when it cannot be watched
+    static std::unique_ptr<Process> observe(std::int64_t pid, std::function<void()> on_exit);
     /// From the status that the system gives a parent.
     static ExitStatus decode_status(int raw);
 

@@ -258,6 +258,7 @@ ExitStatus Process::decode_status(int raw) {
 }
 
 std::string ExitStatus::describe() const {
+    if (foreign) return "has ended";
     if (!known) return "ended, and something else in this program took its exit status";
     if (signal != 0) return "was killed by signal " + std::to_string(signal) + " (" + signal_name(signal) + ")";
     return "exited with code " + std::to_string(code);

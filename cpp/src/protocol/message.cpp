@@ -4,9 +4,9 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "protocol/json_object.h"
 #include "protocol/names.h"
 #include "protocol/plain_message.h"
-#include "protocol/response_reader.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
 namespace tr::protocol {
@@ -22,59 +22,11 @@ std::string_view trim(std::string_view text) {
     return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
 }
 
-/// A member that must be a string where it is there.
-std::string text_member(const json& object, const char* name, const char* what) {
-    const auto member = object.find(name);
-    if (member == object.end() || member->is_null()) return {};
-    if (!member->is_string())
-        throw InputError(std::string(what) + ": expected text in '" + name + "', found " + member->type_name());
-    return member->get<std::string>();
-}
-
-template <class Integer>
-Integer integer_member(const json& object, const char* name, const char* what) {
-    const auto member = object.find(name);
-    if (member == object.end()) return 0;
-    if (!member->is_number_integer())
-        throw InputError(std::string(what) + ": expected an integer in '" + name + "', found " + member->type_name());
-    return member->get<Integer>();
-}
-
 void require_size(const std::string& text, const char* what, const char* advice = "") {
     if (text.size() > kMaxMessageBytes)
         throw InputError(std::string(what) + " of " + std::to_string(text.size()) + " bytes is over the limit of " +
                              std::to_string(kMaxMessageBytes) + advice,
                          ErrorCode::request_too_large);
-}
-
-/// What the parser lets pass and JSON does not: a byte order mark, and a NUL, which it takes for the end of the text.
-void require_no_marks(const std::string& text, const char* what) {
-    if (text.compare(0, 3, "\xef\xbb\xbf") == 0)
-        throw InputError(std::string(what) + " is not JSON: it starts with a byte order mark");
-    if (text.find('\0') != std::string::npos) throw InputError(std::string(what) + " is not JSON: it holds a NUL");
-}
-
-/// Refuses what is nested deeper than anything that we would build a tree of.
-bool keep_shallow(int depth, json::parse_event_t event, json&) {
-    if (event != json::parse_event_t::object_start && event != json::parse_event_t::array_start) return true;
-    if (depth >= static_cast<int>(kMaxDepth))
-        throw InputError("nested more than " + std::to_string(kMaxDepth) + " deep");
-    return true;
-}
-
-json parse_object(const std::string& text, const char* what) {
-    require_no_marks(text, what);
-    json object;
-    try {
-        object = json::parse(text, keep_shallow);
-    } catch (const InputError& error) {
-        throw InputError(std::string(what) + ": " + error.what());
-    } catch (const json::exception& error) {
-        throw InputError(std::string(what) + " is not JSON: " + error.what());
-    }
-    if (!object.is_object())
-        throw InputError(std::string(what) + ": expected a JSON object, found " + object.type_name());
-    return object;
 }
 
 /// The tags in "result_0,result_1"; none at all when any item is not a tag.
@@ -104,10 +56,24 @@ std::string complete_request(json& object, bool both_spellings) {
     return command;
 }
 
+/// What the object says itself must not be said beside it as well, and is to be of the right kind.
+/// @returns whether it has arguments
+bool check_attached(const json& object, const Attached& attached) {
+    const auto arguments = object.find("arguments");
+    const bool has_arguments = arguments != object.end() && !arguments->is_null();
+    if (has_arguments && !arguments->is_object())
+        throw InputError(std::string("request: expected an object in 'arguments', found ") + arguments->type_name());
+    const bool has_parent = !text_member(object, "traceparent", "request").empty();
+    if ((has_arguments && !attached.arguments.empty()) || (has_parent && !attached.traceparent.empty()))
+        throw InputError(std::string("a request has one '") + (has_parent ? "traceparent" : "arguments") +
+                         "': expected it in the request or beside it, found both");
+    return has_arguments;
+}
+
 /// What starts with a brace is meant as JSON: a command of that name there will not be.
 json parse_json_request(std::string_view text) {
     try {
-        return json::parse(text, keep_shallow);
+        return json::parse(text, keep_shallow(kMaxDepth));
     } catch (const json::parse_error& error) {
         throw InputError("a request that starts with '{' has to be a JSON object; this one is malformed at byte " +
                          std::to_string(error.byte) + ": '" + std::string(text.substr(0, 200)) + "'");
@@ -140,6 +106,60 @@ std::string request_of(std::string_view command, std::string_view parameters, bo
     return text += '}';
 }
 
+/// The members that every request has, behind those of its own, and what is attached to it.
+void finish_request(std::string& text, std::uint64_t id, std::int64_t deadline_ms, const Attached& attached) {
+    text.pop_back();  // the brace
+    text.append(",\"id\":").append(std::to_string(id));
+    text.append(",\"timestamp\":").append(std::to_string(now_ms()));
+    if (deadline_ms > 0) text.append(",\"deadline_ms\":").append(std::to_string(deadline_ms));
+    if (!attached.traceparent.empty()) {
+        if (!is_plain(attached.traceparent))
+            throw InputError("a traceparent is a text like '00-<trace id>-<parent id>-<flags>', found '" +
+                             attached.traceparent.substr(0, 200) + "'");
+        text.append(",\"traceparent\":\"").append(attached.traceparent).append("\"");
+    }
+    if (!attached.arguments.empty()) {
+        if (!is_plain_object(attached.arguments)) parse_object(attached.arguments, "arguments", kMaxDepth - 1);
+        text.append(",\"arguments\":").append(attached.arguments);
+    }
+    text += '}';
+}
+
+void read_failure(const json& error, Response& response) {
+    if (!error.is_object())
+        throw InputError(std::string("response: expected an object in 'error', found ") + error.type_name());
+    const auto text = [&error](const char* name) { return text_member(error, name, "response"); };
+    response.failure = RemoteFailure{text("code"), text("type"), text("message"), text("traceback")};
+}
+
+/// Any response, where read_plain_response() reads those that are plain.
+Response read_response(const std::string& message) {
+    const json object = parse_object(message, "response");
+    const auto text = [&object](const char* name) { return text_member(object, name, "response"); };
+    Response response;
+    response.older_spelling = !object.contains("command") && object.contains("cmd");
+    // Those of the spelling that is not used are to be texts as well.
+    std::string command = text("command");
+    std::string result = text("result");
+    std::string cmd = text("cmd");
+    std::string params = text("params");
+    response.command = std::move(response.older_spelling ? cmd : command);
+    response.text = std::move(response.older_spelling ? params : result);
+    response.message = text("message");
+    response.tensors = texts_member(object, "tensors", "response");
+    for (const std::string& tag : response.tensors)
+        if (!is_tag(tag)) throw InputError("response: '" + tag + "' in 'tensors' is not a tensor tag");
+    if (const auto id = object.find("id"); id != object.end() && !id->is_null()) {
+        if (!id->is_number_integer() || *id < 0)
+            throw InputError(std::string("response: expected a whole number in 'id', found ") + id->type_name());
+        response.id = id->get<std::uint64_t>();
+    }
+    if (const auto error = object.find("error"); error != object.end() && !error->is_null())
+        read_failure(*error, response);
+    response.more = object.value("more", json()) == true;
+    return response;
+}
+
 }  // namespace
 
 std::int64_t now_ms() {
@@ -147,15 +167,18 @@ std::int64_t now_ms() {
     return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
 }
 
-Request make_request(const std::string& message, std::uint64_t id, bool both_spellings, std::int64_t deadline_ms) {
+Request make_request(const std::string& message, std::uint64_t id, bool both_spellings, std::int64_t deadline_ms,
+                     const Attached& attached) {
     require_size(message, "a request", "; send data of this size as a tensor");
     const std::string_view text = trim(message);
     json object;
     if (!text.empty() && text.front() == '{') object = parse_json_request(text);
     Request request;
+    request.has_arguments = !attached.arguments.empty();
     try {
         if (object.is_object()) {
             request.command = complete_request(object, both_spellings);
+            request.has_arguments |= check_attached(object, attached);
         } else {
             const auto blank = std::min(text.find_first_of(kBlank), text.size());
             request.command = text.substr(0, blank);
@@ -171,11 +194,7 @@ Request make_request(const std::string& message, std::uint64_t id, bool both_spe
         throw InputError("request '" + request.command.substr(0, 200) +
                          "' is not UTF-8, as the text of a request has to be; send other bytes as a tensor");
     }
-    request.text.pop_back();  // the brace, for what every request has
-    request.text.append(",\"id\":").append(std::to_string(id));
-    request.text.append(",\"timestamp\":").append(std::to_string(now_ms()));
-    if (deadline_ms > 0) request.text.append(",\"deadline_ms\":").append(std::to_string(deadline_ms));
-    request.text += '}';
+    finish_request(request.text, id, deadline_ms, attached);
     require_size(request.text, "a request, as JSON,", "; send data of this size as a tensor");
     return request;
 }
@@ -187,10 +206,7 @@ std::string encode_cancel(std::uint64_t id) {
 Response parse_response(const std::string& text) {
     require_size(text, "response");
     if (auto plain = read_plain_response(text)) return std::move(*plain);
-    require_no_marks(text, "response");
-    ResponseReader reader;
-    json::sax_parse(text, &reader);
-    Response response = reader.take();
+    Response response = read_response(text);
     if (response.older_spelling) {
         response.tensors = response.failure ? std::vector<std::string>{} : comma_separated_tags(response.text);
     } else if (!response.failure && response.text == "error" && !response.message.empty()) {
@@ -226,46 +242,6 @@ void throw_failure(const RemoteFailure& failure, const std::string& command) {
     }
     if (!failure.traceback.empty()) message += "\n" + failure.traceback;
     throw RemoteError(message, failure.type, failure.traceback);
-}
-
-Hello parse_hello(const std::string& text) {
-    const json object = parse_object(text, "hello.json");
-    Hello hello;
-    hello.protocol = integer_member<std::int64_t>(object, "protocol", "hello.json");
-    if (hello.protocol != kProtocolVersion)
-        throw InputError("the worker speaks version " + std::to_string(hello.protocol) +
-                         " of the session protocol and this library version " + std::to_string(kProtocolVersion) +
-                         ": use the tech_renaissance package that came with the library");
-    hello.epoch = integer_member<std::uint64_t>(object, "epoch", "hello.json");
-    hello.pid = integer_member<std::int64_t>(object, "pid", "hello.json");
-    hello.python = text_member(object, "python", "hello.json");
-    hello.wake_up = text_member(object, "wake_up", "hello.json");
-    hello.carrier = text_member(object, "carrier", "hello.json");
-    hello.fallback = text_member(object, "fallback", "hello.json");
-    return hello;
-}
-
-std::string encode_session(const SessionRecord& record) {
-    return json{{"protocol", kProtocolVersion}, {"session_id", record.session_id},
-                {"host_pid", record.host_pid},  {"host_start_time", record.host_start_time},
-                {"epoch", record.epoch},        {"carriers", record.carriers},
-                {"wake_up", record.wake_up},    {"limits", json::object()},
-                {"timestamp", now_ms()}}
-        .dump(2);
-}
-
-std::optional<SessionRecord> parse_session(const std::string& text) {
-    try {
-        const json object = parse_object(text, "session.json");
-        SessionRecord record;
-        record.session_id = text_member(object, "session_id", "session.json");
-        record.host_pid = integer_member<std::int64_t>(object, "host_pid", "session.json");
-        record.host_start_time = text_member(object, "host_start_time", "session.json");
-        record.epoch = integer_member<std::uint64_t>(object, "epoch", "session.json");
-        return record;
-    } catch (const InputError&) {
-        return std::nullopt;
-    }
 }
 
 }  // namespace tr::protocol

@@ -12,23 +12,28 @@ namespace tr::protocol {
 
 /// No message is longer than this: a peer's file above it is refused unread.
 inline constexpr std::size_t kMaxMessageBytes = 64U << 20;
-/// The same for what the two sides say of themselves, hello.json and session.json.
-inline constexpr std::size_t kMaxRecordBytes = 1U << 20;
-/// How deep the objects and lists of a message may be nested.
-inline constexpr std::size_t kMaxDepth = 64;
 
 struct Request {
-    std::string command;  ///< for error messages; the wire text holds it too
-    std::string text;     ///< JSON
+    std::string command;         ///< for error messages; the wire text holds it too
+    std::string text;            ///< JSON
+    bool has_arguments = false;  ///< so a worker without kArgumentsFeature would not do what it is asked
+};
+
+/// What goes with a request besides its words.
+struct Attached {
+    std::string arguments;    ///< a JSON object; empty for none
+    std::string traceparent;  ///< as W3C Trace Context has it; empty for none
 };
 
 /// @param message    JSON object, or "command parameters"
 /// @param both_spellings  add the older names, for a worker that has not said which it reads
 /// @param deadline_ms     time left to run; 0: none
-/// @throws InputError when it is neither, names no command, or is not UTF-8
-Request make_request(const std::string& message, std::uint64_t id, bool both_spellings, std::int64_t deadline_ms);
+/// @throws InputError when it is neither, names no command, or is not UTF-8; when what is attached is not what it has
+///         to be, or stands in the message already
+Request make_request(const std::string& message, std::uint64_t id, bool both_spellings, std::int64_t deadline_ms,
+                     const Attached& attached = {});
 
-/// Tells the worker to end the stream that answers this request at its next part.
+/// Tells the worker to give up this request.
 std::string encode_cancel(std::uint64_t id);
 
 struct RemoteFailure {
@@ -54,32 +59,6 @@ Response parse_response(const std::string& text);
 
 /// Throws the exception class that a failure's code stands for, with Python's type and traceback.
 [[noreturn]] void throw_failure(const RemoteFailure& failure, const std::string& command);
-
-/// What a worker says of itself when it is ready.
-struct Hello {
-    std::int64_t protocol = 0;
-    std::uint64_t epoch = 0;
-    std::int64_t pid = 0;
-    std::string python;
-    std::string wake_up;
-    std::string carrier;
-    std::string fallback;
-};
-/// @throws InputError when the text is not a hello, or of another protocol version
-Hello parse_hello(const std::string& text);
-
-/// What the host says of a session.
-struct SessionRecord {
-    std::string session_id;
-    std::int64_t host_pid = 0;
-    std::string host_start_time;
-    std::uint64_t epoch = 0;
-    std::vector<std::string> carriers;
-    std::string wake_up;
-};
-std::string encode_session(const SessionRecord& record);
-/// @returns nothing when the text is not a session record
-std::optional<SessionRecord> parse_session(const std::string& text);
 
 /// Milliseconds since the Unix epoch.
 std::int64_t now_ms();

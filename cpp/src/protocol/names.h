@@ -21,6 +21,7 @@ inline constexpr const char* kMailboxFile = "mailbox";
 inline constexpr const char* kLogFile = "worker.log";
 inline constexpr const char* kFailureFile = "failure.json";
 inline constexpr const char* kLockFile = "session.lock";
+inline constexpr const char* kChannelsFolder = "channels";
 inline constexpr const char* kTensorSuffix = ".tsr";
 inline constexpr const char* kExitCommand = "__exit__";
 

@@ -1,7 +1,9 @@
 #include "protocol/plain_message.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
+#include "protocol/json_object.h"
 #include "protocol/names.h"
 
 namespace tr::protocol {
@@ -39,6 +41,13 @@ class Reader {
         rest_.remove_prefix(length);
         return true;
     }
+    /// What stands before the message's last brace, where it is an object.
+    bool object(std::string_view& found) {
+        if (rest_.empty()) return false;
+        found = rest_.substr(0, rest_.size() - 1);
+        rest_.remove_prefix(found.size());
+        return is_plain_object(found);
+    }
     bool at_end() const { return rest_.empty(); }
 
   private:
@@ -64,10 +73,22 @@ bool read_deadline(Reader& reader, std::optional<std::uint64_t>& deadline_ms) {
     return true;
 }
 
+bool read_attached(Reader& reader, PlainRequest& request) {
+    if (reader.skip(",\"traceparent\":\"") && !reader.text(request.traceparent)) return false;
+    return !reader.skip(",\"arguments\":") || reader.object(request.arguments);
+}
+
 }  // namespace
 
 bool is_plain(std::string_view text) {
     return std::all_of(text.begin(), text.end(), is_plain_letter);
+}
+
+bool is_plain_object(std::string_view text) {
+    const auto brackets =
+        std::count_if(text.begin(), text.end(), [](char letter) { return letter == '{' || letter == '['; });
+    return !text.empty() && text.front() == '{' && text.back() == '}' && brackets < kMaxDepth &&
+           text.find('\0') == std::string_view::npos && nlohmann::json::accept(text);
 }
 
 std::optional<PlainRequest> read_plain_request(std::string_view message) {
@@ -77,7 +98,8 @@ std::optional<PlainRequest> read_plain_request(std::string_view message) {
     const bool good = reader.skip("{\"command\":\"") && reader.text(request.command) && !request.command.empty() &&
                       reader.skip(",\"parameters\":\"") && reader.text(request.parameters) && reader.skip(",\"id\":") &&
                       reader.number(request.id) && reader.skip(",\"timestamp\":") && reader.number(unused) &&
-                      read_deadline(reader, request.deadline_ms) && reader.skip("}") && reader.at_end();
+                      read_deadline(reader, request.deadline_ms) && read_attached(reader, request) &&
+                      reader.skip("}") && reader.at_end();
     return good ? std::optional(request) : std::nullopt;
 }
 

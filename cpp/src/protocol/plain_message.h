@@ -18,12 +18,16 @@ namespace tr::protocol {
 
 /// Printable ASCII without quotes and backslashes.
 TR_API bool is_plain(std::string_view text);
+/// Of an object that may stand in a message as it is: JSON, without the rare things that parsers differ in.
+bool is_plain_object(std::string_view text);
 
 struct PlainRequest {
     std::string_view command;
     std::string_view parameters;
     std::uint64_t id = 0;
     std::optional<std::uint64_t> deadline_ms;
+    std::string_view traceparent;  ///< empty for none
+    std::string_view arguments;    ///< a JSON object, not taken apart; empty for none
 };
 /// @returns nothing when the request is not plain; the texts lie in `message`
 TR_API std::optional<PlainRequest> read_plain_request(std::string_view message);

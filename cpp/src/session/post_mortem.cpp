@@ -1,4 +1,5 @@
-// With keep_on_failure: a failure's request, tensors, log and what the host knows, in a directory of their own.
+#include "session/post_mortem.h"
+
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -6,11 +7,13 @@
 #include "data/tsr_header.h"
 #include "platform/file.h"
 #include "protocol/failure_record.h"
+#include "protocol/message.h"
 #include "protocol/names.h"
-#include "session/session_impl.h"
 #include "tech_renaissance/utils/tr_exception.h"
+#include "worker/liveness.h"
+#include "worker/session_directory.h"
 
-namespace tr {
+namespace tr::session {
 namespace {
 
 namespace fs = std::filesystem;
@@ -40,23 +43,44 @@ void keep_file(const std::string& from, const std::string& to, bool shared) {
     }
 }
 
+/// Those of the request as the caller passed them, as far as they are at hand: the server may have written to its own.
+std::map<std::string, bool> keep_tensors(const channel::Channel& channel, const std::string& target) {
+    std::map<std::string, bool> kept;
+    const auto* views = channel.request() ? channel.request()->tensors : nullptr;
+    for (std::size_t i = 0; views != nullptr && i < views->size(); ++i) {
+        const std::string tag(1, static_cast<char>('a' + i));
+        write_tensor((*views)[i], target + "/" + tag + protocol::kTensorSuffix);
+        kept[tag] = true;
+    }
+    const bool shared = channel.mailbox() != nullptr;
+    for (const auto& entry : fs::directory_iterator(channel.directory()->path())) {
+        const std::string tag = entry.path().stem().string();
+        if (entry.path().extension() != protocol::kTensorSuffix || !protocol::is_tag(tag) || kept.count(tag) != 0)
+            continue;
+        kept[tag] = false;
+        if (platform::identify(entry.path().string()))  // else it is no file, whoever has put it there
+            keep_file(entry.path().string(), target + "/" + entry.path().filename().string(), shared);
+    }
+    return kept;
+}
+
 }  // namespace
 
-/// To be called when a request has failed and nothing of it has been overwritten yet. Never throws: the failure itself
-/// is what the caller is to hear of.
-/// @param started false when no process came of a start: what is there of the worker before has been kept at its end
-void PythonSession::Impl::keep(const std::exception_ptr& error, bool started) {
-    if (!options_.keep_on_failure || !directory_) return;
+void PostMortem::keep(const std::exception_ptr& error, const channel::Channel& channel,
+                      const std::string& session_directory, const worker::Worker* worker, const SessionStats& stats) {
+    if (!wanted() || session_directory.empty() || channel.directory() == nullptr) return;
+    const auto* directory = channel.directory();
+    const auto* request = worker != nullptr && channel.request() ? &*channel.request() : nullptr;
     std::string target;
     try {
-        target = directory_->make_kept();
-        protocol::FailureRecord record = describe(error, started);
-        if (in_flight_ && started) platform::write_atomic(target + "/" + protocol::kRequestFile, in_flight_->text);
+        target = make_kept(session_directory, session_id_);
+        auto record = describe(error, request, worker, stats);
+        if (request != nullptr) platform::write_atomic(target + "/" + protocol::kRequestFile, request->text);
         for (const char* name : {protocol::kSessionFile, protocol::kHelloFile, protocol::kStatusFile})
-            if (started) copy_text(directory_->file(name), target + "/" + name);
+            if (worker != nullptr) copy_text(directory->file(name), target + "/" + name);
         platform::write_atomic(target + "/" + protocol::kLogFile,
-                               platform::read_tail(directory_->file(protocol::kLogFile), kMostLog));
-        record.tensors = keep_tensors(target);
+                               platform::read_tail(session_directory + "/" + protocol::kLogFile, kMostLog));
+        record.tensors = keep_tensors(channel, target);
         platform::write_atomic(target + "/" + protocol::kFailureFile, protocol::encode_failure(record));
         log_(LogLevel::info, "the failure is kept in '" + target + "': python -m tech_renaissance replay " + target);
     } catch (const std::exception& problem) {  // std::system_error, std::bad_alloc, ...
@@ -64,48 +88,30 @@ void PythonSession::Impl::keep(const std::exception_ptr& error, bool started) {
         log_(LogLevel::warning, std::string("the failure could not be kept: ") + problem.what());
         return;
     }
-    const std::lock_guard<std::mutex> lock(state_mutex_);
-    stats_.kept = target;
+    const std::lock_guard<std::mutex> lock(mutex_);
     kept_.push_back(std::move(target));
     if (kept_.size() <= kMostKept) return;
     platform::remove_tree(kept_.front());
     kept_.pop_front();
 }
 
-/// Those of the request as the caller passed them, as far as they are at hand: the server may have written to its own.
-std::map<std::string, bool> PythonSession::Impl::keep_tensors(const std::string& target) const {
-    std::map<std::string, bool> kept;
-    const auto* views = in_flight_ ? in_flight_->tensors : nullptr;
-    for (std::size_t i = 0; views != nullptr && i < views->size(); ++i) {
-        const std::string tag(1, static_cast<char>('a' + i));
-        write_tensor((*views)[i], target + "/" + tag + protocol::kTensorSuffix);
-        kept[tag] = true;
-    }
-    for (const auto& entry : fs::directory_iterator(directory_->path())) {
-        const std::string tag = entry.path().stem().string();
-        if (entry.path().extension() != protocol::kTensorSuffix || !protocol::is_tag(tag) || kept.count(tag) != 0)
-            continue;
-        kept[tag] = false;
-        if (platform::identify(entry.path().string()))  // else it is no file, whoever has put it there
-            keep_file(entry.path().string(), target + "/" + entry.path().filename().string(),
-                      carrier_ == mailbox_carrier_);
-    }
-    return kept;
+std::string PostMortem::last() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return kept_.empty() ? "" : kept_.back();
 }
 
-protocol::FailureRecord PythonSession::Impl::describe(const std::exception_ptr& error, bool started) const {
-    const std::lock_guard<std::mutex> lock(state_mutex_);
+protocol::FailureRecord PostMortem::describe(const std::exception_ptr& error, const channel::Request* request,
+                                             const worker::Worker* worker, const SessionStats& stats) const {
     protocol::FailureRecord record;
     record.session_id = session_id_;
-    record.epoch = stats_.epoch;
+    record.epoch = stats.epoch;
     record.kind = "error";
-    if (in_flight_ && started) {
-        record.request_id = in_flight_->id;
-        record.command = in_flight_->command;
-        record.waited_ms =
-            std::chrono::duration_cast<std::chrono::milliseconds>(Deadline::Clock::now() - in_flight_->sent).count();
+    if (request != nullptr) {
+        record.request_id = request->id;
+        record.command = request->command;
+        record.waited_ms = worker::milliseconds_since(request->sent);
     }
-    if (const auto status = process_ && started ? process_->status() : std::nullopt; status && status->known) {
+    if (const auto status = worker != nullptr ? worker->status() : std::nullopt; status && status->known) {
         record.kind = "death";
         (status->signal != 0 ? record.signal : record.exit_code) = status->signal != 0 ? status->signal : status->code;
     }
@@ -121,19 +127,19 @@ protocol::FailureRecord PythonSession::Impl::describe(const std::exception_ptr& 
     } catch (const std::exception& failure) {
         record.message = failure.what();
     }
-    record.worker = worker_argv_;
+    if (worker != nullptr) record.worker = worker->launched().argv;
     record.working_directory = options_.working_directory.empty() ? fs::current_path().string()
                                                                   : fs::absolute(options_.working_directory).string();
     for (const auto& [name, value] : options_.environment) record.environment.push_back(name);
-    record.worker_pid = stats_.worker_pid;
-    record.session = {{"carrier", stats_.carrier},
-                      {"host_wake_up", stats_.host_wake_up},
-                      {"worker_wake_up", started ? stats_.worker_wake_up : ""},
-                      {"fallback", stats_.fallback},
-                      {"start", stats_.start},
-                      {"file_system", stats_.file_system}};
-    record.counts = {{"requests", stats_.requests}, {"responses", stats_.responses}, {"failures", stats_.failures}};
+    record.worker_pid = stats.worker_pid;
+    record.session = {{"carrier", stats.carrier},
+                      {"host_wake_up", stats.host_wake_up},
+                      {"worker_wake_up", worker != nullptr ? stats.worker_wake_up : ""},
+                      {"fallback", stats.fallback},
+                      {"start", stats.start},
+                      {"file_system", stats.file_system}};
+    record.counts = {{"requests", stats.requests}, {"responses", stats.responses}, {"failures", stats.failures}};
     return record;
 }
 
-}  // namespace tr
+}  // namespace tr::session

@@ -1,9 +1,10 @@
+// The public face: what is no more than a way in to the parts.
 #include "tech_renaissance/session/python_session.h"
 
 #include <utility>
 
-#include "session/session_impl.h"
-#include "tech_renaissance/utils/tr_exception.h"
+#include "session/core.h"
+#include "worker/registry.h"
 
 namespace tr {
 namespace {
@@ -18,115 +19,97 @@ SessionOptions options_of(const std::string& script, const std::string& session_
 
 }  // namespace
 
+// ------------------------------------------------------------------------------------------------------ construction
+
 PythonSession::PythonSession(const std::string& script_path, const std::string& session_id, bool quiet_mode)
     : PythonSession(options_of(script_path, session_id, quiet_mode)) {}
-PythonSession::PythonSession(SessionOptions options) : impl_(new Impl(std::move(options))) {}
+PythonSession::PythonSession(SessionOptions options) : core_(new session::Core(std::move(options), false)) {}
+PythonSession::PythonSession(std::unique_ptr<session::Core, Drop> core) : core_(std::move(core)) {}
 PythonSession::~PythonSession() = default;
 PythonSession::PythonSession(PythonSession&&) noexcept = default;
 PythonSession& PythonSession::operator=(PythonSession&&) noexcept = default;
 
-void PythonSession::Drop::operator()(Impl* impl) const {
+void PythonSession::Drop::operator()(session::Core* core) const {
     // In a fork of the program it stays as it was: threads that are not there may be using it, and to destroy what they
     // wait on would be to wait for them.
-    if (!impl->inherited()) delete impl;
+    if (!core->inherited()) delete core;
 }
 
-PythonSession::Impl& PythonSession::impl() const {
-    if (!impl_) throw InputError("this PythonSession has been moved from: use the one that it was moved to");
-    impl_->check_process();
-    return *impl_;
+session::Core& PythonSession::core() const {
+    if (!core_) throw InputError("this PythonSession has been moved from: use the one that it was moved to");
+    core_->check_process();
+    return *core_;
 }
+
+PythonSession PythonSession::connect(const std::string& session_id, SessionOptions options) {
+    options.session_id = session_id;
+    if (session_id.empty()) throw InputError("connect() needs the id of a session: see PythonSession::list()");
+    std::unique_ptr<session::Core, Drop> core(new session::Core(std::move(options), true));
+    core->start(core->deadline_of(kDefaultTimeout));
+    return PythonSession(std::move(core));
+}
+
+std::vector<SessionInfo> PythonSession::list(const std::string& workspace) {
+    std::vector<SessionInfo> all;
+    for (const auto& found : worker::find_sessions(workspace)) {
+        SessionInfo info;
+        info.session_id = found.record.session_id;
+        info.directory = found.directory;
+        info.owner_pid = found.record.host_pid;
+        if (found.hello) {
+            info.worker_pid = found.hello->pid;
+            info.server = found.hello->server;
+            info.commands = found.hello->commands;
+            info.takes_clients = found.hello->has_feature("channels");
+        }
+        all.push_back(std::move(info));
+    }
+    return all;
+}
+
+// -------------------------------------------------------------------------------------------------------------- life
 
 void PythonSession::start() {
-    impl().start();
-}
-bool PythonSession::is_alive() const {
-    return impl().is_alive();
-}
-bool PythonSession::is_ready() const {
-    return impl().is_ready();
-}
-bool PythonSession::is_busy() const {
-    return impl().is_busy();
-}
-void PythonSession::wait_until_ready(std::int64_t timeout_ms) {
-    impl().wait_until_ready(timeout_ms);
-}
-void PythonSession::wait_until_ok(std::int64_t timeout_ms) {
-    impl().wait_until_ok(timeout_ms);
-}
-void PythonSession::send_request(const std::string& message) {
-    impl().send_request(message);
-}
-bool PythonSession::new_response() {
-    return impl().new_response();
-}
-std::string PythonSession::read_response() {
-    return impl().read_response();
-}
-std::string PythonSession::wait_for_response(std::int64_t timeout_ms) {
-    return impl().wait_for_response(timeout_ms);
-}
-std::string PythonSession::fetch_response(const std::string& message, std::int64_t timeout_ms) {
-    return impl().fetch_response(message, timeout_ms);
-}
-void PythonSession::send_tensor(const TensorView& tensor, const std::string& tag) {
-    impl().send_tensor(tensor, tag);
-}
-Tensor PythonSession::empty(const Shape& shape, DType dtype, const std::string& tag) {
-    return impl().empty(shape, dtype, tag);
-}
-Tensor PythonSession::wait_for_tensor(std::int64_t timeout_ms) {
-    return impl().wait_for_tensors(timeout_ms).front();
-}
-std::vector<Tensor> PythonSession::wait_for_tensors(std::int64_t timeout_ms) {
-    return impl().wait_for_tensors(timeout_ms);
-}
-Tensor PythonSession::fetch_tensor(const std::string& message, std::int64_t timeout_ms) {
-    return impl().fetch_tensors(message, timeout_ms).front();
-}
-Tensor PythonSession::calculate_all(const std::string& command, const std::vector<TensorView>& tensors,
-                                    std::int64_t timeout_ms) {
-    return impl().calculate(command, tensors, timeout_ms).front();
-}
-std::vector<Tensor> PythonSession::calculate_n(const std::string& command, const std::vector<TensorView>& tensors,
-                                               std::int64_t timeout_ms) {
-    return impl().calculate(command, tensors, timeout_ms);
-}
-TensorStream PythonSession::stream(const std::string& command, const std::vector<TensorView>& tensors,
-                                   std::int64_t timeout_ms) {
-    return impl().stream(command, tensors, timeout_ms);
-}
-std::future<Tensor> PythonSession::calculate_async(const std::string& command, const std::vector<Tensor>& tensors,
-                                                   std::int64_t timeout_ms) {
-    return impl().calculate_async(command, tensors, timeout_ms);
-}
-void PythonSession::please_exit(std::int64_t timeout_ms, bool ensure) {
-    impl().please_exit(timeout_ms, ensure);
-}
-void PythonSession::terminate() {
-    impl().terminate();
-}
-void PythonSession::join() {
-    impl().join();
+    core().start(core().deadline_of(kDefaultTimeout));
 }
 void PythonSession::restart(std::int64_t timeout_ms) {
-    impl().restart(timeout_ms);
+    core().restart(core().deadline_of(timeout_ms));
+}
+void PythonSession::please_exit(std::int64_t timeout_ms, bool ensure) {
+    core().please_exit(timeout_ms, ensure);
+}
+void PythonSession::terminate() {
+    core().terminate();
+}
+void PythonSession::join() {
+    core().join();
+}
+bool PythonSession::is_alive() const {
+    return core().is_alive();
+}
+bool PythonSession::is_ready() const {
+    return core().is_ready();
+}
+bool PythonSession::is_busy() const {
+    return core().is_busy();
 }
 void PythonSession::clear_quarantine() {
-    impl().clear_quarantine();
+    core().supervisor.clear_quarantine();
 }
 std::string PythonSession::session_dir() const {
-    return impl().session_dir();
+    return core().first().path();
 }
 const std::string& PythonSession::session_id() const {
-    return impl().session_id();
+    return core().id;
 }
 void PythonSession::set_quiet_mode(bool quiet) {
-    impl().set_quiet_mode(quiet);
+    core().log.set_quiet(quiet);
 }
 SessionStats PythonSession::stats() const {
-    return impl().stats();
+    return core().stats();
+}
+WorkerHealth PythonSession::probe(std::int64_t timeout_ms) const {
+    return core().probe(timeout_ms);
 }
 
 }  // namespace tr

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
+import warnings
 import weakref
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for_futures
 from typing import TYPE_CHECKING, Any
 
 from ..data.tensors import choose_framework, export_tensor, find_dtype
 from ..errors import InputError
-from .session_options import SessionOptions, SessionStats, core_arguments
+from .calls import CallFuture
+from .session_options import SessionInfo, SessionOptions, SessionStats, WorkerHealth, core_arguments
 from .tensor_stream import TensorStream, tensor_over
 
 try:
@@ -24,6 +25,7 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import Sequence
     from types import TracebackType
 
@@ -48,8 +50,8 @@ class PythonSession:
     TimeoutError, the worker's death a RestartError that tells how it died and ends with its log, and a failure in the
     Python code a RemoteError with its traceback. Ctrl-C ends any wait.
 
-    Every method may be called from any thread. One request is in flight at a time, and each thread gets the answers to
-    its own requests.
+    Every method may be called from any thread. As many requests are in flight at a time as
+    `SessionOptions.max_ongoing_requests` says, one by default, and each thread gets the answers to its own requests.
     """
 
     def __init__(
@@ -71,16 +73,43 @@ class PythonSession:
             options = script_path
         else:
             options = SessionOptions(script=script_path, session_id=session_id, quiet=quiet_mode)
+        self._open(_core.Session(**_arguments(options)), framework)
+
+    def _open(self, core: _core.Session, framework: str | None) -> None:
         self._framework = framework
         self._last_sent: str | None = None
-        self._executor: ThreadPoolExecutor | None = None
-        self._executor_lock = threading.Lock()
-        values = core_arguments(options)
-        if not values["python"] and not any(map(os.environ.get, _INTERPRETER_VARIABLES)):
-            values["python"] = sys.executable
-        self._core = _core.Session(**values)
+        self._calls: weakref.WeakSet[CallFuture] = weakref.WeakSet()
+        self._core = core
         # Ends the worker when this object goes, and at the latest before the interpreter is torn down.
-        self._finalizer = weakref.finalize(self, self._core.close)
+        self._finalizer = weakref.finalize(self, core.close)
+
+    @classmethod
+    def connect(cls, session_id: str, options: SessionOptions | None = None, *, framework: str | None = None) -> Self:
+        """A session with the worker that another program of this user runs under this id.
+
+        It takes a channel of that worker, beside its owner's. The end of this session closes the channel and nothing
+        else; the end of the owner ends the worker, and with it calls of this session, with a RestartError that says so.
+        Tags are this session's. `restart` attaches again; `please_exit` and `terminate` close the channel.
+
+        Args:
+            session_id: of the session; `list` tells which there are.
+            options: what concerns the start of a process is not looked at.
+            framework: as for the constructor.
+
+        Raises:
+            NotFoundError: there is no such session; the message lists those there are.
+        """
+        if framework is not None:
+            choose_framework(framework)
+        arguments = _arguments(options or SessionOptions()) | {"session_id": session_id}
+        session = cls.__new__(cls)
+        session._open(_core.Session.connect(**arguments), framework)
+        return session
+
+    @staticmethod
+    def list(workspace: str | os.PathLike[str] = "") -> builtins.list[SessionInfo]:
+        """The sessions that programs of this user run in a workspace; as in `SessionOptions`."""
+        return [SessionInfo(**found) for found in _core.list_sessions(os.fsencode(workspace))]
 
     def __enter__(self) -> Self:
         if not self.is_alive():
@@ -101,10 +130,7 @@ class PythonSession:
         A stream that has not ended is cancelled.
         """
         self._core.end_streams()  # which the futures wait for
-        with self._executor_lock:
-            executor, self._executor = self._executor, None
-        if executor is not None:
-            executor.shutdown(wait=True)
+        wait_for_futures(tuple(self._calls))
         self._finalizer()
 
     def start(self) -> None:
@@ -203,7 +229,7 @@ class PythonSession:
         """Waits for the answer to this thread's request and gives its one tensor, the first where there are several."""
         return self._result(self._core.wait_for_tensor(_limit(timeout_ms)))
 
-    def wait_for_tensors(self, timeout_ms: int | None = None) -> list[Any]:
+    def wait_for_tensors(self, timeout_ms: int | None = None) -> builtins.list[Any]:
         """The same, all of them, in the order sent."""
         return [self._result(tensor) for tensor in self._core.wait_for_tensors(_limit(timeout_ms))]
 
@@ -220,11 +246,16 @@ class PythonSession:
         exported = [export_tensor(tensor) for tensor in tensors]
         return self._result(self._core.calculate(command, exported, _limit(timeout_ms)), tensors)
 
-    def calculate_n(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> list[Any]:
-        """The same for commands with several results."""
+    def calculate_many(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> builtins.list[Any]:
+        """The same for commands with several results: all of them, in the order sent."""
         exported = [export_tensor(tensor) for tensor in tensors]
-        results = self._core.calculate_n(command, exported, _limit(timeout_ms))
+        results = self._core.calculate_many(command, exported, _limit(timeout_ms))
         return [self._result(tensor, tensors) for tensor in results]
+
+    def calculate_n(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> builtins.list[Any]:
+        """The old name of `calculate_many`."""
+        warnings.warn("calculate_n is deprecated: use calculate_many", DeprecationWarning, stacklevel=2)
+        return self.calculate_many(command, *tensors, timeout_ms=timeout_ms)
 
     def stream(
         self, command: str, *tensors: Any, timeout_ms: int | None = None, framework: str | None = None
@@ -244,16 +275,18 @@ class PythonSession:
         exported = [export_tensor(tensor) for tensor in tensors]
         return TensorStream(self, self._core.stream(command, exported, _limit(timeout_ms)), kind)
 
-    def calculate_async(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> Future[Any]:
-        """The same as `calculate` on another thread.
+    def calculate_async(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> CallFuture:
+        """The same as `calculate`, beside the caller: a `concurrent.futures.Future`, which `cancel` gives up.
 
-        The tensors are shared, not copied, so leave their contents alone until the future is done.
+        Calls are made in the order of these, as many at a time as `SessionOptions.max_ongoing_requests` says. The limit
+        counts from here. The tensors are shared, not copied, so leave their contents alone until the future is done.
         """
-        with self._executor_lock:
-            if self._executor is None:
-                # One thread is enough: one request is in flight at a time.
-                self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tech_renaissance")
-            return self._executor.submit(self.calculate, command, *tensors, timeout_ms=timeout_ms)
+        exported = [export_tensor(tensor) for tensor in tensors]
+        kind = choose_framework(self._kind(tensors))
+        call = _core.Call(self._core, command, exported, _limit(timeout_ms))
+        future = CallFuture(call, lambda: tensor_over(call.get(), kind))
+        self._calls.add(future)
+        return future
 
     def please_exit(self, timeout_ms: int = 5_000, ensure: bool = True) -> None:
         """Asks the worker to exit and waits; when it has not by then, it is terminated.
@@ -301,8 +334,12 @@ class PythonSession:
         self._core.set_quiet_mode(quiet)
 
     def stats(self) -> SessionStats:
-        """What the session has done so far and how; a snapshot."""
+        """What the session has done so far and how; a snapshot, for which the worker is not asked."""
         return SessionStats(**self._core.stats())
+
+    def probe(self, timeout_ms: int = 200) -> WorkerHealth:
+        """Asks a worker that is at work for a sign of life, and waits for it."""
+        return WorkerHealth(**self._core.probe(timeout_ms))
 
     def _kind(self, inputs: Sequence[Any] = ()) -> str:
         """The framework that results come in, for these inputs."""
@@ -312,6 +349,14 @@ class PythonSession:
 
     def _result(self, tensor: _core.Tensor, inputs: Sequence[Any] = ()) -> Any:
         return tensor_over(tensor, choose_framework(self._kind(inputs)))
+
+
+def _arguments(options: SessionOptions) -> dict[str, Any]:
+    """The options as the compiled module takes them; the worker's interpreter is this one where nothing names one."""
+    values = core_arguments(options)
+    if not values["python"] and not any(map(os.environ.get, _INTERPRETER_VARIABLES)):
+        values["python"] = sys.executable
+    return values
 
 
 def _limit(timeout_ms: int | None) -> int:

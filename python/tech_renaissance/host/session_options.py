@@ -72,7 +72,12 @@ class SessionOptions:
         quick_start: fork the worker from a template that has imported `preload` already (Linux); the first such session
             of a program waits for the template. Where it cannot be done, `stats().start` tells why.
         preload: modules of the template.
+        max_ongoing_requests: how many requests may be in flight at the same time: calls of different threads, and
+            `calculate_async`. Each has a channel of its own in the one worker. Whether they run side by side is the
+            server's to say: one with an `async def main_logic`, or with `threads`, runs them so.
         restart: starts workers in place of dead ones.
+        observer: gets each event, a dict of the fields of tr::SessionEvent, on the thread that causes it: keep it
+            short. It may not call what starts a worker or waits for one.
     """
 
     script: str | os.PathLike[str] = "default"
@@ -90,10 +95,12 @@ class SessionOptions:
     keep_on_failure: bool = False
     quick_start: bool = False
     preload: Sequence[str] = ("torch",)
+    max_ongoing_requests: int = 1
     restart: RestartPolicy = RestartPolicy()
+    observer: Callable[[dict[str, Any]], object] | None = None
 
 
-_INT_FIELDS = {"attempts": 32, "quarantine_after": 32}  # bits; those of milliseconds have 64
+_INT_FIELDS = {"attempts": 32, "max_ongoing_requests": 32, "quarantine_after": 32}  # bits; those of milliseconds have 64
 
 
 def core_arguments(options: SessionOptions) -> dict[str, Any]:
@@ -166,6 +173,12 @@ def _callback(value: Any) -> Any:
     return value
 
 
+def _observer(value: Any) -> Any:
+    if value is not None and not callable(value):
+        raise TypeError("a function of an event, or None")
+    return value
+
+
 def _policy(value: Any) -> RestartPolicy:
     if not isinstance(value, RestartPolicy):
         raise TypeError("a RestartPolicy")
@@ -179,6 +192,7 @@ _CONVERSIONS: dict[str, Callable[[Any], Any]] = {
     "Sequence[str]": _texts,
     "dict[str, str]": _environment,
     "Callable[[str, str], object] | None": _callback,
+    "Callable[[dict[str, Any]], object] | None": _observer,
     "RestartPolicy": _policy,
 }
 
@@ -188,10 +202,10 @@ class SessionStats:
     """What a session has done so far and how; the fields are those of tr::SessionStats.
 
     Attributes:
-        worker_state: "none", "starting", "ready", "busy", "wedged" (native code keeps the interpreter from running),
-            "stopped" (by a signal or a debugger), or "dead". A worker that is at work is asked, which takes up to 200
-            ms when it does not answer.
-        busy_ms: since the request in flight was sent; 0 when there is none.
+        worker_state: "none", "starting", "ready", "busy", "stopped" (by a signal or a debugger), or "dead". Whether one
+            that is at work is wedged, `probe` tells.
+        busy_ms: since the request in flight was sent, the oldest of several; 0 when there is none.
+        channels: how many requests have been in flight at the same time, at most.
         quarantined: requests that are refused because they have ended workers; `RestartPolicy.quarantine_after`.
         kept: where the last failure is kept; `SessionOptions.keep_on_failure`.
         progress: what the server said last with `write_status` in the request in flight.
@@ -209,6 +223,7 @@ class SessionStats:
     busy_ms: int
     progress: str
     epoch: int
+    channels: int
     quarantined: list[str]
     kept: str
     requests: int
@@ -217,3 +232,39 @@ class SessionStats:
     bytes_sent: int
     bytes_received: int
     last_round_trip_us: float
+
+
+@dataclass(frozen=True)
+class WorkerHealth:
+    """How a worker is, as it says itself.
+
+    Attributes:
+        state: as `SessionStats.worker_state`; or "wedged": alive, but native code keeps its interpreter from running.
+        busy_ms: as in `SessionStats`.
+        progress: as in `SessionStats`.
+    """
+
+    state: str
+    busy_ms: int
+    progress: str
+
+
+@dataclass(frozen=True)
+class SessionInfo:
+    """A session that some program of this user runs.
+
+    Attributes:
+        owner_pid: the program.
+        worker_pid: 0 while it is not ready.
+        server: class of the server.
+        commands: that it has declared.
+        takes_clients: `PythonSession.connect` works.
+    """
+
+    session_id: str
+    directory: str
+    owner_pid: int
+    worker_pid: int
+    server: str
+    commands: list[str]
+    takes_clients: bool

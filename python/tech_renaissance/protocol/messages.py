@@ -11,7 +11,7 @@ import re
 import time
 
 from ..errors import InputError
-from .json_object import BLANKS, MAX_MESSAGE_BYTES, encode_object, kind_of, parse_object
+from .json_object import BLANKS, encode_object, kind_of, parse_object
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ PROTOCOL_VERSION = 1
 #: The command that asks a worker to leave; never passed to `main_logic`.
 EXIT_COMMAND = "__exit__"
 
-#: What this worker can do beyond the first version, in its hello.
-FEATURES = ("channels", "cancel")
+#: What a worker of this version can do besides the first version of the protocol; its hello says so.
+FEATURES = ("channels", "cancel", "arguments")
 
 READY = "ready"
 BUSY = "busy"
@@ -34,12 +34,6 @@ _MAX_ID = 2**64 - 1
 
 _is_tag = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}").fullmatch
 _separators = re.compile(r"[\s,]+")
-_plain = rb"[ !#-\[\]-~]"
-_number = rb"(?:0|[1-9][0-9]{0,18})"
-_plain_request = re.compile(
-    rb'\{"command":"(%b+)","parameters":"(%b*)","id":(%b),"timestamp":%b(?:,"deadline_ms":(%b))?\}'
-    % (_plain, _plain, _number, _number, _number)
-).fullmatch
 _quote = json.encoder.encode_basestring
 
 
@@ -50,10 +44,11 @@ class Request:
         id: the host's number for it, None when it gave none.
         legacy: it came in the older spelling.
         deadline_ms: how long the host will wait, as it said so, else None.
+        traceparent: of the host's span, as W3C Trace Context has it; "" when it gave none.
         problem: why it cannot be served, when reading it failed.
     """
 
-    __slots__ = ("command", "deadline_ms", "id", "legacy", "parameters", "problem")
+    __slots__ = ("_arguments", "command", "deadline_ms", "id", "legacy", "parameters", "problem", "traceparent")
 
     def __init__(
         self,
@@ -61,6 +56,8 @@ class Request:
         parameters: str = "",
         id: int | None = None,  # noqa: A002 - its name on the wire
         deadline_ms: int | None = None,
+        traceparent: str = "",
+        arguments: dict[str, object] | bytes | None = None,
         *,
         legacy: bool = False,
     ) -> None:
@@ -69,7 +66,16 @@ class Request:
         self.id = id
         self.legacy = legacy
         self.deadline_ms = deadline_ms
+        self.traceparent = traceparent
+        self._arguments = arguments
         self.problem: InputError | None = None
+
+    @property
+    def arguments(self) -> dict[str, object]:
+        """The typed arguments; empty when there are none. From the compiled module they come as JSON, for here."""
+        if not isinstance(self._arguments, dict):
+            self._arguments = parse_object(self._arguments, "arguments") if self._arguments else {}
+        return self._arguments
 
 
 class Failure:
@@ -177,21 +183,10 @@ def parse_request(data: bytes | bytearray | memoryview) -> Request:
 
 def read_request(data: bytes | bytearray | memoryview) -> Request:
     """The same, but what makes it unreadable becomes the request's `problem`, for the answer."""
-    if plain := read_plain_request(data):
-        return plain
     try:
         return parse_request(data)
     except InputError as error:
         return unreadable(error)
-
-
-def read_plain_request(data: bytes | bytearray | memoryview) -> Request | None:
-    """A request as a host writes nearly all of them, in a third of the time that JSON takes; None for any other."""
-    match = _plain_request(data) if len(data) <= MAX_MESSAGE_BYTES else None
-    if match is None:
-        return None
-    command, parameters, id, deadline_ms = match.groups()  # noqa: A001 - its name on the wire
-    return Request(command.decode(), parameters.decode(), int(id), int(deadline_ms) if deadline_ms else None)
 
 
 def unreadable(error: InputError) -> Request:
@@ -215,19 +210,11 @@ def _fill_request(request: Request, message: dict[str, object]) -> None:
         # A host that knows only the older names may still add "command", so each name is looked for by itself.
         request.parameters = _text(message, "parameters" if "parameters" in message else "params", "request")
     request.deadline_ms = _whole_number(message, "deadline_ms", "request", _MAX_ID)
-
-
-def encode_request(request: Request) -> bytes:
-    """The bytes of a request, in the spelling that its `legacy` says."""
-    message: dict[str, object] = {}
-    if request.id is not None:
-        message["id"] = request.id
-    message["cmd" if request.legacy else "command"] = request.command
-    message["params" if request.legacy else "parameters"] = request.parameters
-    if request.deadline_ms is not None:
-        message["deadline_ms"] = request.deadline_ms
-    message["timestamp"] = now_ms()
-    return encode_object(message)
+    request.traceparent = _text(message, "traceparent", "request")
+    arguments = message.get("arguments")
+    if arguments is not None and not isinstance(arguments, dict):
+        raise InputError(f"request: expected an object in 'arguments', found {kind_of(arguments)}")
+    request._arguments = arguments
 
 
 def encode_response(response: Response) -> bytes:

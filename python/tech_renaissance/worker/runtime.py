@@ -175,11 +175,12 @@ class Runtime:
             "package": __version__,
             "packages": packages,
             "server": type(self._server).__name__,
-            "features": list(messages.FEATURES),
             "carrier": channels.first.carrier.name,
             "wake_up": channels.bell.wake_up,
             "fallback": channels.fallback,
             "commands": [str(command) for command in self._server.commands],
+            "features": list(messages.FEATURES),
+            "endpoints": [],
             "timestamp": messages.now_ms(),
         }
         if refused:

@@ -1,13 +1,13 @@
 // The mailbox, and the store of tensors, without a session.
-#include "carrier/mailbox.h"
-#include "carrier/tensor_store.h"
+#include "channel/mailbox.h"
+#include "channel/tensor_store.h"
 #include "support.h"
 
 namespace tr::test {
 namespace {
 
-using carrier::Mailbox;
-using carrier::TensorStore;
+using channel::Mailbox;
+using channel::TensorStore;
 
 class CarrierTest : public testing::Test {
   protected:
@@ -50,7 +50,7 @@ TEST_F(CarrierTest, WhatTheWorkerMayBeAboutToLeaseIsNotWrittenAgain) {
     worker_->acknowledge();  // now the host gets to know that it has the request
     for (int i = 3; i < 9; ++i) send(i % 2 == 0 ? "x" : "y", i);
     EXPECT_EQ(*last, 1.0F);
-    store.request_ended();
+    store.request_ended(1);
     store.request_begins(2);
     send("y", 9);
     EXPECT_EQ(*last, 9.0F) << "with the first request answered nobody is about to look any more";

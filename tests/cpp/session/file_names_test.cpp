@@ -1,5 +1,5 @@
 // The names of tensor files: what one side changes, the other sees, and nothing else is looked up twice.
-#include "carrier/file_names.h"
+#include "channel/file_names.h"
 
 #include <utility>
 
@@ -8,8 +8,8 @@
 namespace tr::test {
 namespace {
 
-using carrier::FileNames;
-using carrier::Mailbox;
+using channel::FileNames;
+using channel::Mailbox;
 
 class SharedNames : public ::testing::Test {
   protected:

@@ -26,15 +26,11 @@ bool refused(const std::function<void()>& call) {
     return false;
 }
 
-class ForkTest : public SessionTest, public testing::WithParamInterface<WakeUp> {
+class ForkTest : public TierTest {
   protected:
     void SetUp() override {
-        TR_SKIP_UNLESS_AVAILABLE(GetParam());
-        auto forced = options("numpy_server");
-        forced.wake_up = GetParam();
-        session_ = std::make_unique<PythonSession>(forced);
-        session_->start();
-        session_->wait_until_ready();
+        TierTest::SetUp();
+        if (!IsSkipped()) begin(tier_options("numpy_server"));
     }
     void expect_undisturbed() {
         const Tensor ones = Tensor::ones(Shape(100'000));
@@ -42,7 +38,6 @@ class ForkTest : public SessionTest, public testing::WithParamInterface<WakeUp> 
             EXPECT_TRUE(session_->calculate("twice", ones).equal(Tensor::full(Shape(100'000), 2.0F)));
         EXPECT_TRUE(fs::exists(session_->session_dir()));
     }
-    std::unique_ptr<PythonSession> session_;
 };
 
 TEST_P(ForkTest, ThatUsesTheSessionIsRefused) {
@@ -195,8 +190,7 @@ TEST_F(SessionTest, AForkWhileAnotherThreadStartsASessionMayStartOneToo) {
     EXPECT_EQ(session.fetch_response("echo y"), "y");
 }
 
-INSTANTIATE_TEST_SUITE_P(Tiers, ForkTest, testing::Values(WakeUp::futex, WakeUp::inotify),
-                         [](const auto& tier) { return to_string(tier.param); });
+INSTANTIATE_TEST_SUITE_P(Tiers, ForkTest, testing::Values(WakeUp::futex, WakeUp::inotify), tier_name);
 
 }  // namespace
 }  // namespace tr::test

@@ -18,6 +18,13 @@ pid_t guardian_of(pid_t host) {
     return 0;
 }
 
+/// The same once it is there: to the pid 0 a signal would go to all of this program's group.
+pid_t wait_for_guardian(pid_t host) {
+    pid_t guardian = 0;
+    if (!eventually([&] { return (guardian = guardian_of(host)) != 0; })) throw std::runtime_error("no guardian");
+    return guardian;
+}
+
 /// Runs `life` in another process, which then waits to be killed.
 class HostDeath : public SessionTest {
   protected:
@@ -143,6 +150,7 @@ TEST_P(DeafWorker, DiesWithItsHostAndTakesItsChildrenAlong) {
     deaf.quick_start = GetParam().quick_start;
     deaf.preload = {"json"};
     const std::string news = workspace_.path() + "/news";
+    const auto begin = std::chrono::steady_clock::now();
     start_host(deaf, [&](PythonSession& session) {
         EXPECT_EQ(session.stats().start, deaf.quick_start ? "template" : "plain");
         session.wait_until_ready();
@@ -153,13 +161,14 @@ TEST_P(DeafWorker, DiesWithItsHostAndTakesItsChildrenAlong) {
             for (;;) ::pause();
         return std::vector<pid_t>{std::stoi(read_text(news)), fork_of_host};
     });
-    ASSERT_NE(guardian_of(host_), 0);
-    const auto start = std::chrono::steady_clock::now();
+    wait_for_guardian(host_);
+    const auto killed = std::chrono::steady_clock::now();
     kill_host(SIGKILL);
     for (const pid_t pid : {worker(), pids_[1]}) EXPECT_TRUE(eventually([&] { return !process_runs(pid); })) << pid;
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - killed;
     RecordProperty("milliseconds", static_cast<int>(took.count() * 1000));
-    EXPECT_LT(took.count(), 3);  // 0.7 s on a machine that has time
+    // 0.7 s on a machine that has time; how much this one has, the start has shown.
+    EXPECT_LT(took.count(), 1 + 2 * std::chrono::duration<double>(killed - begin).count());
     expect_all_gone();
     ::kill(pids_[2], SIGKILL);
 }
@@ -196,8 +205,7 @@ TEST_F(HostDeath, TheGuardianIsNoChildHoldsNoFileOfTheHostsAndLeavesWithIt) {
     ASSERT_EQ(::read(ends[0], &result, 1), 1);
     ::close(ends[0]);
     EXPECT_EQ(result, 'y');
-    const pid_t guardian = guardian_of(host_);
-    ASSERT_NE(guardian, 0);
+    const pid_t guardian = wait_for_guardian(host_);
     for (const auto& entry : fs::directory_iterator("/proc/" + std::to_string(guardian) + "/fd"))
         EXPECT_NE(fs::read_symlink(entry.path()), workspace_.path());
     for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::kill(guardian, number);
@@ -210,7 +218,7 @@ TEST_F(HostDeath, AGuardianThatWasKilledIsReplacedAndKnowsAllWorkers) {
         session.wait_until_ready();
         session.send_request("hold_the_gil " + workspace_.path() + "/news");
         EXPECT_TRUE(eventually([&] { return fs::exists(workspace_.path() + "/news"); }));
-        const pid_t first = guardian_of(::getpid());
+        const pid_t first = wait_for_guardian(::getpid());
         ::kill(first, SIGKILL);
         EXPECT_TRUE(eventually([&] { return !process_runs(first); }));
         auto other = options();
@@ -219,9 +227,7 @@ TEST_F(HostDeath, AGuardianThatWasKilledIsReplacedAndKnowsAllWorkers) {
         second->start();
         return std::vector<pid_t>{first, static_cast<pid_t>(second->stats().worker_pid)};
     });
-    const pid_t guardian = guardian_of(host_);
-    EXPECT_NE(guardian, 0);
-    EXPECT_NE(guardian, pids_[1]);
+    EXPECT_NE(wait_for_guardian(host_), pids_[1]);
     kill_host(SIGKILL);
     expect_all_gone();
     EXPECT_TRUE(eventually([&] { return !process_runs(pids_[2]); }));
@@ -233,7 +239,7 @@ TEST_F(HostDeath, AGuardianThatWasKilledIsReplacedAndKnowsAllWorkers) {
 
 TEST_F(HostDeath, AHostThatNobodyHasWaitedForIsDeadAllTheSame) {
     start_host(options(), [](PythonSession&) { return std::vector<pid_t>{}; });
-    const pid_t guardian = guardian_of(host_);
+    const pid_t guardian = wait_for_guardian(host_);
     for (const pid_t one : {guardian, worker()}) {
         ::kill(one, SIGKILL);
         EXPECT_TRUE(eventually([&] { return !process_runs(one); }));

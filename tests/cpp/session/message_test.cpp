@@ -5,6 +5,8 @@
 #include <random>
 
 #include "protocol/plain_message.h"
+#include "protocol/process_lines.h"
+#include "protocol/records.h"
 #include "support.h"
 
 namespace tr::test {
@@ -72,6 +74,51 @@ TEST(RequestText, OverTheLimitIsRefused) {
     EXPECT_LT(std::string(error.what()).size(), 200U);
 }
 
+TEST(RequestText, CarriesArgumentsAndATraceparent) {
+    const Attached attached{R"({"dim": 1, "of": [{"x": "\u00e9"}]})", "00-ab-cd-01"};
+    for (const char* message : {"sum a", "sum \xc3\xa9", R"({"command": "sum", "arguments": null})"}) {
+        const auto request = make_request(message, 7, false, 500, attached);
+        EXPECT_TRUE(request.has_arguments);
+        const auto json = nlohmann::json::parse(request.text);
+        EXPECT_EQ(json["command"], "sum");
+        EXPECT_EQ(json["id"], 7);
+        EXPECT_EQ(json["arguments"], nlohmann::json::parse(attached.arguments));
+        EXPECT_EQ(json["traceparent"], "00-ab-cd-01");
+    }
+    const auto request = make_request("sum a", 7, true, 0);
+    EXPECT_FALSE(request.has_arguments);
+    EXPECT_FALSE(nlohmann::json::parse(request.text).contains("arguments"));
+}
+
+TEST(RequestText, AnObjectMayHaveThemItself) {
+    const auto request =
+        make_request(R"({"command": "sum", "arguments": {"dim": 1}, "traceparent": "t"})", 7, false, 0);
+    EXPECT_TRUE(request.has_arguments);
+    EXPECT_EQ(nlohmann::json::parse(request.text)["arguments"]["dim"], 1);
+    for (const auto& [message, attached, reason] : std::vector<std::tuple<std::string, Attached, std::string>>{
+             {R"({"command": "c", "arguments": {}})", {"{}", ""}, "a request has one 'arguments'"},
+             {R"({"command": "c", "traceparent": "t"})", {"", "t"}, "a request has one 'traceparent'"},
+             {R"({"command": "c", "arguments": [1]})", {}, "expected an object in 'arguments', found array"},
+             {R"({"command": "c", "traceparent": 5})", {}, "expected text in 'traceparent', found number"}}) {
+        const auto error = expect_throw<InputError>([&m = message, &a = attached] { make_request(m, 1, false, 0, a); });
+        EXPECT_TRUE(contains(error.what(), reason)) << error.what();
+    }
+}
+
+TEST(RequestText, WithOtherArgumentsThanAnObjectIsRefused) {
+    const std::string deep = std::string(63, '[') + std::string(63, ']');
+    for (const auto& [arguments, reason] : std::vector<std::pair<std::string, std::string>>{
+             {"[1]", "arguments: expected a JSON object, found array"},
+             {"dim=1", "arguments is not JSON"},
+             {"{},\"command\":\"d\"", "arguments is not JSON"},
+             {"{\"a\":\"\xff\"}", "arguments is not JSON"},
+             {"{\"a\":" + deep + "}", "arguments: nested more than 63 deep"}}) {
+        const auto error = expect_throw<InputError>([&a = arguments] { make_request("c", 1, false, 0, {a, ""}); });
+        EXPECT_TRUE(contains(error.what(), reason)) << error.what();
+    }
+    EXPECT_THROW(make_request("c", 1, false, 0, {"", "00-\"-1"}), InputError);
+}
+
 TEST(RequestText, WithoutACommandIsRefused) {
     for (const char* message : {"", "   ", "{}", R"({"parameters": "a"})", R"({"command": 5})", R"({"command": ""})"})
         EXPECT_THROW(make_request(message, 1, false, 0), InputError) << message;
@@ -127,8 +174,8 @@ TEST(ResponseText, ThatIsMalformedIsRefusedWithItsReason) {
         {R"({"command": 5})", "expected text in 'command'"},
         {R"({"result": {}})", "expected text in 'result'"},
         {R"({"tensors": "a"})", "expected a list in 'tensors'"},
-        {R"({"tensors": [5]})", "tensor tags"},
-        {R"({"tensors": [["a"]]})", "tensor tags"},
+        {R"({"tensors": [5]})", "expected texts in 'tensors', found number"},
+        {R"({"tensors": [["a"]]})", "expected texts in 'tensors', found array"},
         {R"({"tensors": ["../a"]})", "'../a' in 'tensors' is not a tensor tag"},
         {R"({"error": "text"})", "expected an object in 'error'"},
         {R"({"error": {"code": 5}})", "expected text in 'code'"},
@@ -163,6 +210,13 @@ TEST(PlainMessages, AreWhatEachSideWrites) {
     EXPECT_FALSE(read_plain_request(make_request("x", 7, false, 0).text)->deadline_ms);
     EXPECT_FALSE(read_plain_request(make_request("x \"y\"", 7, false, 0).text));
     EXPECT_FALSE(read_plain_request(make_request("x \xc3\xa9", 7, false, 0).text));
+
+    const std::string arguments = R"({"dim": 1, "of": {"names": ["a", "\u00e9\n"]}})";
+    const auto with = make_request("sum a", 7, false, 500, {arguments, "00-ab-cd-01"}).text;
+    ASSERT_TRUE(read_plain_request(with)) << with;
+    EXPECT_EQ(read_plain_request(with)->arguments, arguments);
+    EXPECT_EQ(read_plain_request(with)->traceparent, "00-ab-cd-01");
+    EXPECT_EQ(read_plain_request(with)->deadline_ms, 500U);
 
     const auto response = read_plain_response(write_plain_response(9, "c", "r", {"a", "b"}));
     ASSERT_TRUE(response);
@@ -218,7 +272,8 @@ TEST(PlainMessages, MeanWhatTheyMeanAsJson) {
         if (read_plain_response(response)) ++plain;
         EXPECT_EQ(told(response), told(" " + response)) << response;  // the blank makes it one that is not plain
 
-        const std::string request = changed(make_request("matmul a,b", 7, false, 500).text, random);
+        const Attached attached = i % 2 == 0 ? Attached{} : Attached{R"({"dim":[1,{"a":"b"}]})", "00-ab"};
+        const std::string request = changed(make_request("matmul a,b", 7, false, 500, attached).text, random);
         if (const auto found = read_plain_request(request)) {
             ++plain;
             const auto json = nlohmann::json::parse(request);
@@ -227,9 +282,103 @@ TEST(PlainMessages, MeanWhatTheyMeanAsJson) {
             EXPECT_EQ(found->id, json["id"]);
             EXPECT_EQ(found->deadline_ms.has_value(), json.contains("deadline_ms"));
             EXPECT_EQ(found->deadline_ms.value_or(0), json.value("deadline_ms", std::uint64_t{0}));
+            EXPECT_EQ(found->traceparent, json.value("traceparent", ""));
+            EXPECT_EQ(found->arguments.empty(), !json.contains("arguments"));
+            if (!found->arguments.empty()) {
+                EXPECT_EQ(nlohmann::json::parse(found->arguments), json["arguments"]) << request;
+            }
         }
     }
     EXPECT_GT(plain, 5'000);
+}
+
+// ------------------------------------------------------------------------------------------------- records and lines
+
+TEST(HelloText, SaysWhatTheWorkerCanDo) {
+    const auto hello = parse_hello(
+        R"({"protocol": 1, "epoch": 3, "pid": 9, "python": "3.11", "carrier": "files", "wake_up": "polling",
+            "fallback": "why", "features": ["cancel", "arguments"], "refused": "no room",
+            "endpoints": [{"name": "sum", "inputs": ["x"], "doc": "d"}, {"name": "b"}]})");
+    EXPECT_EQ(hello.epoch, 3U);
+    EXPECT_EQ(hello.fallback, "why");
+    EXPECT_EQ(hello.refused, "no room");
+    EXPECT_TRUE(hello.has_feature(kArgumentsFeature));
+    EXPECT_FALSE(hello.has_feature("argument"));
+    EXPECT_EQ(hello.endpoints, (std::vector<std::string>{"sum", "b"}));
+}
+
+TEST(HelloText, OfAnOlderWorkerPromisesNothing) {
+    const auto hello = parse_hello(R"({"protocol": 1, "epoch": 1, "commands": []})");
+    EXPECT_FALSE(hello.has_feature(kArgumentsFeature));
+    EXPECT_TRUE(hello.endpoints.empty());
+    EXPECT_TRUE(hello.refused.empty());
+    for (const auto& older : {std::optional<Hello>(), std::optional(hello)}) {
+        const auto error = expect_throw<InputError>([&older] { require_arguments_feature(older, "sum"); });
+        EXPECT_TRUE(contains(error.what(), "'sum' cannot be sent with arguments")) << error.what();
+    }
+    require_arguments_feature(parse_hello(R"({"protocol": 1, "features": ["arguments"]})"), "sum");
+}
+
+TEST(HelloText, ThatIsMalformedIsRefusedWithItsReason) {
+    for (const auto& [text, reason] : std::vector<std::pair<std::string, std::string>>{
+             {R"({"protocol": 2})", "speaks version 2"},
+             {R"({"protocol": 1, "features": "cancel"})", "expected a list in 'features', found string"},
+             {R"({"protocol": 1, "features": [1]})", "expected texts in 'features', found number"},
+             {R"({"protocol": 1, "endpoints": ["a"]})", "expected objects in 'endpoints', found string"},
+             {R"({"protocol": 1, "endpoints": [{}]})", "has no 'name'"}}) {
+        const auto error = expect_throw<InputError>([&text = text] { parse_hello(text); });
+        EXPECT_TRUE(contains(error.what(), reason)) << error.what();
+    }
+}
+
+TEST(SessionText, SaysWhoseTagsAChannelMayNameAsWell) {
+    SessionRecord record;
+    record.session_id = "s";
+    record.host_pid = 4711;
+    record.host_start_time = "12";
+    record.epoch = 2;
+    record.carriers = {"files"};
+    EXPECT_FALSE(nlohmann::json::parse(encode_session(record)).contains("tags_of"));
+    record.tags_of = "";
+    EXPECT_EQ(nlohmann::json::parse(encode_session(record))["tags_of"], "");
+    const auto read = parse_session(encode_session(record));
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->session_id, "s");
+    EXPECT_EQ(read->host_pid, 4711);
+    EXPECT_EQ(read->host_start_time, "12");
+    EXPECT_EQ(read->epoch, 2U);
+    EXPECT_FALSE(parse_session("[]"));
+}
+
+TEST(TemplateLines, AskForAForkAndForAStatus) {
+    const auto fork = nlohmann::json::parse(encode_fork({{"script.py", "id"}, {"A=b"}, "/tmp", "/tmp/log"}))["fork"];
+    EXPECT_EQ(fork["arguments"], (std::vector<std::string>{"script.py", "id"}));
+    EXPECT_EQ(fork["environment"], (std::vector<std::string>{"A=b"}));
+    EXPECT_EQ(fork["working_directory"], "/tmp");
+    EXPECT_EQ(fork["output"], "/tmp/log");
+    EXPECT_EQ(encode_reap(12), R"({"reap":12})");
+    const auto error = expect_throw<RestartError>([] { encode_fork({{"\xff"}, {}, "", ""}); });
+    EXPECT_TRUE(contains(error.what(), "that is not UTF-8"));
+}
+
+TEST(TemplateLines, AnswerOrSayWhyNot) {
+    EXPECT_TRUE(parse_template_reply(R"({"ready": true, "reason": ""})").ready);
+    EXPECT_EQ(parse_template_reply(R"({"ready": false, "reason": "threads"})").reason, "threads");
+    EXPECT_EQ(parse_template_reply(R"({"pid": 12})").pid, 12);
+    EXPECT_EQ(parse_template_reply(R"({"status": 0})").status, 0);
+    EXPECT_EQ(parse_template_reply(R"({"reason": "no memory"})").reason, "no memory");
+    for (const char* line : {"", "no JSON", "[]", R"({"pid": "12"})", R"({"pid": -1})", R"({"ready": 1})"}) {
+        const auto reply = parse_template_reply(line);
+        EXPECT_FALSE(reply.ready || reply.status || reply.pid > 0) << line;
+        EXPECT_EQ(reply.reason, "it said '" + std::string(line) + "'");
+    }
+}
+
+TEST(GuardianLines, NameAllThatIsToBeLookedAfter) {
+    EXPECT_EQ(encode_guarded({}), "[]");
+    EXPECT_EQ(encode_guarded({{"/a", {12, "345"}}, {"/b", {}}}), R"([["/a",12,"345"],["/b",0,""]])");
+    // A directory whose name is not UTF-8 is lost, its worker is not.
+    EXPECT_TRUE(contains(encode_guarded({{"/\xff", {12, "345"}}}), R"(",12,"345"]])"));
 }
 
 TEST(TRExceptionTest, WhatDoesNotEndAtANul) {

@@ -10,7 +10,7 @@
 #include <cstddef>
 #include <future>
 
-#include "session/interrupt.h"
+#include "platform/interrupt.h"
 #include "starved_of_threads.h"
 #include "support.h"
 

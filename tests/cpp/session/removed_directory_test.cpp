@@ -8,15 +8,11 @@ namespace {
 
 class RemovedDirectory : public RestartSupport {
   protected:
-    std::unique_ptr<PythonSession> started(int attempts = 0, std::vector<std::string> idempotent = {}) {
-        auto session = std::make_unique<PythonSession>(restarting(attempts, std::move(idempotent)));
+    std::unique_ptr<PythonSession> started(int attempts = 0) {
+        auto session = std::make_unique<PythonSession>(restarting(attempts));
         session->start();
         session->wait_until_ready();
         return session;
-    }
-    static void remove(const PythonSession& session) {
-        std::error_code error;  // the worker may be writing there
-        while (fs::exists(session.session_dir())) fs::remove_all(session.session_dir(), error);
     }
     static float sum(PythonSession& session, std::int64_t length) {
         return session.calculate("sum", Tensor::ones(Shape(length))).data<float>()[0];
@@ -31,7 +27,6 @@ class RemovedDirectory : public RestartSupport {
     static std::ptrdiff_t open_descriptors() {
         return std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator());
     }
-    std::string once() const { return workspace_.path() + "/once"; }
 };
 
 // ------------------------------------------------------------------------------------------------- without a policy
@@ -40,7 +35,7 @@ TEST_P(RemovedDirectory, IsARestartErrorAndTheNextStartMakesAnother) {
     const auto session = started();
     const Tensor held = session->calculate("sum", Tensor::ones(Shape(100)));
     const auto worker = session->stats().worker_pid;
-    remove(*session);
+    remove_directory(*session);
     const auto error = expect_throw<RestartError>([&] { sum(*session, 200); });
     EXPECT_TRUE(contains(error.what(), "removed"));
     EXPECT_TRUE(contains(error.what(), "start() makes a new one"));
@@ -64,24 +59,11 @@ TEST_P(RemovedDirectory, OfADeadWorkerAndWithItsWorkspaceIsMadeAnew) {
     EXPECT_EQ(sum(*session, 3), 3);
 }
 
-TEST_P(RemovedDirectory, UnderARequestAtWorkMayBeRetriedOnlyWhenIdempotent) {
-    auto session = started(0, {"lose_directory"});
-    const auto declared = expect_throw<RestartError>([&] { session->fetch_tensor("lose_directory " + once()); });
-    EXPECT_TRUE(contains(declared.what(), "'lose_directory' is declared idempotent"));
-    EXPECT_TRUE(declared.may_retry());
-    session.reset();
-    session = started();
-    const auto undeclared =
-        expect_throw<RestartError>([&] { session->fetch_tensor("lose_directory " + once() + "2"); });
-    EXPECT_TRUE(contains(undeclared.what(), "whether the request had an effect cannot be told"));
-    EXPECT_FALSE(undeclared.may_retry());
-}
-
 TEST_P(RemovedDirectory, ThatAnotherHasTakenIsLeftAlone) {
     auto session = started();
     const std::string directory = session->session_dir();
     const auto worker = session->stats().worker_pid;
-    remove(*session);
+    remove_directory(*session);
     fs::create_directories(directory);
     std::ofstream(directory + "/session.lock") << "";
     session.reset();
@@ -99,7 +81,7 @@ TEST_P(RemovedDirectory, ThePolicyMakesAnotherAndLeavesNothingBehind) {
     const auto descriptors = open_descriptors();
     for (int round = 1; round <= 2; ++round) {
         const auto worker = session->stats().worker_pid;
-        remove(*session);
+        remove_directory(*session);
         EXPECT_EQ(sum(*session, 1000 + round), 1000 + round);
         EXPECT_EQ(session->calculate("sum", shared).data<float>()[0], 300);
         EXPECT_FALSE(process_runs(worker));
@@ -111,28 +93,12 @@ TEST_P(RemovedDirectory, ThePolicyMakesAnotherAndLeavesNothingBehind) {
     EXPECT_EQ(session->fetch_response("echo x"), "x");
 }
 
-TEST_P(RemovedDirectory, ThePolicyRepeatsAnIdempotentRequest) {
-    const auto session = started(1, {"lose_directory"});
-    EXPECT_EQ(session->fetch_tensor("lose_directory " + once()).data<float>()[0], 1);
-    EXPECT_EQ(session->stats().epoch, 2U);
-    EXPECT_TRUE(session->stats().quarantined.empty());
-}
-
-TEST_P(RemovedDirectory, ThePolicyDoesNotRepeatAnyOther) {
-    const auto session = started(2);
-    const auto error = expect_throw<RestartError>([&] { session->fetch_tensor("lose_directory " + once()); });
-    EXPECT_FALSE(error.may_retry());
-    EXPECT_EQ(session->stats().epoch, 1U);
-    EXPECT_EQ(sum(*session, 7), 7);
-    EXPECT_EQ(session->stats().epoch, 2U);
-}
-
 TEST_P(RemovedDirectory, ARequestByHandAndAStreamFindAWorker) {
     const auto session = started(1);
-    remove(*session);
+    remove_directory(*session);
     session->send_request("echo by hand");
     EXPECT_EQ(session->wait_for_response(), "by hand");
-    remove(*session);
+    remove_directory(*session);
     std::size_t frames = 0;
     for (const auto& frame : session->stream("frames 3", {Tensor::ones(Shape(17))}))
         EXPECT_EQ(frame.data<float>()[0], static_cast<float>(frames++));
@@ -159,16 +125,8 @@ TEST_P(RemovedDirectory, AnotherThatCannotBeMadeIsTriedAgainByTheNextCall) {
     }
 }
 
-TEST_P(RemovedDirectory, NothingIsStartedInPlaceOfAWorkerEndedOnPurpose) {
-    const auto session = started(1, {"*"});
-    session->terminate();
-    remove(*session);
-    EXPECT_THROW(sum(*session, 200), RestartError);
-    EXPECT_EQ(session->stats().epoch, 1U);
-}
-
 INSTANTIATE_TEST_SUITE_P(Tiers, RemovedDirectory, testing::Values(WakeUp::futex, WakeUp::inotify, WakeUp::polling),
-                         [](const auto& tier) { return to_string(tier.param); });
+                         tier_name);
 
 }  // namespace
 }  // namespace tr::test

@@ -251,8 +251,7 @@ TEST_P(RestartStreamTest, TheLimitOfTheStartIsNamed) {
     EXPECT_FALSE(contains(error.what(), "the time limit passed"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Tiers, RestartStreamTest, testing::Values(WakeUp::futex, WakeUp::inotify),
-                         [](const auto& tier) { return to_string(tier.param); });
+INSTANTIATE_TEST_SUITE_P(Tiers, RestartStreamTest, testing::Values(WakeUp::futex, WakeUp::inotify), tier_name);
 
 }  // namespace
 }  // namespace tr::test

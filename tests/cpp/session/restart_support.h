@@ -6,14 +6,11 @@
 
 namespace tr::test {
 
-/// Sessions with tests/cpp/session/servers/recovery_server.py, on each wake-up tier.
-class RestartSupport : public SessionTest, public testing::WithParamInterface<WakeUp> {
+/// Sessions with tests/cpp/session/servers/recovery_server.py.
+class RestartSupport : public TierTest {
   protected:
-    void SetUp() override { TR_SKIP_UNLESS_AVAILABLE(GetParam()); }
     SessionOptions restarting(int attempts = 0, std::vector<std::string> idempotent = {}) {
-        auto result = options("recovery_server");
-        result.python = TR_TEST_PYTHON;  // with numpy
-        result.wake_up = GetParam();
+        auto result = tier_options("recovery_server");
         result.restart.attempts = attempts;
         result.restart.backoff_ms = 1;
         result.restart.idempotent = std::move(idempotent);
@@ -22,6 +19,10 @@ class RestartSupport : public SessionTest, public testing::WithParamInterface<Wa
     static void kill_worker(PythonSession& session) {
         ::kill(static_cast<pid_t>(session.stats().worker_pid), SIGKILL);
         session.join();
+    }
+    static void remove_directory(const PythonSession& session) {
+        std::error_code error;  // the worker may be writing there
+        while (fs::exists(session.session_dir())) fs::remove_all(session.session_dir(), error);
     }
 };
 

@@ -250,18 +250,32 @@ TEST_F(SessionTest, TheLogCallbackMayAskTheSession) {
 }
 
 TEST_F(SessionTest, StatsTellWhatIsInUse) {
-    PythonSession session(options());
+    TR_SKIP_UNLESS_AVAILABLE(WakeUp::futex);
+    auto with_numpy = options("recovery_server");
+    with_numpy.python = TR_TEST_PYTHON;
+    PythonSession session(with_numpy);
     session.start();
-    session.fetch_response("echo x");
+    const auto begin = std::chrono::steady_clock::now();
+    const std::string pid = session.fetch_response("pid");
+    session.calculate("sum", Tensor::ones(Shape(50)));
+    expect_throw<NotFoundError>([&] { session.fetch_response("nonsense"); });
+    const std::chrono::duration<double, std::micro> taken = std::chrono::steady_clock::now() - begin;
     const auto stats = session.stats();
-    EXPECT_EQ(stats.requests, 1U);
-    EXPECT_EQ(stats.responses, 1U);
-    EXPECT_EQ(stats.failures, 0U);
-    EXPECT_FALSE(stats.carrier.empty());
-    EXPECT_FALSE(stats.host_wake_up.empty());
-    EXPECT_FALSE(stats.worker_wake_up.empty());
+    EXPECT_EQ(stats.carrier, "mailbox");
+    EXPECT_EQ(stats.host_wake_up, "futex");
+    EXPECT_EQ(stats.worker_wake_up, "futex");
+    EXPECT_EQ(stats.fallback, "");
+    EXPECT_EQ(stats.start, "plain");
+    EXPECT_EQ(stats.python, TR_TEST_PYTHON);
+    EXPECT_EQ(std::to_string(stats.worker_pid), pid);
+    EXPECT_EQ(stats.epoch, 1U);
+    EXPECT_EQ(stats.requests, 3U);
+    EXPECT_EQ(stats.responses, 3U);
+    EXPECT_EQ(stats.failures, 1U);
+    EXPECT_EQ(stats.bytes_sent, 50 * sizeof(float));
+    EXPECT_EQ(stats.bytes_received, 20'000 * sizeof(float));
     EXPECT_GT(stats.last_round_trip_us, 0);
-    EXPECT_GT(stats.worker_pid, 0);
+    EXPECT_LT(stats.last_round_trip_us, taken.count());
 }
 
 TEST_F(SessionTest, AnOlderWorkerIsUnderstood) {
@@ -277,13 +291,10 @@ TEST_F(SessionTest, AnOlderWorkerIsUnderstood) {
     EXPECT_TRUE(session.fetch_tensor("copy x").equal(tensor));
 }
 
-class EachTier : public SessionTest, public testing::WithParamInterface<WakeUp> {};
+using EachTier = TierTest;
 
 TEST_P(EachTier, AnswersAndSaysWhichItIs) {
-    TR_SKIP_UNLESS_AVAILABLE(GetParam());
-    auto forced = options("numpy_server");
-    forced.wake_up = GetParam();
-    PythonSession session(forced);
+    PythonSession session(tier_options("numpy_server"));
     session.start();
     const Tensor tensor = Tensor::arange(100'000);
     for (int i = 0; i < 5; ++i) EXPECT_TRUE(session.calculate("echo", tensor).equal(tensor));
@@ -295,7 +306,7 @@ TEST_P(EachTier, AnswersAndSaysWhichItIs) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiers, EachTier, testing::Values(WakeUp::inotify, WakeUp::watchdog, WakeUp::polling),
-                         [](const auto& param) { return to_string(param.param); });
+                         tier_name);
 
 }  // namespace
 }  // namespace tr::test

@@ -1,20 +1,17 @@
 // Several tensors in answer to one request, on each carrier.
+#include <future>
+
 #include "support.h"
 
 namespace tr::test {
 namespace {
 
-class StreamTest : public SessionTest, public testing::WithParamInterface<WakeUp> {
+class StreamTest : public TierTest {
   protected:
     void SetUp() override {
-        TR_SKIP_UNLESS_AVAILABLE(GetParam());
-        auto forced = options("numpy_server");
-        forced.wake_up = GetParam();
-        session_ = std::make_unique<PythonSession>(forced);
-        session_->start();
-        session_->wait_until_ready();
+        TierTest::SetUp();
+        if (!IsSkipped()) begin(tier_options("numpy_server"));
     }
-    std::unique_ptr<PythonSession> session_;
 };
 
 TEST_P(StreamTest, ComesInOrderAndEnds) {
@@ -64,20 +61,27 @@ TEST_P(StreamTest, TheServerIsNoMoreThanOnePartAhead) {
 }
 
 TEST_P(StreamTest, AnOrdinaryCallTakesAllParts) {
-    EXPECT_EQ(session_->calculate_n("count 5 last", {}).size(), 6U);
+    EXPECT_EQ(session_->calculate_many("count 5 last", {}).size(), 6U);
 }
 
 TEST_P(StreamTest, OtherThreadsWaitForItsEnd) {
     auto stream = session_->stream("count 3");
-    auto other = session_->calculate_async("twice", {Tensor::ones(Shape(1))});
-    int parts = 0;
-    for ([[maybe_unused]] const Tensor& tensor : stream) ++parts;
-    EXPECT_EQ(parts, 3);
-    EXPECT_TRUE(other.get().equal(Tensor::full(Shape(1), 2.0F)));
+    EXPECT_EQ(stream.next()->data<float>()[0], 0);
+    const auto elsewhere = [&](std::int64_t timeout_ms) {
+        return std::async(std::launch::async,
+                          [=] { return session_->calculate("twice", Tensor::ones(Shape(1)), timeout_ms); });
+    };
+    const auto error = expect_throw<TimeoutError>([&] { elsewhere(50).get(); });
+    EXPECT_TRUE(contains(error.what(), "a stream that has not ended"));
+    auto patient = elsewhere(0);
+    EXPECT_EQ(stream.next()->data<float>()[0], 1);
+    EXPECT_EQ(stream.next()->data<float>()[0], 2);
+    EXPECT_FALSE(stream.next().has_value());
+    EXPECT_TRUE(patient.get().equal(Tensor::full(Shape(1), 2.0F)));
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiers, StreamTest, testing::Values(WakeUp::futex, WakeUp::inotify, WakeUp::polling),
-                         [](const auto& param) { return to_string(param.param); });
+                         tier_name);
 
 }  // namespace
 }  // namespace tr::test

@@ -12,6 +12,7 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -168,5 +169,27 @@ class SessionTest : public testing::Test {
     }
     Workspace workspace_;
 };
+
+/// On each of several wake-up tiers, those that are not there left out.
+class TierTest : public SessionTest, public testing::WithParamInterface<WakeUp> {
+  protected:
+    void SetUp() override { TR_SKIP_UNLESS_AVAILABLE(GetParam()); }
+    SessionOptions tier_options(const std::string& script) {
+        auto result = options(script);
+        result.wake_up = GetParam();
+        result.python = TR_TEST_PYTHON;  // with numpy
+        return result;
+    }
+    void begin(const SessionOptions& chosen) {
+        session_ = std::make_unique<PythonSession>(chosen);
+        session_->start();
+        session_->wait_until_ready();
+    }
+    std::unique_ptr<PythonSession> session_;
+};
+
+inline std::string tier_name(const testing::TestParamInfo<WakeUp>& tier) {
+    return to_string(tier.param);
+}
 
 }  // namespace tr::test

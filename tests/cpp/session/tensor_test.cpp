@@ -48,7 +48,7 @@ TEST_F(TensorSessionTest, NonContiguousResultsArriveInOrder) {
 TEST_F(TensorSessionTest, SeveralTensorsInAndOut) {
     EXPECT_TRUE(session_.calculate("add", Tensor::full(Shape(2), 1.5F), Tensor::full(Shape(2), 2.0F), 10'000)
                     .equal(Tensor::full(Shape(2), 3.5F)));
-    const auto rows = session_.calculate_n("split", {Tensor::arange(30).reshape(Shape(15, 2))});
+    const auto rows = session_.calculate_many("split", {Tensor::arange(30).reshape(Shape(15, 2))});
     ASSERT_EQ(rows.size(), 15U);
     EXPECT_TRUE(rows[14].equal(Tensor::from_vector<float>({28, 29})));
 }

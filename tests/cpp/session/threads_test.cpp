@@ -1,9 +1,13 @@
 // Several threads at one session.
+#include <pthread.h>
+
 #include <atomic>
+#include <functional>
 #include <thread>
 #include <utility>
+#include <vector>
 
-#include "carrier/mailbox.h"
+#include "channel/mailbox.h"
 #include "support.h"
 
 namespace tr::test {
@@ -24,6 +28,22 @@ class ThreadsTest : public SessionTest {
     template <class Call>
     static void elsewhere(Call call) {
         std::thread(call).join();
+    }
+
+    /// The same on a given stack. Threads that have one after the other have the same id.
+    static pthread_t run_on(std::vector<char>& stack, std::function<void()> call) {
+        pthread_attr_t attributes;
+        ::pthread_attr_init(&attributes);
+        EXPECT_EQ(::pthread_attr_setstack(&attributes, stack.data(), stack.size()), 0);
+        const auto run = [](void* given) -> void* {
+            (*static_cast<std::function<void()>*>(given))();
+            return nullptr;
+        };
+        pthread_t thread{};
+        EXPECT_EQ(::pthread_create(&thread, &attributes, run, &call), 0);
+        ::pthread_join(thread, nullptr);
+        ::pthread_attr_destroy(&attributes);
+        return thread;
     }
 
     std::unique_ptr<PythonSession> session_;
@@ -69,17 +89,14 @@ TEST_F(ThreadsTest, AWorkerIsHeardByTheOneWhoseTurnItIs) {
 
 TEST_F(ThreadsTest, ANewThreadDoesNotGetTheAnswerToOneThatHasEnded) {
     begin(options());
-    std::thread::id sender;
-    elsewhere([&] {
-        sender = std::this_thread::get_id();
-        session_->send_request("echo the answer to another");
-    });
+    std::vector<char> stack(8 << 20);
+    const auto sender = run_on(stack, [&] { session_->send_request("echo the answer to another"); });
     EXPECT_EQ(session_->fetch_response("echo mine"), "mine");
-    elsewhere([&] {
-        if (std::this_thread::get_id() != sender) GTEST_SKIP() << "the system has not given the id again";
+    const auto other = run_on(stack, [&] {
         EXPECT_FALSE(session_->new_response());
         expect_throw<InputError>([&] { session_->read_response(); });
     });
+    EXPECT_TRUE(::pthread_equal(other, sender));
 }
 
 TEST_F(ThreadsTest, TheAnswerToAThreadThatHasEndedIsLetGo) {
@@ -87,9 +104,9 @@ TEST_F(ThreadsTest, TheAnswerToAThreadThatHasEndedIsLetGo) {
     begin_with_numpy("lease_server");
     session_->send_tensor(Tensor::full(Shape(20'000), 1), "x");
     const auto leases = [&] {
-        const auto mailbox = carrier::Mailbox::open(session_->session_dir() + "/mailbox", session_->stats().epoch);
+        const auto mailbox = channel::Mailbox::open(session_->session_dir() + "/mailbox", session_->stats().epoch);
         std::uint32_t count = 0;
-        for (std::uint32_t i = 0; i < carrier::Mailbox::kLeases; ++i) count += mailbox->own_leases()[i].count;
+        for (std::uint32_t i = 0; i < channel::Mailbox::kLeases; ++i) count += mailbox->own_leases()[i].count;
         return count;
     };
     {

@@ -1,11 +1,13 @@
 """A server that does all sorts of things, right and wrong, with the standard library alone."""
 
+import json
 import os
 import sys
 import threading
 import time
 
 from tech_renaissance import NotFoundError, TechRenaissanceServer
+from tech_renaissance.worker.context import current
 
 
 class ProbeServer(TechRenaissanceServer):
@@ -24,6 +26,11 @@ class ProbeServer(TechRenaissanceServer):
 
     def do_echo(self, parameters):
         self.write_response("echo", parameters)
+        return True
+
+    def do_arguments(self, parameters):
+        request = current.get().request
+        self.write_response("arguments", f"{json.dumps(request.arguments)} {request.traceparent}")
         return True
 
     def do_starts(self, parameters):

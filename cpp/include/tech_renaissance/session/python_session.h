@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <future>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -10,10 +9,16 @@
 #include "tech_renaissance/config.h"
 #include "tech_renaissance/data/tensor.h"
 #include "tech_renaissance/export.h"
-#include "tech_renaissance/session/session_options.h"
+#include "tech_renaissance/session/call_future.h"
+#include "tech_renaissance/session/session_event.h"
 #include "tech_renaissance/session/tensor_stream.h"
+#include "tech_renaissance/worker/session_options.h"
 
 namespace tr {
+
+namespace session {
+class Core;
+}
 
 /// What a session has done so far and how; a snapshot.
 struct TR_API SessionStats {
@@ -25,14 +30,13 @@ struct TR_API SessionStats {
     std::string file_system;  ///< of the session directory, e.g. "tmpfs"
     std::string python;       ///< the interpreter in use
     std::int64_t worker_pid = 0;
-    /// "none" (before start()), "starting", "ready" (idle), "busy" (at work, the interpreter runs), "wedged" (alive,
-    /// but the interpreter does not run: native code holds the GIL), "stopped" (by SIGSTOP or a debugger), or "dead".
-    /// A worker that is at work is asked, which takes up to 200 ms when it does not answer. One that cannot be asked,
-    /// such as an older one, counts as "busy".
+    /// "none" (before start()), "starting", "ready" (idle), "busy" (at work), "stopped" (by SIGSTOP or a debugger), or
+    /// "dead". The worker is not asked: whether one that is at work is "wedged", probe() tells.
     std::string worker_state;
-    std::int64_t busy_ms = 0;  ///< since the request in flight was sent; 0 when there is none
+    std::int64_t busy_ms = 0;  ///< since the request in flight was sent, the oldest of several; 0 when there is none
     std::string progress;      ///< what the server said last with write_status() in the request in flight
     std::uint64_t epoch = 0;   ///< counts worker starts
+    int channels = 0;          ///< how many requests have been in flight at the same time, at most
     /// Requests that are refused because they have ended workers; RestartPolicy::quarantine_after.
     std::vector<std::string> quarantined;
     std::string kept;  ///< where the last failure is kept; SessionOptions::keep_on_failure
@@ -42,6 +46,26 @@ struct TR_API SessionStats {
     std::uint64_t bytes_sent = 0;
     std::uint64_t bytes_received = 0;
     double last_round_trip_us = 0;  ///< request published to response read, microseconds
+};
+
+/// How a worker is, as it says itself.
+struct TR_API WorkerHealth {
+    /// As SessionStats::worker_state; or "wedged": alive, but its interpreter does not run, as native code holds the
+    /// GIL. One that cannot be asked, such as an older one, counts as "busy".
+    std::string state;
+    std::int64_t busy_ms = 0;
+    std::string progress;
+};
+
+/// A session that some program of this user runs; PythonSession::list().
+struct TR_API SessionInfo {
+    std::string session_id;
+    std::string directory;
+    std::int64_t owner_pid = 0;         ///< the program
+    std::int64_t worker_pid = 0;        ///< 0 while it is not ready
+    std::string server;                 ///< class of the server
+    std::vector<std::string> commands;  ///< that it has declared
+    bool takes_clients = false;         ///< connect() works
 };
 
 /// A Python worker process that answers requests as if it were a function.
@@ -54,8 +78,9 @@ struct TR_API SessionStats {
 /// passes is a TimeoutError, the worker's death a RestartError that tells how it died and ends with its log, and a
 /// failure in the Python code a RemoteError with its traceback.
 ///
-/// Every method may be called from any thread. One request is in flight at a time: calls from several threads take
-/// turns, and each thread gets the answers to its own requests; what a thread that has ended did not read is dropped.
+/// Every method may be called from any thread. As many requests are in flight at a time as
+/// SessionOptions::max_ongoing_requests says, one by default: calls from several threads take turns, and each thread
+/// gets the answers to its own requests; what a thread that has ended did not read is dropped.
 /// Tags belong to the session, not to a thread: threads that send tensors by hand use different tags, or calculate(),
 /// which is one turn from its first tensor to its result. A tensor sent under a tag that another thread's request is
 /// looking up is found as it was or as it is, never half of each.
@@ -80,6 +105,19 @@ class TR_API PythonSession {
     PythonSession& operator=(PythonSession&&) noexcept;
     PythonSession(const PythonSession&) = delete;
     PythonSession& operator=(const PythonSession&) = delete;
+
+    /// A session with the worker that another program of this user runs under this id: it takes a channel of that
+    /// worker, beside its owner's. The end of this session closes the channel and nothing else; the end of the owner
+    /// ends the worker, and with it calls of this session, with a RestartError that says so. Tags are this session's.
+    /// restart() attaches again. What would start or end the worker is the owner's: please_exit() and terminate() close
+    /// the channel.
+    /// @param options workspace, limits, log, observer, max_ongoing_requests and restart are looked at; what concerns
+    ///        the start of a process is not
+    /// @throws NotFoundError when there is no such session, which lists those there are
+    static PythonSession connect(const std::string& session_id, SessionOptions options = {});
+    /// Those that programs of this user run in a workspace.
+    /// @param workspace as SessionOptions::workspace
+    static std::vector<SessionInfo> list(const std::string& workspace = {});
 
     /// Creates the session directory and the worker; returns when the worker process runs, often before it is ready.
     /// Requests may be sent at once.
@@ -132,26 +170,44 @@ class TR_API PythonSession {
     /// after the tags in the request's parameters; a number at the end is the limit in milliseconds.
     template <class... Args>
     Tensor calculate(const std::string& command, const Args&... args) {
+        return calculate_many(command, args...).front();
+    }
+    Tensor calculate(const std::string& command, const std::vector<TensorView>& tensors,
+                     std::int64_t timeout_ms = kDefaultTimeout) {
+        return calculate_many(command, tensors, timeout_ms).front();
+    }
+    /// The same for commands with several results: all of them, in the order sent.
+    template <class... Args>
+    std::vector<Tensor> calculate_many(const std::string& command, const Args&... args) {
         std::int64_t timeout_ms = kDefaultTimeout;
         std::vector<TensorView> tensors;
         tensors.reserve(sizeof...(Args));
         (take(tensors, timeout_ms, args), ...);
-        return calculate_all(command, tensors, timeout_ms);
+        return calculate_many(command, tensors, timeout_ms);
     }
-    Tensor calculate_all(const std::string& command, const std::vector<TensorView>& tensors,
-                         std::int64_t timeout_ms = kDefaultTimeout);
-    /// The same for commands with several results.
-    std::vector<Tensor> calculate_n(const std::string& command, const std::vector<TensorView>& tensors,
-                                    std::int64_t timeout_ms = kDefaultTimeout);
+    std::vector<Tensor> calculate_many(const std::string& command, const std::vector<TensorView>& tensors,
+                                       std::int64_t timeout_ms = kDefaultTimeout);
+    [[deprecated("use calculate()")]] Tensor calculate_all(const std::string& command,
+                                                           const std::vector<TensorView>& tensors,
+                                                           std::int64_t timeout_ms = kDefaultTimeout) {
+        return calculate(command, tensors, timeout_ms);
+    }
+    [[deprecated("use calculate_many()")]] std::vector<Tensor> calculate_n(const std::string& command,
+                                                                           const std::vector<TensorView>& tensors,
+                                                                           std::int64_t timeout_ms = kDefaultTimeout) {
+        return calculate_many(command, tensors, timeout_ms);
+    }
     /// The tensors that the worker sends one by one in answer to one request, as they come:
     /// `for (const tr::Tensor& frame : session.stream("frames", {start})) ...`.
     /// @param timeout_ms for each of them
     TensorStream stream(const std::string& command, const std::vector<TensorView>& tensors = {},
                         std::int64_t timeout_ms = kDefaultTimeout);
-    /// The same as calculate() on another thread. The tensors are shared, not copied, so leave their contents alone
-    /// until the future is ready. A session that goes while one is open ends it with an exception.
-    std::future<Tensor> calculate_async(const std::string& command, const std::vector<Tensor>& tensors,
-                                        std::int64_t timeout_ms = kDefaultTimeout);
+    /// The same as calculate(), beside the caller: calls are made in the order of these, as many at a time as
+    /// SessionOptions::max_ongoing_requests says. The limit counts from here. The tensors are shared, not copied, so
+    /// leave their contents alone until the future is ready. A session that goes while one is open ends it with an
+    /// exception.
+    CallFuture calculate_async(const std::string& command, const std::vector<Tensor>& tensors,
+                               std::int64_t timeout_ms = kDefaultTimeout);
 
     /// Asks the worker to exit and waits. When it has not by then: with `ensure` it is terminated, else TimeoutError.
     void please_exit(std::int64_t timeout_ms = 5'000, bool ensure = true);
@@ -174,11 +230,20 @@ class TR_API PythonSession {
     const std::string& session_id() const;
     /// No log lines on standard error; warnings and errors are dropped too, exceptions are not.
     void set_quiet_mode(bool quiet);
+    /// What is known without asking the worker; costs no more than a few looks at files.
     SessionStats stats() const;
+    /// Asks a worker that is at work for a sign of life, and waits for it.
+    WorkerHealth probe(std::int64_t timeout_ms = 200) const;
 
   private:
     static void take(std::vector<TensorView>& tensors, std::int64_t&, const TensorView& tensor) {
         tensors.push_back(tensor);
+    }
+    static void take(std::vector<TensorView>& tensors, std::int64_t&, const std::vector<TensorView>& more) {
+        tensors.insert(tensors.end(), more.begin(), more.end());
+    }
+    static void take(std::vector<TensorView>& tensors, std::int64_t&, const std::vector<Tensor>& more) {
+        tensors.insert(tensors.end(), more.begin(), more.end());
     }
     template <class T, std::enable_if_t<std::is_integral_v<T>, int> = 0>
     static void take(std::vector<TensorView>&, std::int64_t& timeout_ms, T value) {
@@ -186,12 +251,13 @@ class TR_API PythonSession {
     }
 
     friend class TensorStream;
-    class Impl;
+    friend class WaitSet;
     struct Drop {
-        void operator()(Impl* impl) const;
+        void operator()(session::Core* core) const;
     };
-    Impl& impl() const;
-    std::unique_ptr<Impl, Drop> impl_;
+    explicit PythonSession(std::unique_ptr<session::Core, Drop> core);
+    session::Core& core() const;
+    std::unique_ptr<session::Core, Drop> core_;
 };
 
 }  // namespace tr

@@ -69,10 +69,12 @@ class EvilServer(TechRenaissanceServer):
         os.rename(self.path(".tmp-evil"), self.path(name))
 
     def publish(self, message: bytes) -> None:
-        """As an answer, whatever it is."""
+        """As an answer, whatever it is, once the host has read the one before."""
         call = current.get()
         first, call.answered = not call.answered, True
         carrier = call.channel.carrier
+        if not first:
+            self.wait_until_read()
         if carrier.name == "mailbox":
             if carrier._box.send(message):
                 return
@@ -82,9 +84,13 @@ class EvilServer(TechRenaissanceServer):
             if first:  # later it would be the next one
                 carrier.remove_request()
                 carrier.idle = True
-            else:  # what it has not read yet may be removed by the host as what it has
-                call._has_room_in_time(call.channel.is_lost)
             self.write("response.json", message)
+
+    def wait_until_read(self) -> None:
+        """For which nothing rings, when the host drops what it has read."""
+        carrier = current.get().channel.carrier
+        while not carrier.has_room():
+            os.sched_yield()
 
     def ok(self, **changes: object) -> bytes:
         answer = {"id": current.get().request.id, "command": "c", "result": "ok", "message": "", "tensors": []}
@@ -132,6 +138,11 @@ class EvilServer(TechRenaissanceServer):
             self.publish(self.ok(id=number, result="stale"))
         for _ in range(2):
             self.publish(self.ok(result=parameters))
+
+    def when_read(self, parameters: str) -> None:
+        """An echo, once the host has read what was left over by the request before."""
+        self.wait_until_read()
+        self.write_response("when_read", parameters)
 
     def scribble_leases(self, parameters: str) -> None:
         with open(self.path("mailbox"), "r+b") as file, mmap.mmap(file.fileno(), 0) as memory:

@@ -1,11 +1,25 @@
 """What the tests of sessions ask of a worker, without numpy or torch."""
 
+import atexit
 import os
 import signal
 import subprocess
 import sys
+import time
 
 from tech_renaissance import TechRenaissanceServer
+
+
+def leave_slowly(path: str) -> None:
+    """What this process does at its end takes a moment, and leaves a file; a SIGTERM leaves another at once."""
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def note(*signalled: object) -> None:
+        open(path + ".sigterm", "w").close()
+        handler(*signalled)
+
+    signal.signal(signal.SIGTERM, note)
+    atexit.register(lambda: (time.sleep(0.3), open(path, "w").close()))
 
 
 class TextServer(TechRenaissanceServer):
@@ -43,6 +57,8 @@ class TextServer(TechRenaissanceServer):
             os._exit(int(parameters))
         elif command == "sys_exit":
             sys.exit(int(parameters))
+        elif command == "leave_slowly":
+            leave_slowly(parameters)
         elif command == "kill":
             print("about to be killed")
             os.kill(os.getpid(), getattr(signal, parameters))

@@ -1,0 +1,117 @@
+// Calls that go on beside the caller, and the wait for the next of several.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bindings.h"
+#include "session.h"
+#include "tech_renaissance/session/call_future.h"
+#include "tensors.h"
+
+namespace py = pybind11;
+
+namespace tr::python {
+namespace {
+
+/// Tensors over the memory of Python's, which they keep.
+std::vector<Tensor> share(const py::sequence& exported) {
+    const std::shared_ptr<BorrowedTensors> borrowed(new BorrowedTensors(exported), [](BorrowedTensors* kept) {
+        const py::gil_scoped_acquire gil;
+        delete kept;
+    });
+    std::vector<Tensor> tensors;
+    for (const auto& view : borrowed->views())
+        tensors.push_back(Tensor::from_storage(std::shared_ptr<void>(borrowed, const_cast<void*>(view.data())),
+                                               view.shape(), view.dtype()));
+    return tensors;
+}
+
+/// A CallFuture as Python holds it.
+class Call {
+  public:
+    Call(const Session& session, const std::string& command, const py::sequence& tensors, std::int64_t timeout_ms) {
+        auto shared = share(tensors);
+        future_ = session.call(
+            [&](PythonSession& core) { return core.calculate_async(command, std::move(shared), timeout_ms); });
+    }
+
+    bool is_ready() const { return future_.is_ready(); }
+    void cancel() const {
+        const py::gil_scoped_release no_gil;
+        future_.cancel();
+    }
+    Tensor get() {
+        const py::gil_scoped_release no_gil;
+        return future_.get();
+    }
+    void when_ready(const py::object& callback) const {
+        const auto shared = with_gil(callback);
+        const py::gil_scoped_release no_gil;
+        future_.when_ready([shared] {
+            const py::gil_scoped_acquire gil;
+            try {
+                (*shared)();
+            } catch (py::error_already_set& error) {
+                error.discard_as_unraisable("a call of a PythonSession has ended");
+            }
+        });
+    }
+    const CallFuture& future() const { return future_; }
+
+  private:
+    CallFuture future_;
+};
+
+/// A WaitSet with what is in it.
+class Waiting {
+  public:
+    void add_session(const Session& session, std::uint64_t key) {
+        const auto held = session.hold();
+        held_.push_back(held);
+        const py::gil_scoped_release no_gil;
+        set_.add(*held, key);
+    }
+    void add_call(const Call& call, std::uint64_t key) {
+        const py::gil_scoped_release no_gil;
+        set_.add(call.future(), key);
+    }
+    py::object wait(std::int64_t timeout_ms) {
+        std::optional<WaitSet::Ready> ready;
+        {
+            const py::gil_scoped_release no_gil;
+            ready = set_.wait(timeout_ms);
+        }
+        if (!ready) return py::none();
+        const char* const events[] = {"answer", "death", "call"};
+        return py::make_tuple(ready->key, events[static_cast<int>(ready->event)]);
+    }
+
+  private:
+    std::vector<std::shared_ptr<PythonSession>> held_;
+    WaitSet set_;
+};
+
+}  // namespace
+
+void register_calls(py::module_& module) {
+    py::class_<Call>(module, "Call", "A tr::CallFuture.")
+        .def(py::init<const Session&, const std::string&, const py::sequence&, std::int64_t>(), py::arg("session"),
+             py::arg("command"), py::arg("tensors"), py::arg("timeout_ms"))
+        .def("is_ready", &Call::is_ready)
+        .def("cancel", &Call::cancel)
+        .def("get", &Call::get)
+        .def("when_ready", &Call::when_ready, py::arg("callback"));
+    py::class_<Waiting>(module, "WaitSet", "A tr::WaitSet, for one thread.")
+        .def(py::init<>())
+        .def("add_session", &Waiting::add_session, py::arg("session"), py::arg("key"))
+        .def("add_call", &Waiting::add_call, py::arg("call"), py::arg("key"))
+        .def("wait", &Waiting::wait, py::arg("timeout_ms"));
+}
+
+}  // namespace tr::python

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+
+#include "tech_renaissance/data/tensor.h"
+#include "tech_renaissance/export.h"
+
+namespace tr {
+
+namespace session {
+class AsyncCall;
+}
+class PythonSession;
+
+/// The result of a calculate_async(), as a std::future, and a handle on the call. It may outlive its session, whose end
+/// ends the call. One thread at a time, but for cancel() and is_ready().
+class TR_API CallFuture : public std::future<Tensor> {
+  public:
+    CallFuture() = default;
+
+    /// The call has ended: get() does not wait.
+    bool is_ready() const;
+    /// The result is not wanted any more: a call that has not been sent is dropped, one that is at work is given up,
+    /// and its server told. get() then throws a RetryError (E4002), unless the answer has come before.
+    void cancel() const;
+    /// Has this called when the call has ended, on the thread that ends it; at once where it has.
+    void when_ready(std::function<void()> callback) const;
+
+  private:
+    friend class PythonSession;
+    friend class WaitSet;
+    CallFuture(std::future<Tensor> result, std::shared_ptr<session::AsyncCall> call)
+        : std::future<Tensor>(std::move(result)), call_(std::move(call)) {}
+
+    std::shared_ptr<session::AsyncCall> call_;
+};
+
+/// Waits for the next of several sessions and calls.
+///
+///     tr::WaitSet next;
+///     next.add(camera, 1);     // an answer to this thread's send_request(), or the worker's death
+///     next.add(future, 2);     // of calculate_async()
+///     while (auto ready = next.wait()) ...
+///
+/// One thread at a time, but for wake(). What was added has to live until it is removed, or the set is gone.
+class TR_API WaitSet {
+  public:
+    enum class Event {
+        answer,  ///< new_response() is true on this thread
+        death,   ///< the worker of the session has ended
+        call,    ///< the future is ready
+    };
+    struct Ready {
+        std::uint64_t key;
+        Event event;
+    };
+
+    WaitSet();
+    ~WaitSet();
+    WaitSet(const WaitSet&) = delete;
+    WaitSet& operator=(const WaitSet&) = delete;
+
+    /// @param key what wait() gives; of the caller's choice, another one for each
+    void add(const PythonSession& session, std::uint64_t key);
+    void add(const CallFuture& call, std::uint64_t key);
+    void remove(std::uint64_t key);
+
+    /// Waits for the next that is ready, those added first before others. A session or call stays ready until its
+    /// answer has been read, its worker started again, or it is removed.
+    /// @param timeout_ms 0: for ever
+    /// @returns nothing when the limit passed, wake() was called, or the set is empty
+    std::optional<Ready> wait(std::int64_t timeout_ms = 0);
+    /// Ends the wait under way, or the next one; any thread.
+    void wake();
+
+  private:
+    struct State;
+    std::shared_ptr<State> state_;
+};
+
+}  // namespace tr

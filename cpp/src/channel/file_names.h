@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "channel/mailbox.h"
+#include "platform/file.h"
+
+namespace tr::channel {
+
+/// The names of a session's tensor files, which both sides change. Each counts its changes in the mailbox, so that the
+/// file system is asked again only when there was one. A worker without the mailbox counts nothing, so there it is
+/// asked each time. Not thread-safe.
+class FileNames {
+  public:
+    /// A worker starts that may use this mailbox.
+    void attach(std::shared_ptr<Mailbox> mailbox);
+    /// It does, and counts its changes.
+    void share() { shared_ = true; }
+
+    /// What lies under a path; nothing when there is no file.
+    std::optional<platform::FileIdentity> identify(const std::string& path);
+    /// Whether the file of this name is this one.
+    bool names(const std::string& path, std::uint64_t inode);
+
+    void rename(const std::string& from, const std::string& to);
+    void link(const std::string& path, const std::string& name);
+    void remove(const std::string& path);
+    /// A name was changed in another way.
+    void changed();
+
+  private:
+    std::shared_ptr<Mailbox> mailbox_;
+    bool shared_ = false;
+    std::uint64_t state_ = 0;  ///< as which `known_` was found
+    std::unordered_map<std::string, platform::FileIdentity> known_;
+};
+
+}  // namespace tr::channel

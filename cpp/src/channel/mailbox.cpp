@@ -1,0 +1,157 @@
+#include "channel/mailbox.h"
+
+#include <chrono>
+#include <cstddef>
+#include <cstring>
+
+#include "platform/futex.h"
+#include "platform/sequence_point.h"
+#include "tech_renaissance/utils/tr_exception.h"
+
+namespace tr::channel {
+namespace {
+
+constexpr std::uint32_t kMagic = 0x424d5254;  // "TRMB"
+constexpr std::uint32_t kVersion = 2;
+constexpr std::uint32_t kRevision = 1;  // of what was added to this version; older peers need not know
+constexpr std::size_t kLinesOffset = 64;
+constexpr std::size_t kSlotsOffset = 256;
+constexpr std::size_t kLeasesOffset = kSlotsOffset + 2 * Mailbox::kSlotBytes;
+constexpr std::size_t kFileBytes = kLeasesOffset + 2 * Mailbox::kLeases * sizeof(Mailbox::Lease);
+
+static_assert(sizeof(Mailbox::Lease) == 16);
+
+std::uint64_t monotonic_ns() {
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();
+    return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
+}
+
+}  // namespace
+
+struct Mailbox::Header {
+    std::uint32_t magic;
+    std::uint32_t version;
+    std::uint64_t epoch;
+    std::uint32_t revision;
+};
+
+std::shared_ptr<Mailbox> Mailbox::create(const std::string& path, std::uint64_t epoch) {
+    static_assert(sizeof(Line) == 64);
+    const std::string temporary = path + ".new";
+    platform::remove_anything(temporary);
+    std::shared_ptr<Mailbox> mailbox(new Mailbox(platform::create_shared(temporary, kFileBytes), Side::host));
+    std::memset(mailbox->file_.memory.get(), 0, kFileBytes);
+    mailbox->header() = Header{kMagic, kVersion, epoch, kRevision};
+    platform::rename_file(temporary, path);
+    return mailbox;
+}
+
+std::shared_ptr<Mailbox> Mailbox::open(const std::string& path, std::uint64_t epoch, Side side) {
+    auto file = platform::map_shared(path);
+    if (file.identity.size != kFileBytes)
+        throw InputError("'" + path + "' is not the mailbox of a session: expected " + std::to_string(kFileBytes) +
+                         " bytes, found " + std::to_string(file.identity.size));
+    std::shared_ptr<Mailbox> mailbox(new Mailbox(std::move(file), side));
+    const Header& found = mailbox->header();
+    if (found.magic != kMagic || found.version != kVersion || found.epoch != epoch)
+        throw InputError("'" + path + "' is not the mailbox of this session: expected version " +
+                         std::to_string(kVersion) + " and epoch " + std::to_string(epoch) + ", found " +
+                         std::to_string(found.version) + " and " + std::to_string(found.epoch));
+    return mailbox;
+}
+
+std::uint32_t Mailbox::revision() const {
+    return header().revision;
+}
+
+Mailbox::Header& Mailbox::header() const {
+    return *static_cast<Header*>(file_.memory.get());
+}
+
+Mailbox::Line& Mailbox::line(Side side) const {
+    auto* lines = static_cast<char*>(file_.memory.get()) + kLinesOffset;
+    return reinterpret_cast<Line*>(lines)[side == Side::worker ? 0 : 1];
+}
+
+const std::atomic<std::uint32_t>& Mailbox::own_bell() const {
+    return side_ == Side::worker && first_ ? first_->own().bell : own().bell;
+}
+
+char* Mailbox::slot(Side side) const {
+    return static_cast<char*>(file_.memory.get()) + kSlotsOffset + (side == Side::worker ? 0 : kSlotBytes);
+}
+
+Mailbox::Lease* Mailbox::leases(Side side) const {
+    auto* tables = static_cast<char*>(file_.memory.get()) + kLeasesOffset;
+    return reinterpret_cast<Lease*>(tables) + (side == Side::host ? 0 : kLeases);
+}
+
+bool Mailbox::send(std::string_view message) {
+    if (message.size() > kSlotBytes) return false;
+    const Side to = side_ == Side::host ? Side::worker : Side::host;
+    if (!message.empty()) std::memcpy(slot(to), message.data(), message.size());
+    peer().length.store(static_cast<std::uint32_t>(message.size()), std::memory_order_relaxed);
+    if (side_ == Side::host) peer().sent_ns.store(monotonic_ns(), std::memory_order_relaxed);
+    TR_SEQUENCE_POINT("message written");
+    // Who sees the number sees the length and the bytes.
+    const std::uint32_t number = sent_.load(std::memory_order_relaxed) + 1;
+    sent_.store(number, std::memory_order_relaxed);
+    peer().sequence.store(number, std::memory_order_release);
+    TR_SEQUENCE_POINT("message announced");
+    ring_peer();
+    TR_SEQUENCE_POINT("message rung");
+    return true;
+}
+
+bool Mailbox::pending() const {
+    return own().sequence.load(std::memory_order_acquire) != received_.load(std::memory_order_relaxed);
+}
+
+std::optional<std::string> Mailbox::receive() {
+    const std::uint32_t sequence = own().sequence.load(std::memory_order_acquire);
+    if (sequence == received_.load(std::memory_order_relaxed)) return std::nullopt;
+    TR_SEQUENCE_POINT("message seen");
+    seen_ = sequence;
+    const std::uint32_t length = own().length.load(std::memory_order_relaxed);
+    if (length > kSlotBytes) {
+        received_.store(sequence, std::memory_order_relaxed);  // it would be no better another time
+        throw InputError("the peer announced a message of " + std::to_string(length) + " bytes in a slot of " +
+                         std::to_string(kSlotBytes));
+    }
+    return std::string(slot(side_), length);
+}
+
+void Mailbox::acknowledge() {
+    received_.store(seen_, std::memory_order_relaxed);
+    own().received.store(seen_, std::memory_order_release);
+}
+
+bool Mailbox::received_by_peer() const {
+    return peer().received.load(std::memory_order_acquire) == sent_.load(std::memory_order_relaxed);
+}
+
+void Mailbox::wait(std::uint32_t seen, platform::Deadline deadline) const {
+    platform::futex_wait(own_bell(), seen, deadline);
+}
+
+void Mailbox::ring_peer() {
+    TR_RINGS("futex") {
+        peer().bell.fetch_add(1, std::memory_order_release);
+        auto& heard = side_ == Side::host && first_ ? first_->peer().bell : peer().bell;
+        if (&heard != &peer().bell) heard.fetch_add(1, std::memory_order_release);
+        platform::futex_wake(heard);
+    }
+}
+
+void Mailbox::ring_self() {
+    auto& heard = side_ == Side::worker && first_ ? first_->own().bell : own().bell;
+    heard.fetch_add(1, std::memory_order_release);
+    platform::futex_wake(heard);
+}
+
+void Mailbox::tell_channels_changed() {
+    line(Side::worker).channels.fetch_add(1, std::memory_order_release);
+    ring_peer();
+}
+
+}  // namespace tr::channel

@@ -1,0 +1,103 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "channel/directory_mark.h"
+#include "channel/file_names.h"
+#include "channel/mailbox.h"
+#include "platform/file.h"
+#include "tech_renaissance/data/tensor.h"
+
+namespace tr::channel {
+
+/// The tensors of a session, host's side: files `<tag>.tsr` that the worker reads and writes too.
+///
+/// With a mailbox the files are shared memory. A buffer is a file that stays mapped; it is written again in place when
+/// nobody can see what it holds: no lease of the worker, no tensor of this process, no second name, no request in
+/// flight that may look it up. Otherwise another buffer gets the name, and this one waits to be used again. Without a
+/// mailbox each send makes a new file, which never changes. See docs/protocol.md, "Tensors". Thread-safe.
+class TensorStore {
+  public:
+    TensorStore(std::string directory, DirectoryMark mark);
+
+    /// A worker starts that may use this mailbox. Tensors that are held stay valid; what the dead worker held is free.
+    void attach(std::shared_ptr<Mailbox> mailbox);
+    /// The worker uses the mailbox.
+    void share();
+
+    /// A request is about to be published: until it has ended, the worker may look tags up. Waits for a tensor that
+    /// another thread is storing, maybe where the worker is going to look. Several may be in flight, in other channels.
+    /// @param id of each another one, and not 0; a later request has a higher one
+    void request_begins(std::uint64_t id);
+    /// It has been answered, or there is nobody left to answer it.
+    void request_ended(std::uint64_t id);
+
+    /// Puts a tensor under a tag. The memory of a tensor made by empty() is the file, so nothing is copied.
+    void store(const TensorView& tensor, const std::string& tag);
+    /// A tensor, not initialised, that can be sent under the tag without a copy. It is shared with the worker: who
+    /// writes to it while the other side reads it shows it half a change.
+    Tensor empty(const Shape& shape, DType dtype, const std::string& tag);
+    /// The tensor under a tag; nobody writes to its memory as long as it is held.
+    /// @throws NotFoundError when there is none, TSRError when it is malformed
+    Tensor load(const std::string& tag);
+    bool has(const std::string& tag) const;
+
+  private:
+    /// A file of ours, mapped. A tensor over it shares its ownership, so its use count tells who holds it.
+    struct Buffer {
+        platform::SharedFile file;
+        std::string path;  ///< empty when the worker has put a result under the only name it had
+        std::size_t slot = 0;
+        /// The last request that was in flight when it lost its tag, or 0. As long as that or one before it is, the
+        /// worker may be about to look at what it found there.
+        std::uint64_t lost_in = 0;
+    };
+    /// A file of the worker's, mapped.
+    struct PeerFile {
+        platform::SharedFile file;
+        std::size_t slot = 0;
+    };
+
+    std::string path_of(const std::string& tag) const;
+    std::string hidden_path();
+    bool is_unseen(const std::shared_ptr<Buffer>& buffer) const;
+    bool is_free(const std::shared_ptr<Buffer>& buffer);
+    std::shared_ptr<Buffer> buffer_at(const std::string& path) const;
+    std::shared_ptr<Buffer> buffer_over(const void* data) const;
+    std::shared_ptr<Buffer> buffer_of(const TensorView& tensor, const std::vector<unsigned char>& header,
+                                      const std::string& path);
+    std::shared_ptr<Buffer> take_buffer(std::uint64_t bytes, const std::string& path);
+    std::shared_ptr<Buffer> spare_buffer(std::uint64_t bytes);
+    std::shared_ptr<Buffer> make_buffer(std::uint64_t bytes);
+    bool put_under(const std::shared_ptr<Buffer>& buffer, const std::string& path);
+    bool add_name(const std::shared_ptr<Buffer>& buffer, const std::string& name);
+    void set_aside(const std::string& path);
+    void remove_leftovers() const;
+    void trim();
+    std::uint64_t trim(std::uint64_t keep);
+    void release(const std::shared_ptr<Buffer>& buffer);
+    Tensor load_from(const std::string& path, const std::string& tag);
+    Tensor tensor_over(const std::shared_ptr<Buffer>& buffer, const std::string& path) const;
+    Tensor load_private(const std::string& path, const std::string& tag) const;
+    Tensor load_leased(const PeerFile& file, const std::string& path) const;
+    const PeerFile* peer_file(std::uint64_t inode, const std::string& path);
+
+    std::string directory_;
+    DirectoryMark mark_;
+    mutable std::mutex mutex_;
+    std::shared_ptr<Mailbox> mailbox_;
+    FileNames names_;
+    std::atomic<bool> shared_{false};
+    std::vector<std::uint64_t> in_flight_;  ///< ids of requests
+    std::vector<std::shared_ptr<Buffer>> buffers_;
+    std::unordered_map<std::uint64_t, PeerFile> peer_files_;  ///< by inode
+    std::uint64_t hidden_count_ = 0;
+};
+
+}  // namespace tr::channel

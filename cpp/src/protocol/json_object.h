@@ -1,0 +1,37 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tech_renaissance/utils/tr_exception.h"
+
+/// JSON objects of the session protocol: text in, values out, bounded in size and depth. For this folder alone.
+namespace tr::protocol {
+
+/// How deep the objects and lists of a message may be nested.
+inline constexpr int kMaxDepth = 64;
+
+/// For the parser: refuses what is nested deeper than anything that we would build a tree of.
+nlohmann::json::parser_callback_t keep_shallow(int max_depth);
+
+/// @param what  is read, for the error: "response", ...
+/// @throws InputError when the text is no JSON object, or nested deeper
+nlohmann::json parse_object(const std::string& text, const char* what, int max_depth = kMaxDepth);
+
+/// A member that must be a string where it is there; null stands for one that is not.
+std::string text_member(const nlohmann::json& object, const char* name, const char* what);
+
+/// A member that must be a list of strings where it is there.
+std::vector<std::string> texts_member(const nlohmann::json& object, const char* name, const char* what);
+
+template <class Integer>
+Integer integer_member(const nlohmann::json& object, const char* name, const char* what) {
+    const auto member = object.find(name);
+    if (member == object.end()) return 0;
+    if (!member->is_number_integer())
+        throw InputError(std::string(what) + ": expected an integer in '" + name + "', found " + member->type_name());
+    return member->get<Integer>();
+}
+
+}  // namespace tr::protocol

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tr::protocol {
+
+/// What the two sides say of themselves: hello.json and session.json. A longer one is refused unread.
+inline constexpr std::size_t kMaxRecordBytes = 1U << 20;
+
+/// What a worker may be able to do besides the protocol's first version: see docs/protocol.md, "Start-up".
+inline constexpr const char* kArgumentsFeature = "arguments";
+
+/// What a worker says of itself when it is ready.
+struct Hello {
+    std::int64_t protocol = 0;
+    std::uint64_t epoch = 0;
+    std::int64_t pid = 0;
+    std::string python;
+    std::string wake_up;
+    std::string carrier;
+    std::string fallback;
+    std::string executable;              ///< of the interpreter
+    std::string server;                  ///< class of the server
+    std::vector<std::string> commands;   ///< that it has declared
+    std::string refused;                 ///< why the worker does not serve this channel; empty: it does
+    std::vector<std::string> features;   ///< none of an older worker
+    std::vector<std::string> endpoints;  ///< their names
+
+    bool has_feature(std::string_view name) const;
+};
+/// @throws InputError when the text is not a hello, or of another protocol version
+Hello parse_hello(const std::string& text);
+/// For a request with arguments, before it is sent.
+/// @param hello  nothing: the worker is an older one, which says nothing of itself
+/// @throws InputError when the worker would pass over the arguments
+void require_arguments_feature(const std::optional<Hello>& hello, const std::string& command);
+
+/// What the host says of a session, or of a further channel of its worker.
+struct SessionRecord {
+    std::string session_id;
+    std::int64_t host_pid = 0;
+    std::string host_start_time;
+    std::uint64_t epoch = 0;
+    std::vector<std::string> carriers;
+    std::string wake_up;
+    std::optional<std::string> tags_of;  ///< of a further channel: whose tensors its requests may name as well
+};
+std::string encode_session(const SessionRecord& record);
+/// Who the host is, and the epoch; what it offers is for workers to read.
+/// @returns nothing when the text is not a session record
+std::optional<SessionRecord> parse_session(const std::string& text);
+
+}  // namespace tr::protocol

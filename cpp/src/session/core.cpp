@@ -1,0 +1,319 @@
+// What a session is made of, and what it tells of itself.
+#include "session/core.h"
+
+#include <utility>
+
+#include "platform/file.h"
+#include "platform/host.h"
+#include "platform/interrupt.h"
+#include "platform/mapping_guard.h"
+#include "protocol/names.h"
+#include "worker/death_report.h"
+#include "worker/liveness.h"
+#include "worker/session_directory.h"
+
+namespace tr::session {
+namespace {
+
+using platform::Deadline;
+constexpr std::int64_t kExitMs = 2'000;  ///< for an idle worker to leave when its session goes
+constexpr int kMostChannels = 1'024;
+
+void check_numbers(const SessionOptions& options) {
+    const auto& restart = options.restart;
+    const std::pair<const char*, std::int64_t> fields[] = {
+        {"SessionOptions::start_timeout_ms", options.start_timeout_ms},
+        {"SessionOptions::default_timeout_ms", options.default_timeout_ms},
+        {"RestartPolicy::attempts", restart.attempts},
+        {"RestartPolicy::backoff_ms", restart.backoff_ms},
+        {"RestartPolicy::max_backoff_ms", restart.max_backoff_ms},
+        {"RestartPolicy::quarantine_after", restart.quarantine_after},
+    };
+    for (const auto& [name, value] : fields)
+        if (value < 0) throw InputError(std::string(name) + " is " + std::to_string(value) + ": expected 0 or more");
+    const int most = options.max_ongoing_requests;
+    if (most < 1 || most > kMostChannels)
+        throw InputError("SessionOptions::max_ongoing_requests is " + std::to_string(most) + ": expected 1 to " +
+                         std::to_string(kMostChannels));
+}
+
+const SessionOptions& checked(const SessionOptions& options) {
+    if (!options.session_id.empty()) protocol::require_tag(options.session_id, "a session id");
+    check_numbers(options);
+    return options;
+}
+
+}  // namespace
+
+Core::Core(SessionOptions session_options, bool attached)
+    : options(checked(session_options)),
+      id(options.session_id.empty() ? unique_session_id() : options.session_id),
+      log(options.log, options.quiet, id),
+      record(options.observer, id),
+      turns(static_cast<std::size_t>(options.max_ongoing_requests)),
+      supervisor(options.restart),
+      post_mortem(options, id, log),
+      async(static_cast<std::size_t>(options.max_ongoing_requests)),
+      owner_pid_(platform::process_id()),
+      attached_(attached),
+      launcher_(attached ? worker::Launcher::attached(options, id, log) : worker::Launcher::of_own(options, id, log)) {
+    for (int i = 0; i < options.max_ongoing_requests; ++i)
+        channels_.push_back(std::make_unique<channel::Channel>(i == 0 && !attached));
+}
+
+Core::~Core() {
+    async.refuse();
+    try {
+        if (!attached_ && is_ready())
+            please_exit(kExitMs, true);
+        else
+            terminate();
+    } catch (const std::exception& error) {
+        log(LogLevel::warning, std::string("while stopping: ") + error.what());
+    }
+    async.join();  // with the worker gone its calls end at once
+    set_worker(nullptr);
+}
+
+void Core::check_process() const {
+    if (!inherited()) return;
+    throw InputError("session '" + id + "' belongs to process " + std::to_string(owner_pid_) +
+                     ", from which this one (" + std::to_string(platform::process_id()) +
+                     ") was forked: make a PythonSession of its own here");
+}
+
+Deadline Core::deadline_of(std::int64_t timeout_ms) const {
+    if (timeout_ms == PythonSession::kDefaultTimeout) timeout_ms = options.default_timeout_ms;
+    if (timeout_ms < 0)
+        throw InputError("a time limit of " + std::to_string(timeout_ms) +
+                         " ms makes no sense: expected milliseconds, or 0 to wait for ever");
+    return Deadline::after(timeout_ms);
+}
+
+// ----------------------------------------------------------------------------------------------------------- worker
+
+std::shared_ptr<worker::Worker> Core::worker() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return worker_;
+}
+
+void Core::set_worker(std::shared_ptr<worker::Worker> worker) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (worker) directory_lost_ = false;
+    worker_.swap(worker);
+}
+
+bool Core::is_alive() const {
+    const auto now = worker();
+    return now && now->alive();
+}
+
+bool Core::is_ready() {
+    const auto now = worker();
+    if (!now || !now->alive()) return false;
+    if (!now->was_ready()) {
+        // Who has the turn relies on the carrier, which changes as the worker is heard, and hears it for itself.
+        Conversation conversation(*this, turns.try_take(0));
+        if (!conversation.held() || !conversation.hear()) return false;
+    }
+    return !is_busy();
+}
+
+bool Core::is_busy() const {
+    if (!is_alive()) return false;
+    for (std::size_t i = 0; i < turns.count(); ++i)
+        if (channel(i).is_busy()) return true;
+    return false;
+}
+
+void Core::require_worker(const worker::Worker* worker) const {
+    if (worker != nullptr) return;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (directory_lost_)
+        throw RestartError("session '" + id +
+                               "' has no worker: its directory was removed, and none could be started since; call "
+                               "start(), or restart(), and send again",
+                           ErrorCode::server_error, true);
+    throw InputError("session '" + id + "' has no worker: call start() first");
+}
+
+void Core::throw_taken() const {
+    throw TimeoutError(
+        "session '" + id +
+        "' is taken by another thread's request, or by a stream that has not ended, and the time limit passed "
+        "while waiting for it");
+}
+
+// --------------------------------------------------------------------------------------------------------- channels
+
+void Core::wait_for_hello(Conversation& own, worker::Worker& worker, Deadline deadline) {
+    const Purpose purpose{"for the worker to be ready", true};
+    if (&own.channel() == &first()) return own.wait_until(deadline, purpose, [&own] { return own.hear(); });
+    constexpr std::int64_t kStepMs = 200;  // a signal does not end this wait
+    while (!worker.was_ready() && worker.alive()) {
+        Conversation first_one(*this, turns.try_take(0));
+        if (first_one.held())
+            return first_one.wait_until(deadline, purpose, [&first_one] { return first_one.hear(); });
+        if (deadline.passed()) throw_taken();
+        worker.wait_until_ready(Deadline::after(kStepMs).sooner(deadline));  // who has it hears the worker
+        detail::check_interrupt();
+    }
+}
+
+void Core::open_further(channel::Channel& channel, const worker::Worker& worker) {
+    const auto hello = first().hello();
+    if (hello && !hello->has_feature("channels"))
+        throw InputError("the worker of session '" + id +
+                         "' serves one request at a time: its package tech_renaissance is older than this library. "
+                         "Set SessionOptions::max_ongoing_requests to 1");
+    channel.leave();
+    worker::Further further;
+    further.session_directory = launcher_->session_directory();
+    further.session_id = id;
+    further.tags_of = attached_ ? first().name() : "";
+    further.has_tags_of = true;
+    further.epoch = worker.epoch();
+    further.first = attached_ ? first().bell() : first().mailbox();
+    if (!further.first) further.wake_up = worker::effective_wake_up(options);
+    worker::open_further(channel, further);
+    worker.wake_at_end(channel.carriers());
+}
+
+void Core::request_begins(const channel::Channel& channel, std::uint64_t request) {
+    channel.tensors()->request_begins(request);
+    if (&channel == &first()) return;
+    if (const auto tensors = first().shared_tensors()) tensors->request_begins(request);
+}
+
+void Core::request_ended(const channel::Channel& channel, std::uint64_t request) {
+    if (channel.tensors()) channel.tensors()->request_ended(request);
+    if (&channel == &first()) return;
+    if (const auto tensors = first().shared_tensors()) tensors->request_ended(request);
+}
+
+bool Core::answer_for_this_thread() const {
+    if (inbox.has()) return true;
+    const std::size_t count = turns.count();
+    for (std::size_t i = 0; i < count; ++i)
+        if (channel(i).answer_pending(count == 1)) return true;
+    return false;
+}
+
+bool Core::has_died() const {
+    const auto now = worker();
+    return now && !now->alive();
+}
+
+bool Core::mailboxes(std::vector<std::shared_ptr<channel::Mailbox>>& found) const {
+    bool all = true;
+    for (std::size_t i = 0; i < turns.count(); ++i) {
+        if (const auto mailbox = channel(i).mailbox())
+            found.push_back(mailbox);
+        else
+            all = all && channel(i).path().empty();  // one that has not been opened has nothing to tell
+    }
+    return all;
+}
+
+void Core::wake_all() const {
+    for (std::size_t i = 0; i < turns.count(); ++i)
+        for (const auto& carrier : channel(i).carriers())
+            if (carrier) carrier->wake();
+}
+
+std::optional<RestartError> Core::damage(const worker::Worker* worker) const {
+    if (!platform::any_damage()) return std::nullopt;
+    std::string file;
+    for (std::size_t i = 0; i < turns.count() && file.empty(); ++i)
+        if (const std::string path = channel(i).path(); !path.empty()) file = platform::take_damage(path);
+    if (file.empty()) return std::nullopt;
+    if (worker != nullptr) {
+        worker->process().kill();
+        worker->wait(Deadline::never());
+    }
+    return RestartError("'" + file + "' of session '" + id +
+                        "' was cut short while it was mapped: expected that nobody shortens the files of a session; "
+                        "what was lost reads as zeros. The worker has been killed: look for what touches its "
+                        "directory, and start() again");
+}
+
+// ------------------------------------------------------------------------------------------------------------- sight
+
+void Core::refuse_quarantined(const std::string& message, const std::vector<TensorView>& tensors) const {
+    const int deaths = supervisor.deaths_of_refused(message, tensors);
+    if (deaths == 0) return;
+    throw InputError("the request '" + identity_of(message, tensors) + "' is refused: it was at work when " +
+                         worker::workers(deaths) + " died, and was never answered. See what it does in '" +
+                         launcher_->session_directory() + "/" + protocol::kLogFile +
+                         "', then call clear_quarantine() to let it through again",
+                     ErrorCode::permission_denied);
+}
+
+void Core::keep(const std::exception_ptr& error, const channel::Channel& channel, const worker::Worker* worker) {
+    post_mortem.keep(error, channel, launcher_->session_directory(), worker, stats());
+}
+
+SessionEvent Core::event(SessionEvent::Kind kind, const worker::Worker* worker) const {
+    SessionEvent event;
+    event.kind = kind;
+    if (worker != nullptr) event.epoch = worker->epoch();
+    if (worker != nullptr) event.worker_pid = worker->pid();
+    return event;
+}
+
+namespace {
+
+/// The one that has been at work for the longest, as a worker is what its slowest request is.
+const channel::Channel& busiest(const Core& core) {
+    const channel::Channel* found = &core.first();
+    auto since = found->busy_since();
+    for (std::size_t i = 1; i < core.turns.count(); ++i) {
+        const auto other = core.channel(i).busy_since();
+        if (!other || (since && *since <= *other)) continue;
+        found = &core.channel(i);
+        since = other;
+    }
+    return *found;
+}
+
+}  // namespace
+
+SessionStats Core::stats() const {
+    SessionStats stats;
+    record.fill(stats);
+    const auto facts = first().facts();
+    stats.carrier = facts.carrier;
+    stats.host_wake_up = facts.host_wake_up;
+    stats.worker_wake_up = facts.worker_wake_up;
+    stats.fallback = facts.fallback;
+    const std::string directory = launcher_->session_directory();
+    if (!directory.empty()) stats.file_system = platform::file_system_name(directory);
+    stats.epoch = launcher_->epoch();
+    stats.quarantined = supervisor.quarantined();
+    stats.kept = post_mortem.last();
+    stats.channels = static_cast<int>(turns.count());
+    worker::Liveness found;
+    if (const auto now = worker()) {
+        found = worker::look_at(*now, busiest(*this));
+        stats.start = now->launched().start;
+        stats.python = now->launched().interpreter.path;
+        stats.worker_pid = now->pid();
+    }
+    stats.worker_state = found.state;
+    stats.busy_ms = found.busy_ms;
+    stats.progress = found.progress;
+    return stats;
+}
+
+WorkerHealth Core::probe(std::int64_t timeout_ms) const {
+    WorkerHealth health;
+    const auto now = worker();
+    worker::Liveness found;
+    if (now) found = worker::examine(*now, busiest(*this), Deadline::after(timeout_ms));
+    health.state = found.state;
+    health.busy_ms = found.busy_ms;
+    health.progress = found.progress;
+    return health;
+}
+
+}  // namespace tr::session

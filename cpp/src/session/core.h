@@ -1,0 +1,153 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "channel/channel.h"
+#include "platform/deadline.h"
+#include "platform/fork.h"
+#include "session/async_calls.h"
+#include "session/conversation.h"
+#include "session/inbox.h"
+#include "session/post_mortem.h"
+#include "session/recorder.h"
+#include "session/supervisor.h"
+#include "session/turns.h"
+#include "tech_renaissance/session/python_session.h"
+#include "worker/launcher.h"
+#include "worker/log.h"
+#include "worker/worker.h"
+
+namespace tr::session {
+
+/// What a PythonSession is made of: a worker, its channels, and what is known of both. Each part has its own lock, and
+/// says who may use it; under none of them another part is called, but for the log.
+class Core {
+  public:
+    using Deadline = platform::Deadline;
+
+    /// @param attached to a worker that another program runs
+    Core(SessionOptions session_options, bool attached);
+    /// Stops the worker, or leaves it where it is another program's.
+    ~Core();
+
+    /// @throws InputError in a fork of the program that made this session
+    void check_process() const;
+    bool inherited() const { return platform::fork_generation() != fork_generation_; }
+
+    const SessionOptions options;
+    const std::string id;
+    SessionLog log;
+    Recorder record;
+    Turns turns;
+    Inbox inbox;
+    Supervisor supervisor;
+    PostMortem post_mortem;
+
+    Deadline deadline_of(std::int64_t timeout_ms) const;
+    std::uint64_t new_request_id() { return next_id_.fetch_add(1, std::memory_order_relaxed); }
+
+    /// The worker that there is now, alive or dead; none before the first start, and where the directory was removed.
+    std::shared_ptr<worker::Worker> worker() const;
+    bool is_alive() const;
+    /// The worker takes requests, and is not at work on one.
+    bool is_ready();
+    bool is_busy() const;
+    channel::Channel& first() const { return *channels_.front(); }
+    channel::Channel& channel(std::size_t i) const { return *channels_[i]; }
+    /// @throws InputError, RestartError when there is no worker
+    void require_worker(const worker::Worker* worker) const;
+    /// Requests to this worker can be sent in it.
+    bool is_open(const channel::Channel& channel, const worker::Worker& worker) const {
+        return channel.is_first() || (channel.directory() != nullptr && channel.epoch() == worker.epoch());
+    }
+    /// Until the worker has said what it is and can; or has ended.
+    /// @param own the caller's, which may be of the first channel
+    /// @throws RestartError, TimeoutError
+    void wait_for_hello(Conversation& own, worker::Worker& worker, Deadline deadline);
+    /// Makes a further channel ready for the worker.
+    void open_further(channel::Channel& channel, const worker::Worker& worker);
+    /// A request is about to be published in a channel: until it has ended, the worker may look up what is under the
+    /// tags of this channel and of the first.
+    void request_begins(const channel::Channel& channel, std::uint64_t request);
+    void request_ended(const channel::Channel& channel, std::uint64_t request);
+    /// @throws TimeoutError that says that others have the channels
+    [[noreturn]] void throw_taken() const;
+    void keep(const std::exception_ptr& error, const channel::Channel& channel, const worker::Worker* worker);
+    /// What a worker has broken that shortens files which are mapped: it is killed then.
+    std::optional<RestartError> damage(const worker::Worker* worker) const;
+    /// An answer to this thread's request lies ready.
+    bool answer_for_this_thread() const;
+    /// There has been a worker, and it has ended.
+    bool has_died() const;
+    /// Adds the mailboxes that ring when an answer comes, or the worker ends.
+    /// @returns false when a channel has none that is in use
+    bool mailboxes(std::vector<std::shared_ptr<channel::Mailbox>>& found) const;
+    /// Ends the waits of all threads, for them to look again.
+    void wake_all() const;
+
+    void start(Deadline deadline);
+    void restart(Deadline deadline);
+    void please_exit(std::int64_t timeout_ms, bool ensure);
+    void terminate();
+    void join();
+
+    /// `attempt()`, with as many workers as the policy allows.
+    template <class Attempt>
+    auto recovering(Conversation& conversation, Deadline deadline, Attempt attempt) {
+        bool gone = supervisor.recovers() && worker_is_gone(conversation);
+        for (int left = options.restart.attempts;;) {
+            try {
+                if (gone && left > 0) {
+                    --left;
+                    start_again(conversation, deadline);
+                }
+                return attempt();
+            } catch (const RestartError& error) {
+                if (left == 0 || !error.may_retry()) throw;
+                gone = worker_is_gone(conversation) || directory_is_gone(conversation);
+                if (!gone) throw;
+            }
+        }
+    }
+    /// @throws InputError when the request is in quarantine
+    void refuse_quarantined(const std::string& message, const std::vector<TensorView>& tensors) const;
+
+    SessionStats stats() const;
+    WorkerHealth probe(std::int64_t timeout_ms) const;
+
+    /// An event of this session, with what is known of its worker.
+    SessionEvent event(SessionEvent::Kind kind, const worker::Worker* worker) const;
+
+    AsyncCalls async;  ///< last: its threads use all the others
+
+  private:
+    friend class Starting;
+    void bring_up(Deadline limit, bool for_a_call = false);
+    void start_worker(Deadline limit);
+    void wait_for_first_sign(Deadline at_most, bool for_a_call);
+    void check_wanted() const;
+    void forget_vanished_directory();
+    bool worker_is_gone(const Conversation& conversation) const;
+    bool directory_is_gone(const Conversation& conversation) const;
+    void start_again(Conversation& conversation, Deadline deadline);
+    void close_channels();
+    void set_worker(std::shared_ptr<worker::Worker> worker);
+
+    const std::uint32_t fork_generation_ = platform::fork_generation();
+    const std::int64_t owner_pid_;
+    const bool attached_;
+    std::unique_ptr<worker::Launcher> launcher_;
+    std::vector<std::unique_ptr<channel::Channel>> channels_;
+    mutable std::mutex mutex_;  ///< over the next two
+    std::shared_ptr<worker::Worker> worker_;
+    bool directory_lost_ = false;  ///< it was removed, and no worker has been started since
+    std::atomic<std::uint64_t> next_id_{1};
+};
+
+}  // namespace tr::session

@@ -1,0 +1,266 @@
+// How a request goes out and its answer comes in.
+#include <algorithm>
+#include <utility>
+
+#include "platform/sequence_point.h"
+#include "protocol/names.h"
+#include "session/conversation.h"
+#include "session/core.h"
+
+namespace tr::session {
+
+using channel::Event;
+using channel::Exchange;
+using platform::Deadline;
+
+namespace {
+
+std::uint64_t bytes_of(const std::vector<TensorView>& tensors) {
+    std::uint64_t bytes = 0;
+    for (const auto& tensor : tensors) bytes += tensor.nbytes();
+    return bytes;
+}
+
+/// A worker whose code has called sys.exit, or that was told to stop from outside, answers before it leaves.
+bool tells_of_leaving(const protocol::RemoteFailure& failure) {
+    return failure.type == "SystemExit" || (failure.code == to_string(ErrorCode::cancelled) && failure.type.empty());
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------------------------------------------------- sending
+
+void Conversation::begin(const std::vector<TensorView>& tensors, const std::string& message, Deadline deadline) {
+    require_worker();
+    require_channel(deadline);
+    settle_previous(deadline);  // the worker may still read tensors under these tags
+    for (std::size_t i = 0; i < tensors.size(); ++i)
+        channel_->tensors()->store(tensors[i], std::string(1, static_cast<char>('a' + i)));
+    throw_if_damaged();
+    send(message, tensors, deadline);
+}
+
+void Conversation::send(const std::string& message, const std::vector<TensorView>& tensors, Deadline deadline) {
+    require_worker();
+    require_channel(deadline);
+    hear();
+    const bool understood = channel_->is_understood();
+    const auto now = Deadline::Clock::now();
+    channel::Request request;
+    request.id = core_.new_request_id();
+    auto wire = protocol::make_request(message, request.id, !understood,
+                                       deadline.is_never() ? 0 : deadline.remaining_ms(INT64_MAX, now));
+    if (!worker_->alive()) fail(death(true));
+    if (wire.has_arguments) require_arguments(wire.command, deadline);
+    settle_previous(deadline);
+    auto& carrier = channel_->carrier();
+    if (understood) carrier.trust();
+    // A worker removes the request before it answers; an older one may be a moment late, and would remove the new one.
+    if (carrier.request_pending())
+        wait_until(deadline, {"for the worker to take the request before this one", true},
+                   [this] { return !channel_->carrier().request_pending(); });
+    core_.request_begins(*channel_, request.id);
+    try {
+        channel_->carrier().publish(wire.text);
+    } catch (...) {
+        core_.request_ended(*channel_, request.id);
+        throw;
+    }
+    request.command = std::move(wire.command);
+    request.owner = channel::this_thread();
+    request.sent = now;
+    if (core_.post_mortem.wanted()) {
+        request.text = std::move(wire.text);
+        if (!tensors.empty()) request.tensors = &tensors;
+    }
+    if (core_.supervisor.recovers()) request.identity = identity_of(message, tensors);
+    auto event = core_.event(SessionEvent::Kind::sent, worker_.get());
+    event.request_id = request.id;
+    event.bytes = bytes_of(tensors);
+    channel_->begin(std::move(request));
+    event.command = channel_->request()->command;
+    core_.record(event);
+}
+
+/// An older worker would pass over them, so what it says of itself is waited for.
+void Conversation::require_arguments(const std::string& command, Deadline deadline) {
+    core_.wait_for_hello(*this, *worker_, deadline);
+    protocol::require_arguments_feature(core_.first().hello(), command);
+}
+
+/// A further channel is made when it is needed first, for each worker anew.
+void Conversation::require_channel(Deadline deadline) {
+    if (core_.is_open(*channel_, *worker_)) return;
+    core_.wait_for_hello(*this, *worker_, deadline);
+    if (!worker_->alive()) fail(death(true));
+    core_.open_further(*channel_, *worker_);
+}
+
+void Conversation::settle_previous(Deadline deadline) {
+    core_.inbox.drop();
+    if (!channel_->request()) return;
+    const auto owner = channel_->request()->owner;
+    const bool wanted =
+        !channel::is_this_thread(owner) && !owner.expired() && channel_->state() != Exchange::given_up;
+    Answer answer = receive(deadline, true);
+    if (wanted) core_.inbox.put(owner, std::move(answer));
+}
+
+Answer Conversation::exchange(const std::vector<TensorView>& tensors, const std::string& message, Deadline deadline) {
+    begin(tensors, message, deadline);
+    try {
+        return checked(receive(deadline));
+    } catch (...) {
+        give_up();
+        throw;
+    }
+}
+
+void Conversation::give_up() noexcept {
+    if (!channel_->request()) return;
+    happened(Event::gave_up);
+    try {
+        if (worker_->alive()) channel_->cancel();
+    } catch (const TRException&) {
+        // There is no room to say so: its answer is read and dropped all the same.
+    }
+}
+
+void Conversation::happened(Event event) {
+    const auto id = channel_->request() ? channel_->request()->id : 0;
+    channel_->happened(event);
+    if (id != 0 && channel_->state() == Exchange::idle) core_.request_ended(*channel_, id);
+}
+
+void Conversation::forget_request() {
+    happened(Event::lost);
+}
+
+// -------------------------------------------------------------------------------------------------------- receiving
+
+Answer Conversation::receive(Deadline deadline, bool unsent) {
+    Answer answer = receive_part(deadline, unsent);
+    while (answer.more) {
+        Answer part = receive_part(deadline, unsent);
+        part.tensors.swap(answer.tensors);
+        part.tensors.insert(part.tensors.end(), answer.tensors.begin(), answer.tensors.end());
+        if (answer.error) part.error = answer.error;
+        answer = std::move(part);
+    }
+    return answer;
+}
+
+Answer Conversation::receive_part(Deadline deadline, bool unsent) {
+    std::optional<Answer> answer;
+    wait_until(deadline, {"for an answer", unsent}, [this, &answer] {
+        answer = take_answer();
+        return answer.has_value();
+    });
+    return std::move(*answer);
+}
+
+std::optional<Answer> Conversation::take_answer() {
+    auto& carrier = channel_->carrier();
+    const auto& request = *channel_->request();
+    Answer answer;
+    try {
+        const auto text = carrier.take();
+        if (!text) return std::nullopt;
+        protocol::Response response = protocol::parse_response(*text);
+        // To a request of long ago; one without an id can only be to the request in flight.
+        if (response.id && *response.id != request.id) {
+            carrier.acknowledge();
+            return std::nullopt;
+        }
+        TR_SEQUENCE_POINT("answer read");
+        answer = read_answer(std::move(response));
+        TR_SEQUENCE_POINT("tensors held");
+    } catch (const InputError&) {
+        answer.error = std::current_exception();  // an answer that makes no sense is one all the same
+    }
+    throw_if_damaged();
+    // Of a request that was given up, that was the failure, and is kept.
+    if (answer.error && core_.post_mortem.wanted() && channel_->state() != Exchange::given_up)
+        core_.keep(answer.error, *channel_, worker_.get());
+    auto event = core_.event(SessionEvent::Kind::answered, worker_.get());
+    event.request_id = request.id;
+    event.command = answer.command;
+    for (const auto& tensor : answer.tensors) event.bytes += tensor.nbytes();
+    event.duration_us = std::chrono::duration<double, std::micro>(Deadline::Clock::now() - request.sent).count();
+    if (!answer.more) core_.supervisor.answered(request.identity);  // what comes after a part may end the worker
+    happened(answer.more ? Event::part_came : Event::answered);
+    carrier.acknowledge();  // its tensors are held from here on, so the next ones may be written
+    TR_SEQUENCE_POINT("answer acknowledged");
+    core_.record(event);
+    if (answer.more) carrier.ring_worker();
+    return answer;
+}
+
+Answer Conversation::read_answer(protocol::Response response) {
+    Answer answer;
+    answer.command = channel_->request()->command;
+    answer.text = std::move(response.text);
+    answer.more = response.more;
+    try {
+        if (response.failure) {
+            if (tells_of_leaving(*response.failure) && channel_->state() != Exchange::given_up)
+                worker_->says_leaving();
+            protocol::throw_failure(*response.failure, answer.command);
+        }
+        if (answer.command == protocol::kExitCommand) worker_->says_leaving();
+        for (const auto& tag : response.tensors) {
+            if (response.older_spelling && !channel_->tensors()->has(tag)) {
+                answer.tensors.clear();  // words, not tags
+                break;
+            }
+            answer.tensors.push_back(channel_->tensors()->load(tag));
+        }
+    } catch (const TRException&) {
+        answer.error = channel_->is_there() ? std::current_exception() : std::make_exception_ptr(vanished());
+    }
+    return answer;
+}
+
+Answer Conversation::own_answer(Deadline deadline) {
+    if (auto kept = core_.inbox.take()) return std::move(*kept);
+    if (!channel_->request() || channel_->state() == Exchange::given_up)
+        throw InputError("no request is in flight in session '" + core_.id + "': send one first");
+    return receive(deadline);
+}
+
+Answer Conversation::checked(Answer answer) {
+    if (!answer.error) return answer;
+    note_failure(answer.error, false);  // it was kept when it came
+    std::rethrow_exception(answer.error);
+}
+
+void Conversation::settle_lost() {
+    if (!channel_->request()) return;
+    const auto owner = channel_->request()->owner;
+    const bool wanted = channel_->state() != Exchange::given_up && !channel_->request()->told;
+    const auto lost_stream = channel_->request()->lost;
+    const auto tell = [&](Answer answer) {
+        if (!wanted) return;
+        if (lost_stream)
+            *lost_stream = answer.error;
+        else
+            core_.inbox.put(owner, std::move(answer));
+    };
+    while (auto answer = channel_->request() ? take_answer() : std::nullopt)
+        if (!answer->more) tell(std::move(*answer));
+    if (!channel_->request()) return;
+    Answer lost;
+    lost.command = channel_->request()->command;
+    if (wanted) lost.error = std::make_exception_ptr(death(false));
+    forget_request();
+    tell(std::move(lost));
+}
+
+std::vector<Tensor> tensors_of(Answer answer) {
+    if (answer.tensors.empty())
+        throw InputError("'" + answer.command + "' answered without a tensor, with the text '" + answer.text +
+                         "'; read it with fetch_response(), or have the server call send_tensors()");
+    return std::move(answer.tensors);
+}
+
+}  // namespace tr::session

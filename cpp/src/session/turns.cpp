@@ -1,0 +1,154 @@
+#include "session/turns.h"
+
+#include <utility>
+
+#include "platform/interrupt.h"
+
+namespace tr::session {
+
+using platform::Deadline;
+
+Turns::Turn Turns::take(std::size_t i) {
+    channels_[i].parked = false;
+    return {i, channels_[i].holder = ++tickets_};
+}
+
+/// Waits a moment for something to change, as a signal does not end this wait.
+/// @returns false when the deadline has passed
+bool Turns::step(std::unique_lock<std::mutex>& lock, Deadline deadline) {
+    constexpr std::int64_t kStepMs = 200;
+    if (deadline.passed()) return false;
+    changed_.wait_until(lock, Deadline::after(kStepMs).sooner(deadline).when());
+    lock.unlock();
+    detail::check_interrupt();
+    lock.lock();
+    return true;
+}
+
+Turns::Turn Turns::for_request(Deadline deadline) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    do {
+        if (const auto chosen = starting_ ? std::nullopt : channel_for_request()) return take(*chosen);
+    } while (step(lock, deadline));
+    return {};
+}
+
+std::optional<std::size_t> Turns::channel_for_request() {
+    std::optional<std::size_t> keeping;
+    std::optional<std::size_t> free;
+    for (std::size_t i = channels_.size(); i-- > 0;) {
+        if (!is_free(i)) continue;
+        const auto& answer_of = channels_[i].answer_of;
+        if (answer_of && channel::is_this_thread(*answer_of)) return i;
+        (answer_of && !answer_of->expired() ? keeping : free) = i;
+    }
+    if (free) return free;
+    if (channels_.size() == most_) return keeping;
+    channels_.emplace_back();
+    return channels_.size() - 1;
+}
+
+Turns::Turn Turns::for_answer(Deadline deadline, const std::function<bool()>& elsewhere) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    do {
+        if (elsewhere()) break;
+        if (const auto chosen = starting_ ? std::nullopt : channel_for_answer()) return take(*chosen);
+    } while (step(lock, deadline));
+    return {};
+}
+
+std::optional<std::size_t> Turns::channel_for_answer() const {
+    std::optional<std::size_t> of_another;
+    std::optional<std::size_t> free;
+    for (std::size_t i = channels_.size(); i-- > 0;) {
+        const auto& answer_of = channels_[i].answer_of;
+        const bool mine = answer_of && channel::is_this_thread(*answer_of);
+        if (mine) return is_free(i) ? std::optional(i) : std::nullopt;  // who has it keeps the answer for this thread
+        if (is_free(i)) (answer_of ? of_another : free) = i;
+    }
+    return of_another ? of_another : free;
+}
+
+Turns::Turn Turns::for_channel(std::size_t channel, Deadline deadline) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    do {
+        if (!starting_ && is_free(channel)) return take(channel);
+    } while (step(lock, deadline));
+    return {};
+}
+
+Turns::Turn Turns::try_take(std::size_t channel) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return starting_ || !is_free(channel) ? Turn{} : take(channel);
+}
+
+void Turns::release(Turn turn, std::optional<channel::ThreadToken> answer_of) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    auto& channel = channels_[turn.channel];
+    if (channel.holder != turn.ticket) return;
+    channel.holder = 0;
+    channel.answer_of = std::move(answer_of);
+    // With one channel all wait for the same.
+    most_ == 1 ? changed_.notify_one() : changed_.notify_all();
+}
+
+void Turns::park(Turn turn) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (channels_[turn.channel].holder != turn.ticket) return;
+    channels_[turn.channel].parked = true;
+    changed_.notify_all();  // who cannot take it from there waits on
+}
+
+bool Turns::resume(Turn turn) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    auto& channel = channels_[turn.channel];
+    if (channel.holder != turn.ticket) return false;
+    channel.parked = false;
+    return true;
+}
+
+bool Turns::begin_start(Turn own, Deadline deadline, const std::function<bool()>& take_parked,
+                        const std::function<bool()>& needless) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    if (own) channels_[own.channel].waits_to_start = true;
+    changed_.notify_all();  // another start may be waiting for the caller's channel alone
+    const auto in_use = [&](const Channel& channel) {
+        return channel.holder != 0 && !channel.waits_to_start && !(channel.parked && take_parked && take_parked());
+    };
+    const auto all_quiet = [&] {
+        for (const auto& channel : channels_)
+            if (in_use(channel)) return false;
+        return !starting_;
+    };
+    try {
+        while (!all_quiet()) {
+            if (!starting_ && needless && needless()) break;
+            if (!step(lock, deadline)) break;
+        }
+    } catch (...) {
+        if (own) channels_[own.channel].waits_to_start = false;
+        throw;
+    }
+    if (!all_quiet() || (needless && needless())) {
+        if (own) channels_[own.channel].waits_to_start = false;
+        return false;
+    }
+    starting_ = true;
+    for (auto& channel : channels_)
+        if (channel.parked) channel = {};
+    return true;
+}
+
+void Turns::end_start(Turn own) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    starting_ = false;
+    if (own) channels_[own.channel].waits_to_start = false;
+    changed_.notify_all();
+}
+
+std::size_t Turns::count() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return channels_.size();
+}
+
+}  // namespace tr::session

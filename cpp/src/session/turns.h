@@ -1,0 +1,84 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "channel/thread_token.h"
+#include "platform/deadline.h"
+
+namespace tr::session {
+
+/// Which thread has which channel of a session. One thread at a time holds a channel, over a whole exchange and over
+/// calls that block; it can be waited for with a limit. Who holds one without using it, as a stream does between two
+/// parts, parks it: a start may take it from there, which its ticket tells. A start has all of them to itself.
+class Turns {
+  public:
+    struct Turn {
+        std::size_t channel = 0;
+        std::uint64_t ticket = 0;  ///< 0: none
+        explicit operator bool() const { return ticket != 0; }
+    };
+
+    /// @param most how many channels there may be
+    explicit Turns(std::size_t most) : most_(most), channels_(1) {}
+
+    /// A channel for a new request of this thread: the one whose answer it has not read, else the first that is free
+    /// and keeps no answer, else one more, else any that is free.
+    /// @returns none when the deadline passed first
+    /// @throws what the interrupt check throws
+    Turn for_request(platform::Deadline deadline);
+    /// The channel in which this thread's request is in flight, or another thread's where it has none.
+    /// @param elsewhere asked now and then: another thread has taken the answer, for this one; then it gives none
+    Turn for_answer(platform::Deadline deadline, const std::function<bool()>& elsewhere);
+    /// That one.
+    Turn for_channel(std::size_t channel, platform::Deadline deadline);
+    /// The same, if it is free just then.
+    Turn try_take(std::size_t channel);
+    /// @param answer_of whose request is in flight in it, where that one still wants the answer
+    void release(Turn turn, std::optional<channel::ThreadToken> answer_of);
+
+    void park(Turn turn);
+    /// @returns false when it has been taken meanwhile
+    bool resume(Turn turn);
+
+    /// Waits until nobody uses a channel, and keeps them from all others until end_start().
+    /// @param own the caller's, which it may go on holding; none where it has none
+    /// @param take_parked whether a parked channel may be taken from its holder; not set: never
+    /// @param needless asked at each step: somebody else has started a worker meanwhile, and nothing is to be waited
+    ///        for
+    /// @returns false when the deadline passed first, or it is needless
+    bool begin_start(Turn own, platform::Deadline deadline, const std::function<bool()>& take_parked,
+                     const std::function<bool()>& needless);
+    void end_start(Turn own);
+
+    /// How many channels have been given out so far.
+    std::size_t count() const;
+
+  private:
+    struct Channel {
+        std::uint64_t holder = 0;
+        bool parked = false;
+        bool waits_to_start = false;  ///< its holder does, and touches nothing meanwhile
+        std::optional<channel::ThreadToken> answer_of;
+    };
+
+    std::optional<std::size_t> channel_for_request();
+    std::optional<std::size_t> channel_for_answer() const;
+    bool step(std::unique_lock<std::mutex>& lock, platform::Deadline deadline);
+    bool is_free(std::size_t i) const { return channels_[i].holder == 0; }
+    Turn take(std::size_t i);
+
+    const std::size_t most_;
+    mutable std::mutex mutex_;
+    std::condition_variable changed_;
+    std::vector<Channel> channels_;
+    std::uint64_t tickets_ = 0;
+    bool starting_ = false;
+};
+
+}  // namespace tr::session

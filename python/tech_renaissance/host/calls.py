@@ -1,0 +1,89 @@
+"""Calls that go on beside the caller, and the wait for the next of several."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, InvalidStateError
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
+
+from .. import _core
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .session import PythonSession
+
+
+class CallFuture(Future[Any]):
+    """The result of a `PythonSession.calculate_async`.
+
+    It is ready when the call has ended; `asyncio.wrap_future` makes an awaitable of it.
+    """
+
+    def __init__(self, call: _core.Call, result: Callable[[], Any]) -> None:
+        """For `PythonSession.calculate_async`."""
+        super().__init__()
+        self._call = call
+        self._get = result
+        call.when_ready(self._settle)
+
+    def cancel(self) -> bool:
+        """Gives the result up: a call that has not been sent is dropped, the server of one that is at work is told.
+
+        Returns:
+            False when the call had ended before.
+        """
+        given_up = super().cancel()
+        if given_up:
+            self._call.cancel()
+        return given_up
+
+    def _settle(self) -> None:
+        try:
+            try:
+                self.set_result(self._get())
+            except InvalidStateError:
+                raise
+            except BaseException as error:
+                self.set_exception(error)
+        except InvalidStateError:
+            return  # it was cancelled
+
+
+class Ready(NamedTuple):
+    """What `wait_any` waited for.
+
+    Attributes:
+        item: the session or future.
+        event: "answer" (this thread's answer can be read), "death" (the worker has ended), or "call" (it is done).
+    """
+
+    item: Union[PythonSession, CallFuture]
+    event: str
+
+
+def wait_any(*items: PythonSession | CallFuture, timeout_ms: int = 0) -> Ready | None:
+    """Waits for the next of several sessions and futures, those named first before others.
+
+    A session is ready when an answer to this thread's `send_request` can be read, or its worker has ended.
+
+    Args:
+        items: what to wait for.
+        timeout_ms: 0: for ever.
+
+    Returns:
+        None when the limit passed, or there is nothing to wait for.
+
+    Raises:
+        InputError: one of them is neither.
+    """
+    waiting = _core.WaitSet()
+    for key, item in enumerate(items):
+        if isinstance(item, CallFuture):
+            waiting.add_call(item._call, key)
+        elif isinstance(getattr(item, "_core", None), _core.Session):
+            waiting.add_session(item._core, key)
+        else:
+            raise InputError(f"wait_any takes sessions and futures of calculate_async; got a {type(item).__name__}")
+    ready = waiting.wait(timeout_ms)
+    return None if ready is None else Ready(items[ready[0]], ready[1])
