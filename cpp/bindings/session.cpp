@@ -104,11 +104,10 @@ std::function<void(const SessionEvent&)> observer_function(const py::object& cal
     };
 }
 
-SessionOptions make_options(const std::string& script, const std::string& module,
-                            const std::string& session_id, const std::string& workspace,
-                            const std::string& python, const std::map<std::string, std::string>& environment,
-                            const std::string& working_directory, std::int64_t start_timeout_ms,
-                            std::int64_t default_timeout_ms, const std::string& wake_up,
+SessionOptions make_options(const std::string& script, const std::string& module, const std::string& session_id,
+                            const std::string& workspace, const std::string& python,
+                            const std::map<std::string, std::string>& environment, const std::string& working_directory,
+                            std::int64_t start_timeout_ms, std::int64_t default_timeout_ms, const std::string& wake_up,
                             const py::object& log, bool quiet, bool keep_on_failure, bool quick_start,
                             const std::vector<std::string>& preload, int max_ongoing_requests,
                             const PolicyFields& restart, const py::object& observer) {

@@ -221,8 +221,7 @@ std::optional<platform::Deadline::Clock::time_point> Channel::busy_since() const
 std::string Channel::progress() const {
     constexpr std::size_t kMostBytes = 4096;
     try {
-        const std::string text =
-            platform::read_file(path() + "/" + protocol::kStatusFile, kMostBytes).value_or("");
+        const std::string text = platform::read_file(path() + "/" + protocol::kStatusFile, kMostBytes).value_or("");
         for (const char* usual : {"ready", "busy", "ok", "exiting", "error: "})
             if (text.rfind(usual, 0) == 0 && (text == usual || usual[0] == 'e')) return {};
         return text;

@@ -14,7 +14,8 @@ std::unique_ptr<Process> Process::adopt(std::int64_t, std::function<ExitStatus()
 }
 
 std::unique_ptr<Process> Process::observe(std::int64_t, std::function<void()>) {
-    throw std::system_error(std::make_error_code(std::errc::function_not_supported), "watching another program's process");
+    throw std::system_error(std::make_error_code(std::errc::function_not_supported),
+                            "watching another program's process");
 }
 
 }  // namespace tr::platform

@@ -150,7 +150,8 @@ Response read_response(const std::string& message) {
     for (const std::string& tag : response.tensors)
         if (!is_tag(tag)) throw InputError("response: '" + tag + "' in 'tensors' is not a tensor tag");
     if (const auto id = object.find("id"); id != object.end() && !id->is_null()) {
-        if (!id->is_number_integer() || *id < 0)
+        // A zero with a sign is no unsigned number to the parser.
+        if (!id->is_number_unsigned() && !(id->is_number_integer() && *id == 0))
             throw InputError(std::string("response: expected a whole number in 'id', found ") + id->type_name());
         response.id = id->get<std::uint64_t>();
     }

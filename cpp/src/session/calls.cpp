@@ -31,8 +31,7 @@ std::string with_tags(const std::string& command, std::size_t count) {
 Answer exchange(Core& core, const std::vector<TensorView>& tensors, const std::string& message, Deadline deadline) {
     Conversation conversation(core, deadline);
     core.refuse_quarantined(message, tensors);
-    return core.recovering(conversation, deadline,
-                           [&] { return conversation.exchange(tensors, message, deadline); });
+    return core.recovering(conversation, deadline, [&] { return conversation.exchange(tensors, message, deadline); });
 }
 
 /// That to this thread's request.
@@ -160,11 +159,11 @@ CallFuture PythonSession::calculate_async(const std::string& command, const std:
         return session::tensors_of(exchange(session, views, with_tags(call.command, views.size()), call.deadline))
             .front();
     };
-    const auto call = std::make_shared<session::AsyncCall>(command, tensors, session.deadline_of(timeout_ms), work,
-                                                           [&session] {
-                                                               session.wake_all();
-                                                               session.async.wake();
-                                                           });
+    const auto call =
+        std::make_shared<session::AsyncCall>(command, tensors, session.deadline_of(timeout_ms), work, [&session] {
+            session.wake_all();
+            session.async.wake();
+        });
     auto future = call->future();
     session.async.submit(call);
     return CallFuture(std::move(future), call);

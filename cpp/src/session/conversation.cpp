@@ -104,7 +104,7 @@ void Conversation::wait_until(Deadline deadline, Purpose purpose, const std::fun
         if (!begin)
             begin = now;
         else if (!channel_->is_first() && !channel_->is_there())
-            fail(vanished());  // of the first one the worker's end tells
+            fail(vanished());                                         // of the first one the worker's end tells
         if (before && before->first != limit.when()) before.reset();  // that was the limit of the start
         const auto examined = [&] { return worker::examine(*worker_, *channel_, limit); };
         if (limit.when() <= now)
@@ -200,9 +200,9 @@ void Conversation::throw_if_damaged() {
 
 /// @param of_start the limit that has passed is not the call's, but that of the worker's start
 TimeoutError Conversation::timeout(const char* purpose, const worker::Liveness& found, bool of_start) const {
-    const std::string passed = of_start ? "SessionOptions::start_timeout_ms, " +
-                                              std::to_string(core_.options.start_timeout_ms) + " ms, passed"
-                                        : "the time limit passed";
+    const std::string passed =
+        of_start ? "SessionOptions::start_timeout_ms, " + std::to_string(core_.options.start_timeout_ms) + " ms, passed"
+                 : "the time limit passed";
     std::string message = passed + " while waiting " + purpose + " in session '" + core_.id + "': the worker (pid " +
                           std::to_string(worker_->pid()) + ") is ";
     const auto& request = channel_->request();

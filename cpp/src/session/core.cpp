@@ -152,8 +152,7 @@ void Core::wait_for_hello(Conversation& own, worker::Worker& worker, Deadline de
     constexpr std::int64_t kStepMs = 200;  // a signal does not end this wait
     while (!worker.was_ready() && worker.alive()) {
         Conversation first_one(*this, turns.try_take(0));
-        if (first_one.held())
-            return first_one.wait_until(deadline, purpose, [&first_one] { return first_one.hear(); });
+        if (first_one.held()) return first_one.wait_until(deadline, purpose, [&first_one] { return first_one.hear(); });
         if (deadline.passed()) throw_taken();
         worker.wait_until_ready(Deadline::after(kStepMs).sooner(deadline));  // who has it hears the worker
         detail::check_interrupt();

@@ -55,8 +55,8 @@ class Inbox {
         if (empty_.load(std::memory_order_relaxed)) return;
         const std::lock_guard<std::mutex> lock(mutex_);
         for (auto kept = answers_.begin(); kept != answers_.end();)
-            kept = kept->first.expired() || channel::is_this_thread(kept->first) ? answers_.erase(kept)
-                                                                                  : std::next(kept);
+            kept =
+                kept->first.expired() || channel::is_this_thread(kept->first) ? answers_.erase(kept) : std::next(kept);
         empty_.store(answers_.empty(), std::memory_order_relaxed);
     }
 

@@ -15,6 +15,8 @@ using platform::Deadline;
 
 namespace {
 
+constexpr std::int64_t kLeavingMs = 2'000;  ///< for a worker that has said that it leaves
+
 std::uint64_t bytes_of(const std::vector<TensorView>& tensors) {
     std::uint64_t bytes = 0;
     for (const auto& tensor : tensors) bytes += tensor.nbytes();
@@ -100,8 +102,7 @@ void Conversation::settle_previous(Deadline deadline) {
     core_.inbox.drop();
     if (!channel_->request()) return;
     const auto owner = channel_->request()->owner;
-    const bool wanted =
-        !channel::is_this_thread(owner) && !owner.expired() && channel_->state() != Exchange::given_up;
+    const bool wanted = !channel::is_this_thread(owner) && !owner.expired() && channel_->state() != Exchange::given_up;
     Answer answer = receive(deadline, true);
     if (wanted) core_.inbox.put(owner, std::move(answer));
 }
@@ -203,8 +204,12 @@ Answer Conversation::read_answer(protocol::Response response) {
     answer.more = response.more;
     try {
         if (response.failure) {
-            if (tells_of_leaving(*response.failure) && channel_->state() != Exchange::given_up)
+            if (tells_of_leaving(*response.failure) && channel_->state() != Exchange::given_up) {
                 worker_->says_leaving();
+                // One that is ours is to be started again by start(), when it has gone. The end of another program's
+                // is told as what it is.
+                if (!worker_->is_ours() && worker_->wait(Deadline::after(kLeavingMs))) throw death(false);
+            }
             protocol::throw_failure(*response.failure, answer.command);
         }
         if (answer.command == protocol::kExitCommand) worker_->says_leaving();

@@ -46,8 +46,7 @@ std::optional<Tensor> TensorStream::next() {
             state->throw_lost();
         }
         try {
-            auto part =
-                conversation.checked(conversation.receive_part(state_->core.deadline_of(state_->timeout_ms)));
+            auto part = conversation.checked(conversation.receive_part(state_->core.deadline_of(state_->timeout_ms)));
             state_->ready.assign(part.tensors.begin(), part.tensors.end());
             state_->ended = !part.more;
             conversation.park();

@@ -55,8 +55,7 @@ class AttachedLauncher final : public Launcher {
         launched.owner = found.record.host_pid;
         launched.start = "attached";
         launched.interpreter.path = found.hello->executable;
-        launched.command = "worker " + std::to_string(found.hello->pid) + " of process " +
-                           std::to_string(launched.owner) + " (" + found.hello->executable + ")";
+        launched.command = found.hello->executable + ", started by process " + std::to_string(launched.owner);
         if (const auto log = platform::identify(directory_ + "/" + protocol::kLogFile)) launched.log_start = log->size;
         const auto waiting = std::make_shared<Waiting>();
         std::shared_ptr<platform::Process> process;
@@ -65,7 +64,7 @@ class AttachedLauncher final : public Launcher {
         } catch (const std::system_error& error) {
             throw RestartError("the worker of session '" + session_id_ + "' cannot be attached to: " + error.what());
         }
-        log_(LogLevel::info, "channel '" + open_further(first, further) + "' of " + launched.command);
+        log_(LogLevel::info, "channel '" + open_further(first, further) + "' in '" + directory_ + "'");
         for (const auto& carrier : first.carriers()) waiting->add(carrier);
         auto worker = std::make_shared<Worker>(std::move(launched), std::move(process), waiting);
         worker->says_ready();
@@ -86,9 +85,9 @@ class AttachedLauncher final : public Launcher {
         for (const auto& other : find_sessions(options_.workspace))
             known += (known.empty() ? "" : ", ") + other.record.session_id;
         throw NotFoundError("there is no session '" + session_id_ + "' to attach to in '" +
-                            sessions_folder(options_.workspace) + "'; sessions that run there: " +
-                            (known.empty() ? "none" : known) + ". It is started by another program of this user, " +
-                            "with this id and in this workspace");
+                            sessions_folder(options_.workspace) +
+                            "'; sessions that run there: " + (known.empty() ? "none" : known) +
+                            ". It is started by another program of this user, " + "with this id and in this workspace");
     }
 
     Found wait_for_hello(Deadline limit, const std::function<void()>& check) const {

@@ -6,9 +6,9 @@
 #include <mutex>
 #include <system_error>
 
-#include "platform/line_socket.h"
 #include "platform/fork.h"
 #include "platform/host.h"
+#include "platform/line_socket.h"
 #include "platform/process.h"
 #include "protocol/process_lines.h"
 

@@ -21,7 +21,8 @@ class Launcher {
     /// Finds what is wrong without starting anything.
     /// @throws InputError, RestartError
     virtual void check() const = 0;
-    /// Puts the first channel into its directory where it is in none, and removes what an earlier worker has left there.
+    /// Puts the first channel into its directory where it is in none, and removes what an earlier worker has left
+    /// there.
     virtual void prepare(channel::Channel& first) = 0;
     /// @param limit for what has to be waited for before there is a process
     /// @param check called now and then meanwhile; what it throws ends the wait

@@ -49,10 +49,9 @@ class OwnLauncher final : public Launcher {
         }
         const auto file = [&first](const char* name) { return first.directory()->file(name); };
         // What is left of exchanges with an earlier worker, whatever that has made of it.
-        for (const char* name :
-             {protocol::kRequestFile, protocol::kResponseFile, protocol::kHelloFile, protocol::kStatusFile,
-              protocol::kCancelFile, protocol::kSessionFile, protocol::kMailboxFile, protocol::kRoomFile,
-              protocol::kChannelsFolder})
+        for (const char* name : {protocol::kRequestFile, protocol::kResponseFile, protocol::kHelloFile,
+                                 protocol::kStatusFile, protocol::kCancelFile, protocol::kSessionFile,
+                                 protocol::kMailboxFile, protocol::kRoomFile, protocol::kChannelsFolder})
             platform::remove_anything(file(name));
         platform::make_private_directory(file(protocol::kChannelsFolder));
         const auto log = platform::identify(file(protocol::kLogFile));
@@ -84,8 +83,9 @@ class OwnLauncher final : public Launcher {
         for (const auto& carrier : first.carriers()) waiting->add(carrier);
         std::shared_ptr<platform::Process> process;
         try {
-            process = start(spawn, package, limit.sooner(launched.limit), check, [waiting] { waiting->wake_all(); },
-                            launched.start);
+            process = start(
+                spawn, package, limit.sooner(launched.limit), check, [waiting] { waiting->wake_all(); },
+                launched.start);
         } catch (const std::system_error& error) {
             const std::string advice = channel::place_advice(error, spawn.output_path);
             throw RestartError(
@@ -153,8 +153,7 @@ class OwnLauncher final : public Launcher {
         if (options_.quick_start) {
             try {
                 const TemplateWorker::Kind kind{spawn.argv[0], package, worker_environment(options_, package, {}),
-                                                options_.preload,
-                                                fs::path(session_directory()).parent_path().string()};
+                                                options_.preload, fs::path(session_directory()).parent_path().string()};
                 auto process = TemplateWorker::get(kind, limit, check)->fork(spawn, on_exit);
                 how = "template";
                 return process;

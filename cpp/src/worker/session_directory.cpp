@@ -214,9 +214,9 @@ SessionDirectory::~SessionDirectory() {
 }
 
 std::string make_kept(const std::string& session_directory, const std::string& session_id) {
-    const std::string name = (fs::path(session_directory).parent_path() /
-                              ("kept_" + session_id + "_" + std::to_string(protocol::now_ms())))
-                                 .string();
+    const std::string name =
+        (fs::path(session_directory).parent_path() / ("kept_" + session_id + "_" + std::to_string(protocol::now_ms())))
+            .string();
     std::string path = name;
     for (int number = 2; !platform::make_private_directory(path); ++number) path = name + "-" + std::to_string(number);
     return path;

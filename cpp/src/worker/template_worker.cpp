@@ -8,13 +8,13 @@
 #include <tuple>
 #include <utility>
 
-#include "platform/line_socket.h"
 #include "platform/file.h"
 #include "platform/fork.h"
 #include "platform/host.h"
+#include "platform/line_socket.h"
 #include "platform/sequence_point.h"
-#include "protocol/process_lines.h"
 #include "platform/timed_mutex.h"
+#include "protocol/process_lines.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
 namespace tr {
@@ -69,10 +69,10 @@ class Template final : public TemplateWorker, public std::enable_shared_from_thi
 
     std::unique_ptr<platform::Process> fork(const platform::SpawnOptions& options,
                                             std::function<void()> on_exit) override {
-        const auto answer = ask(
-            protocol::encode_fork({std::vector<std::string>(options.argv.begin() + 1, options.argv.end()),
-                                   options.environment, options.working_directory, options.output_path}),
-            kAnswerMs);
+        const auto answer =
+            ask(protocol::encode_fork({std::vector<std::string>(options.argv.begin() + 1, options.argv.end()),
+                                       options.environment, options.working_directory, options.output_path}),
+                kAnswerMs);
         if (!answer) {
             // It might come to fork a worker that nobody knows of. What it has forked ends with it.
             broken_ = true;

@@ -32,9 +32,9 @@ struct Launched {
     std::string command;  ///< with the reason for its interpreter, for messages
     std::vector<std::string> argv;
     Choice interpreter;
-    std::string start;          ///< "plain", "template", "attached"; with a reason behind it where it was to be another
-    std::string directory;      ///< of its session
-    std::uint64_t log_start = 0;  ///< where in the log its lines begin
+    std::string start;      ///< "plain", "template", "attached"; with a reason behind it where it was to be another
+    std::string directory;  ///< of its session
+    std::uint64_t log_start = 0;                             ///< where in the log its lines begin
     platform::Deadline limit = platform::Deadline::never();  ///< for it to be ready
     std::int64_t owner = 0;  ///< the program that started it, where that is another one; else 0
 };

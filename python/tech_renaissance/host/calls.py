@@ -33,8 +33,10 @@ class CallFuture(Future[Any]):
         Returns:
             False when the call had ended before.
         """
+        again = self.cancelled()
         given_up = super().cancel()
-        if given_up:
+        if given_up and not again:
+            self.set_running_or_notify_cancel()  # whoever waits for it need not wait for the worker
             self._call.cancel()
         return given_up
 

@@ -100,7 +100,11 @@ class SessionOptions:
     observer: Callable[[dict[str, Any]], object] | None = None
 
 
-_INT_FIELDS = {"attempts": 32, "max_ongoing_requests": 32, "quarantine_after": 32}  # bits; those of milliseconds have 64
+_INT_FIELDS = {
+    "attempts": 32,
+    "max_ongoing_requests": 32,
+    "quarantine_after": 32,
+}  # bits; those of milliseconds have 64
 
 
 def core_arguments(options: SessionOptions) -> dict[str, Any]:

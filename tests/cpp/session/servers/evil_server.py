@@ -88,8 +88,7 @@ class EvilServer(TechRenaissanceServer):
 
     def wait_until_read(self) -> None:
         """For which nothing rings, when the host drops what it has read."""
-        carrier = find_call().channel.carrier
-        while not carrier.has_room():
+        while not find_call().channel.carrier.has_room():
             os.sched_yield()
 
     def ok(self, **changes: object) -> bytes:
