@@ -131,7 +131,7 @@ class PureMailbox:
     _WAIT = 0
     _WAKE = 1
     # 32-bit words of a line of the mailbox.
-    _BELL, _SEQUENCE, _LENGTH, _RECEIVED, _NAMES, _CHANNELS = range(6)
+    _BELL, _SEQUENCE, _LENGTH, _RECEIVED, _NAMES = range(5)
     _SENT_NS = 3  # in words of 64 bits
 
     def __init__(self, file: MailboxFile, first: PureMailbox | None = None) -> None:
@@ -261,10 +261,6 @@ class PureMailbox:
     def names_state(self) -> int:
         """The same as before as long as neither side has changed a name."""
         return self._own[self._NAMES] << 32 | self._peer[self._NAMES]
-
-    def channels_state(self) -> int:
-        """The same as before as long as nobody has made or removed a channel; in the first one's mailbox."""
-        return self._own[self._CHANNELS]
 
 
 #: Of the words of the line to the worker: how often a channel was made or removed, in the first one's mailbox.
