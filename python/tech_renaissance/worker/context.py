@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import _thread
-import contextvars
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import contextvars
     from collections.abc import Callable
     from typing import Any
 
     from .call import Call
+else:
+    import _contextvars as contextvars  # which is all that is in it
 
 current: contextvars.ContextVar[Call | None] = contextvars.ContextVar("tech_renaissance_call", default=None)
 
