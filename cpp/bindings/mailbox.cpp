@@ -112,7 +112,6 @@ class WorkerMailbox {
     LeaseTable own_leases() const { return {mailbox_, mailbox_->own_leases()}; }
     void tell_names_changed() { mailbox_->tell_names_changed(); }
     std::uint64_t names_state() const { return mailbox_->names_state(); }
-    std::uint32_t channels_state() const { return mailbox_->channels_state(); }
 
   private:
     /// Of a str whose letters lie there one a byte; nothing for others.
@@ -179,8 +178,7 @@ void register_mailbox(py::module_& module) {
         .def_property_readonly("host_leases", &WorkerMailbox::host_leases)
         .def_property_readonly("own_leases", &WorkerMailbox::own_leases)
         .def("tell_names_changed", &WorkerMailbox::tell_names_changed)
-        .def("names_state", &WorkerMailbox::names_state)
-        .def("channels_state", &WorkerMailbox::channels_state);
+        .def("names_state", &WorkerMailbox::names_state);
 }
 
 }  // namespace tr::python

@@ -12,7 +12,7 @@ from host_server import HostServer
 
 from tech_renaissance import RetryError
 from tech_renaissance.platform import stop_signals
-from tech_renaissance.worker.context import current
+from tech_renaissance.worker.context import find_call
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -95,7 +95,7 @@ class SharingServer(HostServer):
     def be_stopped_in_the_first_part(self, patience: str) -> None:
         """Has a signal come in the moment in which the part is out, and nothing else of it has been done."""
         stop_signals._LAST_SECONDS = float(patience)
-        carrier = current.get().channel.carrier  # type: ignore[union-attr]
+        carrier = find_call().channel.carrier  # type: ignore[union-attr]
         publish = carrier.publish_part
 
         def publish_and_be_stopped(response: Response) -> None:

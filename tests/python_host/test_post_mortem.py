@@ -135,7 +135,11 @@ def test_a_mended_server_does_not_repeat_it(keeping: SessionOptions, tmp_path: P
     assert result.returncode == 1
 
 
-def test_under_pdb(keeping: SessionOptions) -> None:
+@pytest.mark.parametrize("kind", ["plain", "async"])
+def test_under_pdb(keeping: SessionOptions, kind: str) -> None:
+    if kind == "async":
+        script = Path(keeping.script)
+        script.write_text(SOURCE.replace("def main_logic", "async def main_logic"), encoding="utf-8")
     with PythonSession(keeping) as session:
         kept = fail(session, "fail", np.zeros(3, np.float32))
     result = replay(kept, "--pdb", typed="p command + '!'\nc\np 'post' + parameters\nq\n")

@@ -6,18 +6,20 @@ import _thread
 import ctypes
 import mmap
 import os
-import weakref
 
 from ..data.tsr_header import decode_header
 from ..platform import steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import weakref
     from typing import Any
 
     from ..data.tsr_header import TsrHeader
     from ..platform.mapping import Mapping
     from .mailbox import Leases
+else:
+    import _weakref as weakref  # without the containers
 
 # Tensors may be dropped on any thread, also by the garbage collector in the middle of the same work.
 _leases_lock = _thread.RLock()

@@ -131,7 +131,7 @@ class PureMailbox:
     _WAIT = 0
     _WAKE = 1
     # 32-bit words of a line of the mailbox.
-    _BELL, _SEQUENCE, _LENGTH, _RECEIVED, _NAMES, _CHANNELS = range(6)
+    _BELL, _SEQUENCE, _LENGTH, _RECEIVED, _NAMES = range(5)
     _SENT_NS = 3  # in words of 64 bits
 
     def __init__(self, file: MailboxFile, first: PureMailbox | None = None) -> None:
@@ -262,13 +262,13 @@ class PureMailbox:
         """The same as before as long as neither side has changed a name."""
         return self._own[self._NAMES] << 32 | self._peer[self._NAMES]
 
-    def channels_state(self) -> int:
-        """The same as before as long as nobody has made or removed a channel; in the first one's mailbox."""
-        return self._own[self._CHANNELS]
+
+#: Of the words of the line to the worker: how often a channel was made or removed, in the first one's mailbox.
+CHANNELS = 5
 
 
-def open_mailbox(directory: str, epoch: int, first: Messages | None = None) -> tuple[Messages, str]:
-    """The mailbox of a channel, and a note when it is not the compiled module that does the work ("" when it is).
+def open_mailbox(directory: str, epoch: int, first: Messages | None = None) -> tuple[Messages, str, memoryview[int]]:
+    """The mailbox of a channel, a note when it is not the compiled module that does the work, and its line to here.
 
     Args:
         directory: of the channel.
@@ -279,10 +279,11 @@ def open_mailbox(directory: str, epoch: int, first: Messages | None = None) -> t
         MailboxError: there is none that can be used in this process.
     """
     file = MailboxFile(directory, epoch)
+    words = file.memory[_LINES : _LINES + 64].cast("I")
     if isinstance(first, PureMailbox) or os.environ.get("TR_NO_CORE"):
-        return PureMailbox(file, first), "TR_NO_CORE is set"  # type: ignore[arg-type]
+        return PureMailbox(file, first), "TR_NO_CORE is set", words  # type: ignore[arg-type]
     try:
         from .. import _core
     except ImportError as error:
-        return PureMailbox(file), f"without the compiled module: {error}"
-    return _core.Mailbox(os.fsencode(file.path), epoch, first), ""
+        return PureMailbox(file), f"without the compiled module: {error}", words
+    return _core.Mailbox(os.fsencode(file.path), epoch, first), "", words

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from ..errors import InputError
+from ..platform import steps
 from ..protocol import messages
 from .carrier import Carrier, FilesCarrier
 from .status import StatusLine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from .mailbox import Messages
@@ -50,30 +52,42 @@ class MailboxCarrier(Carrier):
 
     def take(self, timeout_ms: int = 0) -> messages.Request | None:
         """See Carrier."""
-        request = self._from_file() if self._unsure else None
-        self._unsure = False
-        if request is None:
-            try:
-                found = self._box.next(timeout_ms)
-            except InputError as error:
-                request = messages.Request("")
-                request.problem = error
-            else:
-                if found:
-                    request = messages.Request(*found) if type(found) is tuple else messages.read_request(found)
-                    self._by_file = False
-                elif found is not None:
-                    request = self._from_file()
-                if request is None:
-                    return None
+        if self._unsure:
+            self._unsure = False
+            if (request := self._from_file()) is not None:
+                return self._taken(request)
+        try:
+            found = self._box.next(timeout_ms)
+        except InputError as error:
+            return self._taken(messages.unreadable(error))
+        self._by_file = False
+        if type(found) is tuple:
+            request = messages.Request(*found)
+        elif found:
+            request = messages.read_request(found)
+        elif found is None or (request := self._from_file()) is None:
+            return None
+        return self._taken(request)
+
+    def _taken(self, request: messages.Request) -> messages.Request:
         self.idle = False
         self._line.set(messages.BUSY)
+        if steps.hook:
+            steps.hook("request taken")
         return request
 
     def _from_file(self) -> messages.Request | None:
         request = self._files.take()
         self._by_file = request is not None
         return request
+
+    def answer(self, id: int, command: str, result: str, tensors: Sequence[str]) -> bool:  # noqa: A002 - see Carrier
+        """See Carrier."""
+        if self._by_file:
+            return False
+        self._line.finish(messages.OK)
+        self.idle = True
+        return self._box.answer(id, command, result, tensors)  # type: ignore[no-any-return]
 
     def publish(self, response: messages.Response, status: str) -> None:
         """See Carrier."""
@@ -82,14 +96,10 @@ class MailboxCarrier(Carrier):
             self._files.remove_request()
             self._by_file = False
         self.idle = True
-        box = self._box
-        plain = response.id is not None and response.is_plain()
-        if plain and box.answer(response.id, response.command, response.result, response.tensors):
-            return
         data = messages.encode_response(response)
-        if not box.send(data):
+        if not self._box.send(data):
             self._files.publish_file(data)
-            box.send(b"")
+            self._box.send(b"")
 
     def publish_part(self, response: messages.Response) -> None:
         """See Carrier."""

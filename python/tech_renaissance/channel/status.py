@@ -48,7 +48,9 @@ class StatusLine:
             self._told = False
             self.settle(text)
         else:
-            self.set(text)
+            self._text = text
+            if self._keeper.asleep:
+                self._keeper.wake()
 
     def begin(self) -> None:
         """A request begins. That the last one went well may stand in the file a little longer, but nothing else."""

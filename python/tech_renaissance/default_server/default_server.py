@@ -14,7 +14,7 @@ from ..data.tensors import choose_framework
 from ..data.tsr_header import BY_NAME
 from ..errors import InputError, NotFoundError
 from ..protocol.messages import check_tag
-from ..worker.context import current
+from ..worker.context import find_call
 from ..worker.server import TechRenaissanceServer
 from .allow_list import NAMESPACES, check_parameters, full_names, resolve, spare_arguments
 from .call_syntax import Name, parse_arguments, substitute
@@ -104,7 +104,7 @@ class DefaultServer(TechRenaissanceServer):
         prefix, _, name = word.text.partition(".")
         if prefix in ("torch", "numpy") and name in BY_NAME:
             return _dtype(word.text, framework)
-        call = current.get()
+        call = find_call()
         if call is None:
             raise RuntimeError("there is no request")
         try:

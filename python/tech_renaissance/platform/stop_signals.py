@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import _thread
 import os
-import signal
 import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from types import FrameType
     from typing import Any
+else:
+    import _signal as signal  # without the enums, which take a while to make
 
 # The last is what the kernel sends for the host (Linux), a moment before the host is quite gone.
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))

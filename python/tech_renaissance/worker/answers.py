@@ -14,23 +14,21 @@ if TYPE_CHECKING:
     from .server import TechRenaissanceServer
 
 
-def is_for_main_logic(call: Call) -> bool:
-    """Answers by itself what cannot be read, and what is not to be asked here."""
+def is_to_leave(call: Call) -> bool:
+    """Of a call that is not for main_logic: whether the worker is asked to leave. All else is answered here."""
     problem = call.request.problem
     if problem is not None:
         call.fail(Failure(problem.code, str(problem), type(problem).__name__))
         return False
-    if call.request.command == messages.EXIT_COMMAND and call.channel.name:
-        message = (
-            f"{messages.EXIT_COMMAND} is refused: this worker was started by another program, which alone may end it"
-        )
-        call.fail(Failure(PERMISSION_DENIED, message, "InputError"))
-        return False
-    return True
+    if not call.channel.name:
+        return True
+    message = f"{messages.EXIT_COMMAND} is refused: this worker was started by another program, which alone may end it"
+    call.fail(Failure(PERMISSION_DENIED, message, "InputError"))
+    return False
 
 
 def returned(server: TechRenaissanceServer, call: Call, outcome: object) -> None:
-    """`main_logic` has returned: the answer, when it has given none."""
+    """`main_logic` has returned: the answer, unless it has given one."""
     if call.answered:
         return
     command = call.request.command

@@ -16,7 +16,7 @@ from .context import too_late
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from typing import Any
 
     from ..platform.stop_signals import StopSignals
@@ -34,48 +34,64 @@ class Call:
         channel: where.
         answered: the answer is out, or about to be.
         over: `main_logic` has come to its end, so that nobody may do anything for this request any more.
+        alone: no other thread can have it, so that nothing has to be locked.
+        waiting: how many threads wait for it to be cancelled.
         hear: waits for the next time that the worker's event loop looks for news; None for a server without one.
     """
 
-    __slots__ = ("_cancelled", "_news", "_parts", "_stop", "_tensors", "_waiting",
-                 "answered", "channel", "hear", "over", "request")  # fmt: skip
+    __slots__ = ("_cancelled", "_news", "_parts", "_short", "_stop", "_tensors",
+                 "alone", "answered", "channel", "hear", "over", "request", "waiting")  # fmt: skip
 
     def __init__(self, request: Request, channel: Channel, stop: StopSignals) -> None:
         self.request = request
         self.channel = channel
-        self.answered = self.over = False
+        self.alone = self.answered = self.over = self._cancelled = False
         self.hear: Callable[[], Awaitable[None]] | None = None
-        self._stop = stop
-        self._tensors: list[str] = []
-        self._parts = self._waiting = 0
-        self._cancelled = False
+        self.waiting = self._parts = 0
         self._news = -1
+        self._short = request.id is not None and not request.legacy  # an answer that needs no more than its texts
+        self._stop = stop
+        self._tensors: Sequence[str] = ()
         channel.call = self
+
+    def is_for_main_logic(self) -> bool:
+        """It can be read, and does not ask the worker to leave."""
+        return self.request.problem is None and self.request.command != messages.EXIT_COMMAND
 
     # ------------------------------------------------------------------------------------------------------ tensors
 
     def load(self, tags: list[str], framework: str) -> list[Any]:
         """The tensors under these tags. Raises RuntimeError when the host may be writing to them by now."""
+        if self.alone:
+            return self._load(tags, framework)
         with self.channel.lock:
-            if not (self.answered or self.over):
-                load = self.channel.load
-                return [load(tag, framework) for tag in tags]
-        raise too_late(" ".join(tags))
+            return self._load(tags, framework)
+
+    def _load(self, tags: list[str], framework: str) -> list[Any]:
+        if self.answered or self.over:
+            raise too_late(" ".join(tags))
+        load = self.channel.load
+        return [load(tag, framework) for tag in tags]
 
     def stage(self, tensors: tuple[object, ...]) -> bool:
         """Puts tensors where the host will find them, to be announced by the answer; False when that is out."""
+        if self.alone:
+            return self._stage(tensors)
         with self.channel.lock:
-            if self.answered or self.over:
-                return False
-            for tensor in tensors:
-                if self._parts and not self._tensors:
-                    self._wait_for_room()  # or this would replace what the host has yet to take
-                tag = f"result_{len(self._tensors)}"
-                self.channel.storage.store(tag, tensor)
-                self._tensors.append(tag)
-                if steps.hook:
-                    steps.hook("result staged")
-            return True
+            return self._stage(tensors)
+
+    def _stage(self, tensors: tuple[object, ...]) -> bool:
+        if self.answered or self.over:
+            return False
+        for tensor in tensors:
+            if self._parts and not self._tensors:
+                self._wait_for_room()  # or this would replace what the host has yet to take
+            tag = f"result_{len(self._tensors)}"
+            self.channel.storage.store(tag, tensor)
+            self._tensors = [*self._tensors, tag]
+            if steps.hook:
+                steps.hook("result staged")
+        return True
 
     # -------------------------------------------------------------------------------------------------------- parts
 
@@ -99,8 +115,9 @@ class Call:
             try:
                 self.channel.storage.settle()
                 self.channel.carrier.publish_part(response)
-                self._tensors = []
+                self._tensors = ()
                 self._parts += 1
+                self._short = False
             except OSError as error:
                 raise self._unwritten(error) from None
             finally:
@@ -159,14 +176,15 @@ class Call:
         return self.cancelled()
 
     def cancel(self) -> None:
-        """Its host is gone."""
+        """Nobody waits for it any more."""
         self._cancelled = True
+        self._short = False
 
     def wait_until_cancelled(self, timeout_ms: int | None) -> bool:
         """Blocks until that is so, at most this long; whether it is."""
         bell = self.channel.bell
         deadline = None if timeout_ms is None else time.monotonic() + timeout_ms / 1000
-        self._waiting += 1  # which need not be exact
+        self.waiting += 1  # which need not be exact
         try:
             while True:
                 seen = bell.look()
@@ -180,7 +198,7 @@ class Call:
                     limit = min(limit, int(left * 1000) + 1)
                 bell.wait(seen, limit)
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
 
     # -------------------------------------------------------------------------------------------------------- answer
 
@@ -188,11 +206,26 @@ class Call:
         """The answer of a request that succeeded, with the tensors staged so far."""
         if steps.hook:
             steps.hook("answer about to go out")
-        request = self.request
-        with self.channel.lock:
-            self._publish(Response(command or request.command, result, request.id, self._tensors), messages.OK)
+        if self.alone:
+            self._answer(result, command or self.request.command)
+        else:
+            with self.channel.lock:
+                self._answer(result, command or self.request.command)
         if steps.hook:
             steps.hook("answer out")
+
+    def _answer(self, result: str, command: str) -> None:
+        if self._short and not (self.answered or self.over):  # as nearly all are
+            stop, channel = self._stop, self.channel
+            armed = stop.armed and stop.disarm()
+            if self._tensors:
+                channel.storage.settle()
+            self.answered = channel.carrier.answer(self.request.id or 0, command, result, self._tensors)
+            if armed:
+                stop.arm()
+            if self.answered:
+                return
+        self._publish(Response(command, result, None, self._tensors), messages.OK)
 
     def status(self, text: str) -> None:
         """Tells how the request is coming on."""
@@ -213,7 +246,7 @@ class Call:
             if not (self.answered or self.over):
                 for tag in self._tensors:
                     self.channel.storage.discard(tag)
-                self._tensors = []
+                self._tensors = ()
             self._publish(
                 Response(self.request.command, result, message=failure.message, failure=failure),
                 messages.error_status(failure.message or failure.type),
@@ -229,7 +262,7 @@ class Call:
         """`main_logic` has come to its end, and its answer is out."""
         with self.channel.lock:
             self.over = True
-        if self._waiting:
+        if self.waiting:
             self.channel.bell.ring()
 
     def _publish(self, response: Response, status: str) -> None:

@@ -14,7 +14,6 @@ from ..channel.session_dir import HostRecord, read_host_record
 from ..channel.status import StatusKeeper
 from ..channel.storage import FileStorage
 from ..errors import InputError
-from ..platform import steps
 from ..platform.files import AtomicWriter, Place
 from ..platform.output import log
 from ..platform.process import ProcessWatch
@@ -22,7 +21,7 @@ from ..protocol import messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from ..channel.mailbox import Messages
@@ -34,6 +33,7 @@ _PROBE = ".tmp-doorbell"
 _FOLDER = "channels"
 # How long a folder's time stays the same although more is made in it, at most.
 _TICK_NS = 100_000_000
+_STALE = -1  # so that the next look asks for itself
 
 
 class Channels:
@@ -65,28 +65,30 @@ class Channels:
         self._announce = announce
         self._keeper = StatusKeeper()
         self._box: Messages | None = None
+        self._words: Sequence[int] = (_STALE,)  # with a mailbox, its word that changes with the channels
         self.fallback = ""
         self.further: dict[str, Channel] = {}
         self._refused: dict[str, tuple[int, int]] = {}  # and which directory it was
         self._folder = f"{place.directory}/{_FOLDER}"
-        self._state = -1
-        self._again = True  # the next look asks for itself
+        self._state = _STALE  # as which the channels were last looked at
         self.bell = self._open_bell(place, writer, record)
         self.first = self._fill(Channel("", record, place, writer, host, self.bell))
         # An older host makes none.
         knows = os.path.isdir(self._folder) and (self._box is None or self._box.revision > 0)
-        self._changes = self._box.channels_state if self._box else self._time_of_folder
         self._more = knows and self._watch()
+        if not self._more:
+            self._words = (_STALE,)
 
     # ------------------------------------------------------------------------------------------------------ opening
 
     def _open_bell(self, place: Place, writer: AtomicWriter, record: HostRecord) -> Bell:
         wake_up = os.environ.get("TR_WAKEUP") or record.wake_up
         if "mailbox" in record.carriers and wake_up in ("", "auto", "automatic", "futex"):
-            from ..channel.mailbox import MailboxError, open_mailbox
+            from ..channel.mailbox import CHANNELS, MailboxError, open_mailbox
 
             try:
-                self._box, self.fallback = open_mailbox(place.directory, record.epoch)
+                self._box, self.fallback, words = open_mailbox(place.directory, record.epoch)
+                self._words = words[CHANNELS : CHANNELS + 1]
                 return MailboxBell(self._box, self._stop, self._host)
             except MailboxError as error:
                 self.fallback = str(error)
@@ -138,12 +140,12 @@ class Channels:
         while not self._stop.requested:
             if self._box is not None and not self.further:
                 # The usual case, in which the mailbox can look and wait in one step.
-                self.look()
-                if self.further:
+                if self._words[0] != self._state:
+                    self.look()
                     continue
                 request = self.first.carrier.take(RECHECK_MS)
                 if request is not None:
-                    return self._taken(self.first, request)
+                    return self.first, request
                 if not self.recheck():
                     return None
                 continue
@@ -168,19 +170,15 @@ class Channels:
         request = None if oldest is None else oldest.carrier.take()
         if oldest is None or request is None:
             return None
-        return self._taken(oldest, request)
-
-    def _taken(self, channel: Channel, request: messages.Request) -> tuple[Channel, messages.Request]:
         self.bell.expect()
-        if steps.hook:
-            steps.hook("request taken")
-        return channel, request
+        return oldest, request
 
     def recheck(self) -> bool:
         """After a wait: looks at what rings no bell; False when the first channel is lost."""
         if self.first.is_lost():
             return False
-        self._again = bool(self.further)
+        if self.further:
+            self._state = _STALE
         for channel in self.all():
             channel.carrier.doubt()
         return True
@@ -195,12 +193,10 @@ class Channels:
         """Opens the channels that were made, and closes those that are gone. Costs next to nothing when none was."""
         if not self._more:
             return
-        state = self._changes()
-        if state == self._state and not self._again:
+        state = self._words[0] if self._box is not None else self._time_of_folder()
+        if state == self._state:
             return
         self._state = state
-        # More may be made within the same tick of the file system's clock, which then tells nothing of it.
-        self._again = self._box is None and time.time_ns() - state < _TICK_NS
         try:
             names = {name for name in os.listdir(self._folder) if messages.is_tag(name)}
         except OSError:
@@ -218,13 +214,15 @@ class Channels:
 
     def _time_of_folder(self) -> int:
         try:
-            return os.stat(self._folder).st_mtime_ns
+            changed = os.stat(self._folder).st_mtime_ns
         except OSError:
             return 0
+        # More may be made within the same tick of the file system's clock, which then tells nothing of it.
+        return changed if time.time_ns() - changed > _TICK_NS else time.time_ns()
 
     def look_again(self) -> None:
         """Has the next `look` see for itself: a host has died; any thread."""
-        self._again = True
+        self._state = _STALE
         self.bell.ring()
 
     def _open(self, name: str) -> None:

@@ -3,17 +3,63 @@
 from __future__ import annotations
 
 import _thread
-import contextvars
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import contextvars
     from collections.abc import Callable
     from typing import Any
 
     from .call import Call
+else:
+    import _contextvars as contextvars  # which is all that is in it
 
 current: contextvars.ContextVar[Call | None] = contextvars.ContextVar("tech_renaissance_call", default=None)
+
+
+class _Main:
+    """The call on the thread that serves one at a time, where all that runs on that thread belongs to it.
+
+    So it is as long as nothing on it can outlive a call. To set a context variable, and to take a lock, costs as much
+    as a tenth of a call.
+    """
+
+    __slots__ = ("call", "thread")
+
+    def __init__(self) -> None:
+        self.call: Call | None = None
+        self.thread = 0
+
+
+main = _Main()
+
+
+def find_call() -> Call | None:
+    """The call that the caller is part of."""
+    call = main.call
+    if call is not None and _thread.get_ident() == main.thread:
+        return call
+    return current.get()
+
+
+def enter(call: Call, *, shared: bool) -> None:
+    """What runs from now on, on this thread, is part of this call; `shared`: so may be what runs beside it."""
+    if shared or "asyncio" in sys.modules or "greenlet" in sys.modules:
+        main.call = None
+        current.set(call)
+    else:
+        call.alone = True
+        main.call = call
+
+
+def _context_of(call: Call) -> contextvars.Context:
+    """For another thread, in which this is the call."""
+    call.alone = False
+    context = contextvars.copy_context()
+    context.run(current.set, call)
+    return context
+
 
 _POOLS = "concurrent.futures.thread"
 _done: set[str] = set()
@@ -45,15 +91,12 @@ def _follow_pools() -> None:
     submit = pool.submit
 
     def submit_in_context(self: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        call = current.get()
+        call = find_call()
         if call is None:
             return submit(self, fn, *args, **kwargs)
-        context = contextvars.copy_context()
-        current.set(None)  # a thread that the pool starts now outlives the call
-        try:
-            return submit(self, context.run, fn, *args, **kwargs)
-        finally:
-            current.set(call)
+        context = _context_of(call)
+        # In another one, as a thread that the pool starts now outlives the call.
+        return contextvars.Context().run(submit, self, context.run, fn, *args, **kwargs)
 
     pool.submit = submit_in_context
 
@@ -61,8 +104,9 @@ def _follow_pools() -> None:
 def _following_start(start: Callable[[Any], None]) -> Callable[[Any], None]:
     def start_in_context(self: Any) -> None:
         _follow_pools()
-        if current.get() is not None:
-            context, run = contextvars.copy_context(), self.run
+        call = find_call()
+        if call is not None:
+            context, run = _context_of(call), self.run
 
             def run_in_context() -> None:
                 del self.run
@@ -77,8 +121,9 @@ def _following_start(start: Callable[[Any], None]) -> Callable[[Any], None]:
 def _following(start: Callable[..., Any]) -> Callable[..., Any]:
     def start_in_context(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         _follow_pools()
-        if current.get() is not None:
-            context = contextvars.copy_context()
+        call = find_call()
+        if call is not None:
+            context = _context_of(call)
             inner = function
 
             def function(*args: Any, **kwargs: Any) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import _thread
+
 from ..errors import InputError
 from ..platform.stop_signals import Cancelled
 from ..protocol import messages
 from . import answers
 from .call import Call
-from .context import current
+from .context import enter, main
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..channel.channel import Channel
     from ..platform.stop_signals import StopSignals
     from .channels import Channels
     from .runtime import Runtime
@@ -35,41 +38,45 @@ class Dispatcher:
 
     def serve(self) -> None:
         """Until the worker is to leave."""
-        receive, stop = self._channels.receive, self._stop
-        while (found := receive()) is not None:
-            call = Call(found[1], found[0], stop)
-            if not answers.is_for_main_logic(call):
-                continue
-            if found[1].command == messages.EXIT_COMMAND:
-                call.leave()
-                return
-            self._serve_one(call)
-            if self.exit is not None or stop.requested:
-                return
+        main.thread = _thread.get_ident()
+        # No more than this in the loop: CPython 3.11 makes functions quick that are called often.
+        while (found := self._channels.receive()) is not None and self._serve_one(*found):
+            pass
+        main.call = None
 
-    def _serve_one(self, call: Call) -> None:
-        current.set(call)
+    def _serve_one(self, channel: Channel, request: messages.Request) -> bool:
+        """Whether to go on serving."""
+        stop = self._stop
+        call = Call(request, channel, stop)
+        if request.problem is not None or request.command == messages.EXIT_COMMAND:
+            if answers.is_to_leave(call):
+                call.leave()
+                return False
+            return True
+        further = bool(self._channels.further)
+        enter(call, shared=further)
         try:
-            # Where there are several, it may have waited for long.
-            if self._channels.further and call.look():
+            if further and call.look():  # it may have waited for long
                 call.fail_as_cancelled()
             else:
                 self._call_main_logic(call)
         except Cancelled:
             call.fail_as_cancelled()
-        finally:
-            self._stop.armed = False
-            call.close()
-            current.set(None)
+        stop.armed = False
+        call.over = True
+        if call.waiting:
+            channel.bell.ring()
+        return not stop.requested and self.exit is None
 
     def _call_main_logic(self, call: Call) -> None:
-        server, request, stop = self._server, call.request, self._stop
+        request, stop = call.request, self._stop
         try:
             stop.arm()
             try:
-                outcome = server.main_logic(request.command, request.parameters)
+                outcome = self._server.main_logic(request.command, request.parameters)
             finally:
-                self._runtime.end_fork()
+                if self._runtime.forked:
+                    self._runtime.end_fork()
             stop.armed = False
         except Cancelled:
             raise
@@ -79,7 +86,8 @@ class Dispatcher:
                 self.exit = error
             answers.raised(call, error)
         else:
-            answers.returned(server, call, outcome)
+            if not call.answered:
+                answers.returned(self._server, call, outcome)
 
 
 def choose(server: TechRenaissanceServer, runtime: Runtime, channels: Channels, stop: StopSignals) -> Dispatcher:

@@ -9,7 +9,6 @@ import types
 
 from ..channel.doorbell import RECHECK_MS
 from ..platform.stop_signals import Cancelled
-from ..protocol import messages
 from . import answers
 from .call import Call
 from .context import current
@@ -105,11 +104,10 @@ class EventLoop(Dispatcher):
     # -------------------------------------------------------------------------------------------------------- calls
 
     def _begin(self, call: Call) -> None:
-        if not answers.is_for_main_logic(call):
-            return
-        if call.request.command == messages.EXIT_COMMAND:
-            self._exit_call = call
-            self._wait_for_the_last()
+        if not call.is_for_main_logic():
+            if answers.is_to_leave(call):
+                self._exit_call = call
+                self._wait_for_the_last()
             return
         call.hear = self.hear
         current.set(call)
@@ -145,7 +143,8 @@ class EventLoop(Dispatcher):
             try:
                 outcome = await _armed(server.main_logic(request.command, request.parameters), self._stop)
             finally:
-                self._runtime.end_fork()
+                if self._runtime.forked:
+                    self._runtime.end_fork()
             return functools.partial(answers.returned, server, call, outcome)
         except Cancelled:
             return call.fail_as_cancelled

@@ -5,15 +5,17 @@ from __future__ import annotations
 import _thread
 import os
 import select
-import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable
 
     from ..platform.process import ProcessWatch
     from ..platform.stop_signals import StopSignals
     from .ping import Ping
+else:
+    import _signal as signal  # see stop_signals
 
 _GRACE_SECONDS = 0.5
 _FIRST_PAUSE = 0.05

@@ -57,7 +57,7 @@ class Runtime:
         self._guard = Guard(self._stop, self._host, Ping(self.directory), self._sweep)
         self._channels: Channels | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._forked = False
+        self.forked = False
         if steps.hook:
             steps.hook("session found")
 
@@ -115,7 +115,7 @@ class Runtime:
 
     def _become_a_fork(self) -> None:
         """In a process that user code has forked off: the session, and the signals to it, are the worker's alone."""
-        self._forked = True
+        self.forked = True
         for channel in self._channels.all() if self._channels else ():
             if channel.call is not None:
                 channel.call.over = True
@@ -124,7 +124,7 @@ class Runtime:
 
     def end_fork(self) -> None:
         """Ends a fork of the worker that comes back from user code, as a program would have ended there."""
-        if self._forked:
+        if self.forked:
             _end_fork()
 
     def call_at_work(self) -> Call | None:

@@ -7,7 +7,7 @@ from ..errors import INVALID_REQUEST
 from ..platform.output import log
 from ..protocol import messages
 from ..protocol.messages import Failure
-from .context import current, too_late
+from .context import find_call, too_late
 
 _LOOK_SECONDS = 0.05
 
@@ -134,7 +134,7 @@ class TechRenaissanceServer:
             NotFoundError: there is no such tensor.
             RuntimeError: this is not the time for it.
         """
-        call = current.get()
+        call = find_call()
         if call is None or call.answered or call.over:
             raise too_late(parameters)
         tags = messages.split_tags(parameters)
@@ -158,7 +158,7 @@ class TechRenaissanceServer:
             RetryError: there is no room (E3002).
         """
         framework = choose_framework(self.framework)
-        call = current.get()
+        call = find_call()
         if call is None:
             return self._running().storage.empty(shape, dtype, framework)
         with call.channel.lock:
@@ -173,7 +173,7 @@ class TechRenaissanceServer:
         Raises:
             InputError: one of them is no tensor, or of a dtype or layout that cannot be sent.
         """
-        call = current.get()
+        call = find_call()
         if call is None or not call.stage(tensors):
             log("send_tensors outside a request, or after its answer: dropped")
 
@@ -190,13 +190,13 @@ class TechRenaissanceServer:
             RetryError: the host has cancelled the request (E4002); clean up and let it pass.
             InputError: as in `send_tensors`; or the host is an older one.
         """
-        call = current.get()
+        call = find_call()
         if call is None or not call.send_part(tensors):
             log("stream_tensors outside a request, or after its answer: dropped")
 
     async def async_stream_tensors(self, *tensors: object) -> None:
         """The same, to be awaited: other calls go on while this one waits for its host."""
-        call = current.get()
+        call = find_call()
         while call is not None and call.waits_for_room() and not call.cancelled():
             await _hear(call)
         self.stream_tensors(*tensors)
@@ -208,7 +208,7 @@ class TechRenaissanceServer:
             command: name of the command, as the answer repeats it.
             result: text of the answer; anything else is turned into text.
         """
-        call = current.get()
+        call = find_call()
         if call is None:
             log(f"write_response({command!r:.100}) outside a request: dropped")
             return
@@ -216,7 +216,7 @@ class TechRenaissanceServer:
 
     def write_status(self, text: str) -> None:
         """Puts a line into status.txt, for people who look: progress, or `error: …`. Line breaks end it."""
-        call = current.get() or (self._runtime.call_at_work() if self._runtime else None)
+        call = find_call() or (self._runtime.call_at_work() if self._runtime else None)
         if call is not None:
             call.status(text)
 
@@ -226,7 +226,7 @@ class TechRenaissanceServer:
         The host has given it up (its limit has passed, or somebody cancelled it), the worker was told to stop, or the
         request has been answered and `main_logic` has returned. True outside a request.
         """
-        call = current.get()
+        call = find_call()
         return call is None or call.cancelled()
 
     def wait_until_cancelled(self, timeout_ms: int | None = None) -> bool:
@@ -238,12 +238,12 @@ class TechRenaissanceServer:
         Returns:
             Whether it is cancelled.
         """
-        call = current.get()
+        call = find_call()
         return call is None or call.wait_until_cancelled(timeout_ms)
 
     async def until_cancelled(self) -> None:
         """The same, to be awaited. An async `main_logic` is cancelled by itself, as asyncio does it."""
-        call = current.get()
+        call = find_call()
         while call is not None and not call.cancelled():
             await _hear(call)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import _thread
 import time
 
-from ..protocol import messages
 from . import answers
 from .call import Call
-from .context import current
+from .context import current, enter
 from .dispatch import Dispatcher
 
 TYPE_CHECKING = False
@@ -47,12 +46,10 @@ class Threads(Dispatcher):
             while not self._leaving and self._has_room() and (found := channels.take()) is not None:
                 waited = False
                 call = Call(found[1], found[0], stop)
-                if not answers.is_for_main_logic(call):
-                    continue
-                if found[1].command == messages.EXIT_COMMAND:
-                    self._leaving, exit_call = True, call
-                else:
+                if call.is_for_main_logic():
                     self._begin(call)
+                elif answers.is_to_leave(call):
+                    self._leaving, exit_call = True, call
             if self._leaving and self._has_ended():
                 break
             if waited and not channels.recheck():
@@ -88,7 +85,7 @@ class Threads(Dispatcher):
 
     def run(self, call: Call) -> None:
         """On a thread of its own: one call."""
-        current.set(call)
+        enter(call, shared=True)
         server, request = self._server, call.request
         try:
             if call.cancelled():
@@ -97,7 +94,8 @@ class Threads(Dispatcher):
             try:
                 outcome = server.main_logic(request.command, request.parameters)
             finally:
-                self._runtime.end_fork()
+                if self._runtime.forked:
+                    self._runtime.end_fork()
             answers.returned(server, call, outcome)
         except BaseException as error:
             if isinstance(error, SystemExit):

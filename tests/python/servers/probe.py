@@ -7,7 +7,7 @@ import threading
 import time
 
 from tech_renaissance import NotFoundError, TechRenaissanceServer
-from tech_renaissance.worker.context import current
+from tech_renaissance.worker.context import find_call
 
 
 class ProbeServer(TechRenaissanceServer):
@@ -29,7 +29,7 @@ class ProbeServer(TechRenaissanceServer):
         return True
 
     def do_arguments(self, parameters):
-        request = current.get().request
+        request = find_call().request
         self.write_response("arguments", f"{json.dumps(request.arguments)} {request.traceparent}")
         return True
 

@@ -8,7 +8,7 @@ import signal
 import struct
 
 from tech_renaissance import TechRenaissanceServer
-from tech_renaissance.worker.context import current
+from tech_renaissance.worker.context import find_call
 
 MAILBOX_LINE_TO_HOST = 128
 MAILBOX_LEASES = 131328
@@ -70,7 +70,7 @@ class EvilServer(TechRenaissanceServer):
 
     def publish(self, message: bytes) -> None:
         """As an answer, whatever it is, once the host has read the one before."""
-        call = current.get()
+        call = find_call()
         first, call.answered = not call.answered, True
         carrier = call.channel.carrier
         if not first:
@@ -88,17 +88,17 @@ class EvilServer(TechRenaissanceServer):
 
     def wait_until_read(self) -> None:
         """For which nothing rings, when the host drops what it has read."""
-        while not current.get().channel.carrier.has_room():
+        while not find_call().channel.carrier.has_room():
             os.sched_yield()
 
     def ok(self, **changes: object) -> bytes:
-        answer = {"id": current.get().request.id, "command": "c", "result": "ok", "message": "", "tensors": []}
+        answer = {"id": find_call().request.id, "command": "c", "result": "ok", "message": "", "tensors": []}
         return json.dumps({**answer, **changes}).encode()
 
     # Commands
 
     def raw(self, parameters: str) -> None:
-        self.publish(parameters.replace("$id", str(current.get().request.id)).encode("utf-8", "surrogateescape"))
+        self.publish(parameters.replace("$id", str(find_call().request.id)).encode("utf-8", "surrogateescape"))
 
     def raw_large(self, parameters: str) -> None:
         """An answer of so many bytes, most of them brackets."""
@@ -110,7 +110,7 @@ class EvilServer(TechRenaissanceServer):
     def response_is(self, parameters: str) -> None:
         kind, outside = parameters.split()
         make(kind, self.path(".tmp-made"), outside)
-        call = current.get()
+        call = find_call()
         carrier = call.channel.carrier
         call.answered = True
         if carrier.name == "files":
@@ -153,7 +153,7 @@ class EvilServer(TechRenaissanceServer):
         words = struct.pack("<4I", *(int(word) for word in parameters.split()))
         with open(self.path("mailbox"), "r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
             memory[MAILBOX_LINE_TO_HOST : MAILBOX_LINE_TO_HOST + 16] = words
-        current.get().answered = True
+        find_call().answered = True
 
     def result(self, parameters: str) -> None:
         import numpy
@@ -184,7 +184,7 @@ class EvilServer(TechRenaissanceServer):
     def truncate_before_answer(self, parameters: str) -> None:
         import numpy
 
-        current.get().stage((numpy.full(int(parameters), 7.0),))
+        find_call().stage((numpy.full(int(parameters), 7.0),))
         size = os.stat(self.path("result_0.tsr")).st_size
         os.truncate(self.path("result_0.tsr"), 4096)
         os.truncate(self.path("result_0.tsr"), size)  # zeros are what lies there then
@@ -193,7 +193,7 @@ class EvilServer(TechRenaissanceServer):
     def occupy(self, parameters: str) -> None:
         """Directories in the place of all that the host writes, and the end."""
         names = ["request.json", "hello.json", "status.txt", "session.json", "mailbox", "mailbox.new", "cancel.json"]
-        if current.get().channel.carrier.name == "mailbox":
+        if find_call().channel.carrier.name == "mailbox":
             names.append("response.json")  # which is an answer where messages are files
         for name in [*names, "room", "worker.log"]:
             make(parameters, self.path(name), "/dev/null")
