@@ -70,6 +70,12 @@ SessionOptions options_for(const Arguments& arguments, const std::string& sessio
     return options;
 }
 
+SessionOptions options_at_once(SessionOptions options, int at_once) {
+    options.max_ongoing_requests = at_once;
+    options.environment["TR_FAULT_THREADS"] = std::to_string(at_once);
+    return options;
+}
+
 std::string fault_file(const Arguments& arguments) {
     return arguments.workspace + "/fault";
 }
@@ -113,18 +119,34 @@ Steps chosen_steps(const Arguments& arguments, const std::string& trace_file) {
 
 // ------------------------------------------------------------------------------------------------------------- drive
 
+Drive::Drive(PythonSession& session, int number)
+    : session_(session), seed_(static_cast<std::uint64_t>(number) << 32), shared_("shared" + std::to_string(number)) {}
+
 void Drive::begin() {
     began_ = monotonic_ns();
     ++seed_;
 }
 
 void Drive::everything(bool wait_until_ready) {
+    start(wait_until_ready);
+    calls();
+    end();
+}
+
+void Drive::start(bool wait_until_ready) {
     begin();
     session_.start();
     if (wait_until_ready) session_.wait_until_ready();
-    calls();
+}
+
+void Drive::end() {
     begin();
     session_.please_exit();
+}
+
+void Drive::meet() {
+    begin();
+    session_.fetch_response("meet");
 }
 
 void Drive::calls() {
@@ -176,11 +198,11 @@ void Drive::send_back(std::size_t bytes) {
 void Drive::from_shared_memory(std::size_t bytes) {
     begin();
     const auto input = pattern(seed_, bytes);
-    Tensor shared = session_.empty(shape_of(input), DType::UINT8, "shared");
+    Tensor shared = session_.empty(shape_of(input), DType::UINT8, shared_);
     std::memcpy(shared.raw_data(), input.data(), input.size());
     held_.emplace_back(shared, input);
-    session_.send_tensor(shared, "shared");
-    expect(session_.fetch_tensor("flip shared"), flipped(input), "flip of shared memory");
+    session_.send_tensor(shared, shared_);
+    expect(session_.fetch_tensor("flip " + shared_), flipped(input), "flip of shared memory");
 }
 
 /// The tensor goes into another tag first, so that threads of one session do not share one.

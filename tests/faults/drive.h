@@ -35,13 +35,18 @@ struct Arguments {
 
 int worker_deaths(const Arguments& arguments);
 int template_deaths(const Arguments& arguments);
+int busy_worker_deaths(const Arguments& arguments);
 int host_deaths(const Arguments& arguments);
+int client_deaths(const Arguments& arguments);
+int deaths_among_clients(const Arguments& arguments);
 int doorbells(const Arguments& arguments);
 int soak(const Arguments& arguments);
 
 /// Options of a session with server.py whose worker takes this carrier: "mailbox" through the compiled module,
 /// "mailbox-ctypes", "inotify" or "polling".
 SessionOptions options_for(const Arguments& arguments, const std::string& session_id, bool quick_start);
+/// The same for a server that runs so many requests at once.
+SessionOptions options_at_once(SessionOptions options, int at_once);
 /// Where an order to die is put for a worker or a template (see points.py), and its traces.
 std::string fault_file(const Arguments& arguments);
 void order_death(const Arguments& arguments, const std::string& who, const std::string& step, int passage);
@@ -61,10 +66,15 @@ std::vector<std::uint8_t> pattern(std::uint64_t seed, std::size_t size);
 /// Uses a session in every way that has steps of its own, and looks at each answer.
 class Drive {
   public:
-    explicit Drive(PythonSession& session) : session_(session) {}
+    /// @param number tells those apart that use one worker at the same time: nothing that one sends is another's
+    explicit Drive(PythonSession& session, int number = 0);
 
     /// From start() to please_exit().
     void everything(bool wait_until_ready);
+    void start(bool wait_until_ready);
+    void end();
+    /// A call that is answered when as many are at work as there are threads in the server.
+    void meet();
     /// Every kind of call to a worker that runs.
     void calls();
     /// A few calls to a worker that runs.
@@ -84,7 +94,8 @@ class Drive {
     void begin();
 
     PythonSession& session_;
-    std::uint64_t seed_ = 0;
+    std::uint64_t seed_;
+    std::string shared_;  ///< a tag
     std::int64_t began_ = 0;
     std::vector<std::pair<Tensor, std::vector<std::uint8_t>>> held_;
 };

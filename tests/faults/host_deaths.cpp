@@ -9,21 +9,17 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <filesystem>
 #include <fstream>
-#include <set>
 
 #include "cell.h"
 #include "drive.h"
 #include "faults.h"
-#include "worker/session_directory.h"
+#include "processes.h"
 
 namespace tr::faults {
 namespace {
 
-namespace fs = std::filesystem;
 constexpr std::int64_t kWorkerLeavesMs = 1'000;
-constexpr unsigned kHungSeconds = 10;
 
 void write_trace(const Arguments& arguments) {
     std::ofstream file(fault_file(arguments) + ".trace");
@@ -80,24 +76,10 @@ class Neighbour {
     std::array<int, 2> answer_{};
 };
 
-/// Waits with a limit; the alarm's handler does nothing but end the wait.
-pid_t wait_for_child(pid_t which, int& status) {
-    ::alarm(kHungSeconds);
-    const pid_t found = ::waitpid(which, &status, 0);
-    const int error = errno;
-    ::alarm(0);
-    errno = error;
-    return found;
-}
-
 class Executioner {
   public:
     Executioner(const Arguments& arguments, const Neighbour& neighbour) : arguments_(arguments), neighbour_(neighbour) {
-        // Whoever a dead host leaves behind becomes a child of this process, so that nobody is overlooked.
-        ::prctl(PR_SET_CHILD_SUBREAPER, 1);
-        struct sigaction nothing{};
-        nothing.sa_handler = [](int) {};
-        ::sigaction(SIGALRM, &nothing, nullptr);
+        adopt_orphans();
     }
 
     void trace() {
@@ -173,12 +155,8 @@ class Executioner {
     }
 
     void look_for_leftovers(Cell& cell) const {
-        const std::string parent = arguments_.workspace + "/python_session";
-        const SessionDirectory next(arguments_.workspace, "next");  // what a start does first
-        const std::set<std::string> expected{".lock", "tr_session_neighbour", "tr_session_next"};
-        for (const auto& entry : fs::directory_iterator(parent))
-            if (const auto name = entry.path().filename().string(); expected.count(name) == 0)
-                cell.violation(cell.leaked, "left in the workspace: " + name);
+        for (const auto& name : left_in_workspace(arguments_, {"tr_session_neighbour"}))
+            cell.violation(cell.leaked, "left in the workspace: " + name);
     }
 
     const Arguments& arguments_;

@@ -34,14 +34,16 @@ tr::faults::Arguments parse(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    const std::map<std::string, int (*)(const tr::faults::Arguments&)> tasks{{"worker", tr::faults::worker_deaths},
-                                                                             {"template", tr::faults::template_deaths},
-                                                                             {"host", tr::faults::host_deaths},
-                                                                             {"doorbells", tr::faults::doorbells},
-                                                                             {"soak", tr::faults::soak}};
+    const std::map<std::string, int (*)(const tr::faults::Arguments&)> tasks{
+        {"worker", tr::faults::worker_deaths},    {"template", tr::faults::template_deaths},
+        {"busy", tr::faults::busy_worker_deaths}, {"host", tr::faults::host_deaths},
+        {"client", tr::faults::client_deaths},    {"clients", tr::faults::deaths_among_clients},
+        {"doorbells", tr::faults::doorbells},     {"soak", tr::faults::soak}};
     const auto task = argc > 1 ? tasks.find(argv[1]) : tasks.end();
     if (task == tasks.end()) {
-        std::fprintf(stderr, "usage: tr_faults worker|template|host|doorbells|soak --carrier ... --workspace ...\n");
+        std::fprintf(
+            stderr,
+            "usage: tr_faults worker|template|busy|host|client|clients|doorbells|soak --carrier ... --workspace ...\n");
         return 2;
     }
     try {

@@ -39,6 +39,7 @@ std::atomic<int> disturbed{0};
 std::string kind_of(const std::string& path) {
     const std::string name = path.substr(path.rfind('/') + 1);
     const auto starts = [&name](const char* prefix) { return name.rfind(prefix, 0) == 0; };
+    if (path.find("/channels/") + sizeof("/channels") == path.size() - name.size()) return "channel";
     if (starts(".host-") || starts(".worker-")) return "buffer";
     if (starts("tr_session_") || starts(".tr_session_")) return "directory";
     if (starts(".template-")) return "template's log";

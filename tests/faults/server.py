@@ -6,6 +6,7 @@ points.install()
 
 import os  # noqa: E402 - what is imported before would not be watched
 import sys  # noqa: E402
+import threading  # noqa: E402
 
 from tech_renaissance import TechRenaissanceServer  # noqa: E402
 
@@ -14,6 +15,8 @@ _FLIPPED = bytes(255 - value for value in range(256))
 
 class Server(TechRenaissanceServer):
     framework = "numpy"
+    threads = int(os.environ.get("TR_FAULT_THREADS", "0"))
+    meeting = threading.Barrier(max(threads, 1))
 
     def main_logic(self, command: str, parameters: str) -> bool:
         points.reached("main_logic entered")
@@ -34,6 +37,9 @@ class Server(TechRenaissanceServer):
                 array = flip(array)
                 self.stream_tensors(array)
             self.send_tensors(flip(array))
+        elif command == "meet":
+            self.meeting.wait()
+            self.write_response(command, "")
         elif command == "pid":
             self.write_response(command, str(os.getpid()))
         elif command == "disturb":

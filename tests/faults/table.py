@@ -1,4 +1,4 @@
-"""Kills workers and hosts at every step of the protocol, on each carrier, and prints what became of it.
+"""Kills workers, hosts and clients at every step of the protocol, on each carrier, and prints what became of it.
 
     python tests/faults/table.py --kills 200
 
@@ -34,6 +34,15 @@ RUNS = [
     ("worker", "inotify", [], 2),
     ("worker", "polling", [], 8),
     ("template", "mailbox", [], 1),
+    # A server with threads, and a request of each of four threads in flight.
+    ("busy", "mailbox", [], 2),
+    ("busy", "inotify", [], 2),
+    ("busy", "polling", ["--steps", "answer"], 2),
+    # Programs that share one worker.
+    ("client", "mailbox", [], 2),
+    ("client", "inotify", [], 2),
+    ("clients", "mailbox", [], 1),
+    ("clients", "inotify", [], 1),
     ("host", "mailbox", [], 2),
     ("host", "inotify", [], 2),
     ("host", "polling", [], 8),
@@ -54,6 +63,9 @@ RUNS = [
     ),
 ]
 
+#: Who dies in a task, where it is not called so.
+WHO = {"busy": ["busy worker"], "clients": ["client", "shared worker", "owner"]}
+
 #: Steps that no run may come to miss, whatever their names become: one of each file and each phase.
 EXPECTED = {
     "worker": ["script running", "hello.json named", "status.txt named", "request taken", "main_logic entered",
@@ -62,6 +74,11 @@ EXPECTED = {
     "host": ["workspace locked", "directory created", "session.lock locked", "session.json named", "worker started",
              "hello heard", "tensor named", "request.json named", "answer read", "tensors held", "cancel.json named",
              "worker gone", "directory emptied"],
+    "busy": ["hello.json named", "request taken", "main_logic entered", "tensors at hand", "tensor named",
+             "result staged", "answer out", "part out", "room for a part", "leaving"],
+    "client": ["channel created", "session.lock locked", "session.json named", "channel named", "hello heard",
+               "tensor named", "request.json named", "answer read", "tensors held", "cancel.json named"],
+    "clients": ["at any time, 20 clients"],
 }  # fmt: skip
 EXPECTED_ON = {
     "mailbox": ["message written", "message announced", "message rung", "message seen"],
@@ -84,7 +101,8 @@ def run(task, carrier, extra, kills, shard, shards, cells, problems):
             cells.append(json.loads(line))
         if process.wait(60) != 0:
             problems.append(f"{name}: ended with {process.returncode}")
-        left = sorted(set(os.listdir(workspace / "python_session")) - {".lock"})
+        sessions = workspace / "python_session"
+        left = sorted(set(os.listdir(sessions)) - {".lock"}) if sessions.exists() else []
         if left:
             problems.append(f"{name}: left in the workspace: {', '.join(left)}")
     finally:
@@ -123,9 +141,10 @@ def missing(cells, only):
     for task, carrier, extra, _ in RUNS:
         if task not in EXPECTED or extra or only not in f"{task} {carrier}":
             continue
-        for step in EXPECTED[task] + (EXPECTED_ON[carrier] if task == "worker" else []):
-            if (task, carrier, step) not in seen:
-                yield f"{task} {carrier}: nobody came by {step!r}"
+        for step in EXPECTED[task] + (EXPECTED_ON[carrier] if task in ("worker", "busy") else []):
+            for who in WHO.get(task, [task]):
+                if (who, carrier, step) not in seen:
+                    yield f"{who} {carrier}: nobody came by {step!r}"
 
 
 def percentile(values, part):
@@ -134,7 +153,10 @@ def percentile(values, part):
 
 def timing(cells):
     """How soon the deaths of these cells were noticed, for the table's foot."""
-    ends = {"worker": "dies: the wait ends", "host": "dies: the last orphan leaves", "nobody": "dies: all calls end"}
+    ends = {"worker": "dies: the wait ends", "busy worker": "dies: all waits end",
+            "shared worker": "dies: all clients know", "client": "dies: its channels are gone",
+            "owner": "dies: all clients know", "host": "dies: the last orphan leaves",
+            "nobody": "dies: all calls end"}  # fmt: skip
     for who, what in ends.items():
         for carrier in sorted({cell["carrier"] for cell in cells if cell["who"] == who}):
             values = [us / 1000 for cell in cells if (cell["who"], cell["carrier"]) == (who, carrier)

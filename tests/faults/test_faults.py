@@ -28,6 +28,8 @@ def test_each_death_at_each_step_on_each_carrier_ends_well() -> None:
     """One kill at every other step."""
     output = run("table.py", "--kills", "1", "--sample", "2")
     assert "lost 0, hung 0, leaked 0" in output
+    for who in ("worker", "busy worker", "template", "host", "client", "shared worker", "owner"):
+        assert f"  {who} " in output
 
 
 def test_a_short_soak() -> None:
