@@ -185,8 +185,8 @@ py::list list_sessions(const std::string& workspace) {
     return all;
 }
 
-py::dict health_dict(const Session& self, std::int64_t timeout_ms) {
-    const WorkerHealth health = self.call([=](const PythonSession& session) { return session.probe(timeout_ms); });
+py::dict health_dict(const Session& self) {
+    const WorkerHealth health = self.call([](const PythonSession& session) { return session.probe(); });
     return py::dict(py::arg("state") = health.state, py::arg("busy_ms") = health.busy_ms,
                     py::arg("progress") = text(health.progress));
 }
@@ -212,7 +212,7 @@ void register_life(py::class_<Session>& session) {
         .def("session_id", forward(&PythonSession::session_id))
         .def("set_quiet_mode", forward(&PythonSession::set_quiet_mode), py::arg("quiet"))
         .def("stats", &stats_dict)
-        .def("probe", &health_dict, py::arg("timeout_ms"));
+        .def("probe", &health_dict);
 }
 
 void register_requests(py::class_<Session>& session) {

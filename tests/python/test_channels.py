@@ -71,7 +71,9 @@ def test_each_channel_has_its_own_answers(host: Start, tier: str, kind: str) -> 
         assert {**channel.hello(), "timestamp": 0} == {**hello, "timestamp": 0}
         assert channel.ask("echo", name)["result"] == name
         assert channel.ask("fail", name)["error"]["message"] == name  # type: ignore[index]
-        assert threads in (None, one.threads()), "no thread for each channel"
+        # One of a server with threads may start with a call.
+        few = threads is None or one.threads() <= threads + (kind == "threads")
+        assert few, "no thread for each channel"
         threads = one.threads()
     assert one.first.ask("echo", "first")["result"] == "first"
 

@@ -23,10 +23,9 @@ class Directory {
 
   protected:
     Directory() = default;
-    /// Locks it, and knows it again from here on.
-    void hold() {
+    /// From here on it is told from another that has its place.
+    void know_again() {
         mark_.lock_file = file(protocol::kLockFile);
-        lock_ = platform::FileLock::try_acquire(mark_.lock_file);
         if (const auto found = platform::identify(mark_.lock_file)) mark_.inode = found->inode;
     }
 

@@ -104,7 +104,7 @@ void Conversation::wait_until(Deadline deadline, Purpose purpose, const std::fun
         if (!begin)
             begin = now;
         else if (!channel_->is_first() && !channel_->is_there())
-            fail(vanished());                                         // of the first one the worker's end tells
+            fail_as_vanished();                                       // of the first one the worker's end tells
         if (before && before->first != limit.when()) before.reset();  // that was the limit of the start
         const auto examined = [&] { return worker::examine(*worker_, *channel_, limit); };
         if (limit.when() <= now)
@@ -176,6 +176,15 @@ RestartError Conversation::death(bool unsent) {
     return error;
 }
 
+/// Of a further channel: the next request makes another.
+void Conversation::fail_as_vanished() {
+    const auto error = vanished();
+    note_failure(std::make_exception_ptr(error));
+    if (channel_->request()) forget_request();
+    if (channel_ != &core_.first()) channel_->leave();
+    throw error;
+}
+
 /// Of the request in flight, which the worker has had.
 RestartError Conversation::vanished() const {
     const auto& request = channel_->request();
@@ -183,9 +192,14 @@ RestartError Conversation::vanished() const {
     const std::string work = request ? " while the worker was at work on request " + std::to_string(request->id) +
                                            worker::effect(request->command, idempotent)
                                      : "";
-    return RestartError("the directory of session '" + core_.id + "', '" + channel_->path() + "', has been removed" +
-                            work + "; start() makes a new one",
-                        ErrorCode::server_error, !request || idempotent);
+    const std::string remedy =
+        !worker_->is_ours()
+            ? "; it was a channel of the worker of process " + std::to_string(worker_->launched().owner) +
+                  ": restart() takes another, where that runs one"
+            : channel_->is_first() ? "; start() makes a new one" : "; the next request makes a new one";
+    return RestartError(
+        "the directory of session '" + core_.id + "', '" + channel_->path() + "', has been removed" + work + remedy,
+        ErrorCode::server_error, !request || idempotent);
 }
 
 /// With a worker that shortens files which are mapped, nothing that lies in them can be relied on: it is killed.

@@ -104,6 +104,7 @@ class Conversation {
     std::optional<Answer> take_answer();
     Answer read_answer(protocol::Response response);
     RestartError vanished() const;
+    [[noreturn]] void fail_as_vanished();
     void note_failure(const std::exception_ptr& error, bool keep = true);
     void happened(channel::Event event);
 

@@ -249,7 +249,7 @@ void Core::refuse_quarantined(const std::string& message, const std::vector<Tens
 }
 
 void Core::keep(const std::exception_ptr& error, const channel::Channel& channel, const worker::Worker* worker) {
-    post_mortem.keep(error, channel, launcher_->session_directory(), worker, stats());
+    post_mortem.keep(error, channel, launcher_->session_directory(), worker, launcher_->command_line(), stats());
 }
 
 SessionEvent Core::event(SessionEvent::Kind kind, const worker::Worker* worker) const {
@@ -304,11 +304,11 @@ SessionStats Core::stats() const {
     return stats;
 }
 
-WorkerHealth Core::probe(std::int64_t timeout_ms) const {
+WorkerHealth Core::probe() const {
     WorkerHealth health;
     const auto now = worker();
     worker::Liveness found;
-    if (now) found = worker::examine(*now, busiest(*this), Deadline::after(timeout_ms));
+    if (now) found = worker::examine(*now, busiest(*this), Deadline::never());
     health.state = found.state;
     health.busy_ms = found.busy_ms;
     health.progress = found.progress;

@@ -119,7 +119,7 @@ class Core {
     void refuse_quarantined(const std::string& message, const std::vector<TensorView>& tensors) const;
 
     SessionStats stats() const;
-    WorkerHealth probe(std::int64_t timeout_ms) const;
+    WorkerHealth probe() const;
 
     /// An event of this session, with what is known of its worker.
     SessionEvent event(SessionEvent::Kind kind, const worker::Worker* worker) const;

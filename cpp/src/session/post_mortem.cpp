@@ -67,7 +67,8 @@ std::map<std::string, bool> keep_tensors(const channel::Channel& channel, const 
 }  // namespace
 
 void PostMortem::keep(const std::exception_ptr& error, const channel::Channel& channel,
-                      const std::string& session_directory, const worker::Worker* worker, const SessionStats& stats) {
+                      const std::string& session_directory, const worker::Worker* worker,
+                      const std::vector<std::string>& command_line, const SessionStats& stats) {
     if (!wanted() || session_directory.empty() || channel.directory() == nullptr) return;
     const auto* directory = channel.directory();
     const auto* request = worker != nullptr && channel.request() ? &*channel.request() : nullptr;
@@ -75,6 +76,7 @@ void PostMortem::keep(const std::exception_ptr& error, const channel::Channel& c
     try {
         target = make_kept(session_directory, session_id_);
         auto record = describe(error, request, worker, stats);
+        record.worker = command_line;
         if (request != nullptr) platform::write_atomic(target + "/" + protocol::kRequestFile, request->text);
         for (const char* name : {protocol::kSessionFile, protocol::kHelloFile, protocol::kStatusFile})
             if (worker != nullptr) copy_text(directory->file(name), target + "/" + name);
@@ -127,7 +129,6 @@ protocol::FailureRecord PostMortem::describe(const std::exception_ptr& error, co
     } catch (const std::exception& failure) {
         record.message = failure.what();
     }
-    if (worker != nullptr) record.worker = worker->launched().argv;
     record.working_directory = options_.working_directory.empty() ? fs::current_path().string()
                                                                   : fs::absolute(options_.working_directory).string();
     for (const auto& [name, value] : options_.environment) record.environment.push_back(name);

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "channel/channel.h"
 #include "protocol/failure_record.h"
@@ -26,9 +27,10 @@ class PostMortem {
     /// To be called by who holds the channel, when a request has failed and nothing of it has been overwritten yet.
     /// Never throws: the failure itself is what the caller is to hear of.
     /// @param worker none when no process came of a start: what is there of one before has been kept at its end
+    /// @param command_line of the worker, also of one that could not be started
     /// @param stats what else is known of the session
     void keep(const std::exception_ptr& error, const channel::Channel& channel, const std::string& session_directory,
-              const worker::Worker* worker, const SessionStats& stats);
+              const worker::Worker* worker, const std::vector<std::string>& command_line, const SessionStats& stats);
     /// Where the last one is; empty when there is none.
     std::string last() const;
 

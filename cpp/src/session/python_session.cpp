@@ -108,8 +108,8 @@ void PythonSession::set_quiet_mode(bool quiet) {
 SessionStats PythonSession::stats() const {
     return core().stats();
 }
-WorkerHealth PythonSession::probe(std::int64_t timeout_ms) const {
-    return core().probe(timeout_ms);
+WorkerHealth PythonSession::probe() const {
+    return core().probe();
 }
 
 }  // namespace tr

@@ -66,6 +66,8 @@ RestartError report(const Worker& worker, const Death& death) {
     std::string message = "the worker of session '" + death.session_id + "' (pid " + std::to_string(worker.pid()) +
                           ") " + status->describe() + moment(worker, death) + consequence(death);
     const bool again = may_retry(worker, death);
+    if (!death.removed_directory.empty() && !worker.is_ours())
+        return RestartError(message + remedy(worker, death), ErrorCode::server_error, again);
     if (!death.removed_directory.empty())
         return RestartError(
             message + "; its directory '" + death.removed_directory + "' has been removed; start() makes a new one",

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "channel/channel.h"
 #include "platform/deadline.h"
@@ -34,6 +35,8 @@ class Launcher {
     /// Of the worker's session, where its further channels are; empty before prepare(). Any thread.
     virtual std::string session_directory() const = 0;
     virtual std::uint64_t epoch() const = 0;
+    /// The command line of the worker started last, or tried last; empty where it is not this program's to start.
+    virtual std::vector<std::string> command_line() const { return {}; }
 
     /// Starts a process of this program's: spawned, or forked from a template.
     static std::unique_ptr<Launcher> of_own(const SessionOptions& options, const std::string& session_id,

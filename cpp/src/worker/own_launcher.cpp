@@ -70,6 +70,10 @@ class OwnLauncher final : public Launcher {
         launched.command = launched.interpreter.path + " (" + launched.interpreter.reason + ") " +
                            (options_.module.empty() ? launched.argv[1] : "-m " + options_.module);
         launched.argv.push_back(session_id_);
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            command_line_ = launched.argv;
+        }
         launched.directory = first.directory()->path();
         launched.log_start = log_start_;
         launched.limit = Deadline::after(options_.start_timeout_ms);
@@ -114,6 +118,10 @@ class OwnLauncher final : public Launcher {
         return directory_;
     }
     std::uint64_t epoch() const override { return epoch_; }
+    std::vector<std::string> command_line() const override {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return command_line_;
+    }
 
   private:
     SessionOptions copied() const {
@@ -171,6 +179,7 @@ class OwnLauncher final : public Launcher {
     const std::string session_id_;
     SessionLog& log_;
     std::string directory_;
+    std::vector<std::string> command_line_;
     std::atomic<std::uint64_t> epoch_{0};
     std::uint64_t log_start_ = 0;
     bool anchored_ = false;  ///< the paths in the options no longer depend on the current directory

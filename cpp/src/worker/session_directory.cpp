@@ -192,7 +192,8 @@ void SessionDirectory::claim(const std::string& parent) {
         throw;
     }
     platform::rename_file(hidden, path_);
-    hold();
+    lock_ = platform::FileLock::try_acquire(file(protocol::kLockFile));
+    know_again();
     own.paths.insert(path_);
 }
 

@@ -20,12 +20,24 @@ class CallFuture(Future[Any]):
     It is ready when the call has ended; `asyncio.wrap_future` makes an awaitable of it.
     """
 
-    def __init__(self, call: _core.Call, result: Callable[[], Any]) -> None:
+    def __init__(self, call: _core.Call | None, result: Callable[[], Any]) -> None:
         """For `PythonSession.calculate_async`."""
         super().__init__()
         self._call = call
         self._get = result
-        call.when_ready(self._settle)
+        if call is None:
+            self._settle()
+        else:
+            call.when_ready(self._settle)
+
+    @classmethod
+    def failed(cls, error: Exception) -> CallFuture:
+        """Of a call that could not be made."""
+
+        def fail() -> None:
+            raise error
+
+        return cls(None, fail)
 
     def cancel(self) -> bool:
         """Gives the result up: a call that has not been sent is dropped, the server of one that is at work is told.
@@ -35,7 +47,7 @@ class CallFuture(Future[Any]):
         """
         again = self.cancelled()
         given_up = super().cancel()
-        if given_up and not again:
+        if given_up and not again and self._call is not None:
             self.set_running_or_notify_cancel()  # whoever waits for it need not wait for the worker
             self._call.cancel()
         return given_up
@@ -82,6 +94,8 @@ def wait_any(*items: PythonSession | CallFuture, timeout_ms: int = 0) -> Ready |
     waiting = _core.WaitSet()
     for key, item in enumerate(items):
         if isinstance(item, CallFuture):
+            if item._call is None:
+                return Ready(item, "call")
             waiting.add_call(item._call, key)
         elif isinstance(getattr(item, "_core", None), _core.Session):
             waiting.add_session(item._core, key)

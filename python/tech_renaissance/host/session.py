@@ -281,9 +281,12 @@ class PythonSession:
         Calls are made in the order of these, as many at a time as `SessionOptions.max_ongoing_requests` says. The limit
         counts from here. The tensors are shared, not copied, so leave their contents alone until the future is done.
         """
-        exported = [export_tensor(tensor) for tensor in tensors]
-        kind = choose_framework(self._kind(tensors))
-        call = _core.Call(self._core, command, exported, _limit(timeout_ms))
+        try:
+            exported = [export_tensor(tensor) for tensor in tensors]
+            kind = choose_framework(self._kind(tensors))
+            call = _core.Call(self._core, command, exported, _limit(timeout_ms))
+        except InputError as error:
+            return CallFuture.failed(error)
         future = CallFuture(call, lambda: tensor_over(call.get(), kind))
         self._calls.add(future)
         return future
@@ -337,9 +340,9 @@ class PythonSession:
         """What the session has done so far and how; a snapshot, for which the worker is not asked."""
         return SessionStats(**self._core.stats())
 
-    def probe(self, timeout_ms: int = 200) -> WorkerHealth:
-        """Asks a worker that is at work for a sign of life, and waits for it."""
-        return WorkerHealth(**self._core.probe(timeout_ms))
+    def probe(self) -> WorkerHealth:
+        """Asks a worker that is at work for a sign of life, and waits up to 200 ms for it."""
+        return WorkerHealth(**self._core.probe())
 
     def _kind(self, inputs: Sequence[Any] = ()) -> str:
         """The framework that results come in, for these inputs."""

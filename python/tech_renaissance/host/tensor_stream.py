@@ -23,8 +23,9 @@ class TensorStream:
         with session.stream("frames", start) as frames:
             first = next(frames)
 
-    The worker is at most one part ahead of what was read. The stream holds the session's turn: other threads' calls
-    wait until it has ended, and the thread that reads it must not make others meanwhile. It ends with its last tensor,
+    The worker is at most one part ahead of what was read. The stream holds a channel of the session: where there is no
+    other (`SessionOptions.max_ongoing_requests`), other threads' calls wait until it has ended, and the thread that
+    reads it must not make others meanwhile. It ends with its last tensor,
     an error (but for TimeoutError, after which it may be read on), Ctrl-C, `cancel`, the end of `with`, the end of its
     session, or when nobody refers to it any more. It may be read from any thread.
     """

@@ -51,7 +51,7 @@ struct TR_API SessionStats {
 /// How a worker is, as it says itself.
 struct TR_API WorkerHealth {
     /// As SessionStats::worker_state; or "wedged": alive, but its interpreter does not run, as native code holds the
-    /// GIL. One that cannot be asked, such as an older one, counts as "busy".
+    /// GIL. One that cannot be asked, such as an older one or another program's, counts as "busy".
     std::string state;
     std::int64_t busy_ms = 0;
     std::string progress;
@@ -232,8 +232,8 @@ class TR_API PythonSession {
     void set_quiet_mode(bool quiet);
     /// What is known without asking the worker; costs no more than a few looks at files.
     SessionStats stats() const;
-    /// Asks a worker that is at work for a sign of life, and waits for it.
-    WorkerHealth probe(std::int64_t timeout_ms = 200) const;
+    /// Asks a worker that is at work for a sign of life, and waits up to 200 ms for it.
+    WorkerHealth probe() const;
 
   private:
     static void take(std::vector<TensorView>& tensors, std::int64_t&, const TensorView& tensor) {

@@ -13,8 +13,9 @@ namespace tr {
 
 /// The tensors of one request that is answered in parts, in the order sent; from PythonSession::stream().
 ///
-/// The worker is at most one part ahead of what was read. The stream holds the session's turn: other threads' calls
-/// wait until it has ended or is destroyed, and the thread that reads it must not make others meanwhile. Destroying it
+/// The worker is at most one part ahead of what was read. The stream holds a channel of the session: where there is no
+/// other (SessionOptions::max_ongoing_requests), other threads' calls wait until it has ended or is destroyed, and the
+/// thread that reads it must not make others meanwhile. Destroying it
 /// early cancels it; restart() ends it as a death does. It must not outlive its session; used by one thread at a time.
 class TR_API TensorStream {
   public:
