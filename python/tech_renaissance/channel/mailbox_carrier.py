@@ -52,24 +52,23 @@ class MailboxCarrier(Carrier):
 
     def take(self, timeout_ms: int = 0) -> messages.Request | None:
         """See Carrier."""
+        request = None
         if self._unsure:
             self._unsure = False
-            if (request := self._from_file()) is not None:
-                return self._taken(request)
-        try:
-            found = self._box.next(timeout_ms)
-        except InputError as error:
-            return self._taken(messages.unreadable(error))
-        self._by_file = False
-        if type(found) is tuple:
-            request = messages.Request(*found)
-        elif found:
-            request = messages.read_request(found)
-        elif found is None or (request := self._from_file()) is None:
-            return None
-        return self._taken(request)
-
-    def _taken(self, request: messages.Request) -> messages.Request:
+            request = self._from_file()
+        if request is None:
+            try:
+                found = self._box.next(timeout_ms)
+            except InputError as error:
+                request = messages.unreadable(error)
+            else:
+                self._by_file = False
+                if type(found) is tuple:
+                    request = messages.Request(*found)
+                elif found:
+                    request = messages.read_request(found)
+                elif found is None or (request := self._from_file()) is None:
+                    return None
         self.idle = False
         self._line.set(messages.BUSY)
         if steps.hook:

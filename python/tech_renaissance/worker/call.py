@@ -217,7 +217,11 @@ class Call:
     def _answer(self, result: str, command: str) -> None:
         if self._short and not (self.answered or self.over):  # as nearly all are
             stop, channel = self._stop, self.channel
-            armed = stop.armed and stop.disarm()
+            armed = stop.armed
+            if self.alone:
+                stop.armed = False
+            elif armed:
+                armed = stop.disarm()
             if self._tensors:
                 channel.storage.settle()
             self.answered = channel.carrier.answer(self.request.id or 0, command, result, self._tensors)

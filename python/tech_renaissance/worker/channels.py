@@ -153,8 +153,10 @@ class Channels:
             self.look()
             if (found := self.take()) is not None:
                 return found
-            if waited and not self.recheck():
-                return None
+            if waited:
+                if not self.recheck():
+                    return None
+                self.look()
             self.bell.wait(seen, self.bell.timeout_ms())
             waited = True
         return None
@@ -177,8 +179,7 @@ class Channels:
         """After a wait: looks at what rings no bell; False when the first channel is lost."""
         if self.first.is_lost():
             return False
-        if self.further:
-            self._state = _STALE
+        self._state = _STALE  # whoever makes a channel may die before it has told
         for channel in self.all():
             channel.carrier.doubt()
         return True
@@ -259,6 +260,9 @@ class Channels:
             del self._refused[name]
             self.further[name] = channel
             self._watch_hosts()
+            if channel.host is not self._host and channel.host.gone():  # before it was watched
+                self._close(channel)
+                self._remove(name)
         else:
             self._close(channel)
 

@@ -25,11 +25,12 @@ class _Main:
     as a tenth of a call.
     """
 
-    __slots__ = ("call", "thread")
+    __slots__ = ("call", "modules", "thread")
 
     def __init__(self) -> None:
         self.call: Call | None = None
         self.thread = 0
+        self.modules = 0  # how many there were when none of them could make anything outlive a call; 0 when one can
 
 
 main = _Main()
@@ -45,12 +46,18 @@ def find_call() -> Call | None:
 
 def enter(call: Call, *, shared: bool) -> None:
     """What runs from now on, on this thread, is part of this call; `shared`: so may be what runs beside it."""
-    if shared or "asyncio" in sys.modules or "greenlet" in sys.modules:
-        main.call = None
-        current.set(call)
-    else:
+    if not shared and (len(sys.modules) == main.modules or _none_outlives()):
         call.alone = True
         main.call = call
+    else:
+        main.call = None
+        current.set(call)
+
+
+def _none_outlives() -> bool:
+    found = "asyncio" in sys.modules or "greenlet" in sys.modules
+    main.modules = 0 if found else len(sys.modules)
+    return not found
 
 
 def _context_of(call: Call) -> contextvars.Context:
