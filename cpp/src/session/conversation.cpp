@@ -192,11 +192,11 @@ RestartError Conversation::vanished() const {
     const std::string work = request ? " while the worker was at work on request " + std::to_string(request->id) +
                                            worker::effect(request->command, idempotent)
                                      : "";
-    const std::string remedy =
-        !worker_->is_ours()
-            ? "; it was a channel of the worker of process " + std::to_string(worker_->launched().owner) +
-                  ": restart() takes another, where that runs one"
-            : channel_->is_first() ? "; start() makes a new one" : "; the next request makes a new one";
+    const std::string remedy = !worker_->is_ours()    ? "; it was a channel of the worker of process " +
+                                                            std::to_string(worker_->launched().owner) +
+                                                            ": restart() takes another, where that runs one"
+                               : channel_->is_first() ? "; start() makes a new one"
+                                                      : "; the next request makes a new one";
     return RestartError(
         "the directory of session '" + core_.id + "', '" + channel_->path() + "', has been removed" + work + remedy,
         ErrorCode::server_error, !request || idempotent);
