@@ -16,7 +16,7 @@ from host import SERVERS, Host
 
 KINDS = ("plain", "threads", "async")
 # What a cancelled call may take to hear of it, on any tier; and what a machine at work may take besides.
-CANCEL_SECONDS = 0.1 + 0.4
+CANCEL_SECONDS = 0.1 + 0.8
 
 Start = Callable[..., ChannelHost]
 
