@@ -164,9 +164,9 @@ class Call:
         carrier = self.channel.carrier
         news = carrier.news()
         if news != self._news:
-            self._news = news
             if self.request.id is not None and carrier.is_cancelled(self.request.id):
                 self._cancelled = True
+            self._news = news  # last: another thread that looks meanwhile is to look for itself
         return self._cancelled
 
     def look(self) -> bool:
