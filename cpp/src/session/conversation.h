@@ -77,8 +77,6 @@ class Conversation {
     Answer checked(Answer answer);
     /// Whoever sent the request in flight waits no longer, and the worker is told.
     void give_up() noexcept;
-    /// Has it end by itself, at most this long.
-    void drain(Deadline deadline);
     /// Before a new worker starts: an answer of the old one that has come whole still counts, and whoever sent a
     /// request that is lost gets to know.
     void settle_lost();
