@@ -109,9 +109,9 @@ std::string request_of(std::string_view command, std::string_view parameters, bo
 /// The members that every request has, behind those of its own, and what is attached to it.
 void finish_request(std::string& text, std::uint64_t id, std::int64_t deadline_ms, const Attached& attached) {
     text.pop_back();  // the brace
-    text.append(",\"id\":").append(std::to_string(id));
-    text.append(",\"timestamp\":").append(std::to_string(now_ms()));
-    if (deadline_ms > 0) text.append(",\"deadline_ms\":").append(std::to_string(deadline_ms));
+    append_number(text.append(",\"id\":"), id);
+    append_number(text.append(",\"timestamp\":"), static_cast<std::uint64_t>(now_ms()));
+    if (deadline_ms > 0) append_number(text.append(",\"deadline_ms\":"), static_cast<std::uint64_t>(deadline_ms));
     if (!attached.traceparent.empty()) {
         if (!is_plain(attached.traceparent))
             throw InputError("a traceparent is a text like '00-<trace id>-<parent id>-<flags>', found '" +

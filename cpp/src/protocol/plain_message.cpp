@@ -1,6 +1,7 @@
 #include "protocol/plain_message.h"
 
 #include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "protocol/json_object.h"
@@ -129,14 +130,20 @@ std::string write_plain_response(std::uint64_t id, std::string_view command, std
                                  const std::vector<std::string_view>& tensors) {
     std::string message;
     message.reserve(128 + command.size() + result.size() + 16 * tensors.size());
-    message.append("{\"id\":").append(std::to_string(id)).append(",\"command\":\"").append(command);
+    append_number(message.append("{\"id\":"), id);
+    message.append(",\"command\":\"").append(command);
     message.append("\",\"result\":\"").append(result).append("\",\"message\":\"\",\"tensors\":[");
     for (const auto tag : tensors) {
         if (message.back() != '[') message += ',';
         message.append("\"").append(tag).append("\"");
     }
-    message.append("],\"timestamp\":").append(std::to_string(now_ms())).append("}");
-    return message;
+    append_number(message.append("],\"timestamp\":"), static_cast<std::uint64_t>(now_ms()));
+    return message += '}';
+}
+
+void append_number(std::string& text, std::uint64_t number) {
+    char digits[20];
+    text.append(digits, std::to_chars(digits, digits + sizeof(digits), number).ptr);
 }
 
 }  // namespace tr::protocol

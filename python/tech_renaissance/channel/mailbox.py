@@ -154,11 +154,14 @@ class PureMailbox:
         self._own_bell: Any = first._own_bell if first else ctypes.c_void_p(address + _LINES)
         self.revision: int = struct.unpack_from("<I", file.memory, _REVISION)[0]
         self._sent_at = file.memory[_LINES : _LINES + 64].cast("Q")
-        self._peer_bell = ctypes.c_void_p(address + _LINES + 64)
         self._syscall: Any = ctypes.CDLL(None, use_errno=True).syscall
-        self._c_long = ctypes.c_long
-        self._c_uint = ctypes.c_uint32
+        # Made once, as making them takes longer than the system call.
         self._timespec = ctypes.c_long * 2
+        self._limit = (0, self._timespec())
+        futex, wait, wake, everybody = map(ctypes.c_long, (self._FUTEX, self._WAIT, self._WAKE, 2**31 - 1))
+        self._wait_for = (futex, self._own_bell, wait)
+        self._wake_self = (futex, self._own_bell, wake, everybody)
+        self._wake_peer = (futex, ctypes.c_void_p(address + _LINES + 64), wake, everybody)
         self._sent = 0
         self._received = 0
 
@@ -170,7 +173,7 @@ class PureMailbox:
         Raises:
             InputError: the peer wrote an impossible length.
         """
-        seen = self.bell()
+        seen = self._bell[self._BELL]
         message = self._take()
         if message is not None or timeout_ms <= 0:
             return message
@@ -212,7 +215,8 @@ class PureMailbox:
         peer[self._SEQUENCE] = self._sent
         if steps.hook:
             steps.hook("message announced")
-        self.ring_peer()
+        peer[self._BELL] = (peer[self._BELL] + 1) & 0xFFFFFFFF
+        self._syscall(*self._wake_peer)
         if steps.hook:
             steps.hook("message rung")
         return True
@@ -231,24 +235,21 @@ class PureMailbox:
 
     def wait(self, seen: int, timeout_ms: int) -> None:
         """Blocks while nobody has rung since `bell` gave `seen`, at most so long."""
-        limit = self._timespec(timeout_ms // 1000, timeout_ms % 1000 * 1_000_000)
-        self._syscall(
-            self._c_long(self._FUTEX), self._own_bell, self._c_long(self._WAIT), self._c_uint(seen), limit, None, 0
-        )
+        limit = self._limit
+        if limit[0] != timeout_ms:
+            limit = self._limit = (timeout_ms, self._timespec(timeout_ms // 1000, timeout_ms % 1000 * 1_000_000))
+        self._syscall(*self._wait_for, seen, limit[1], None, 0)
 
     def ring_self(self) -> None:
         """Ends the waits of this worker; any thread."""
         self._bell[self._BELL] = (self._bell[self._BELL] + 1) & 0xFFFFFFFF
-        self._wake(self._own_bell)
+        self._syscall(*self._wake_self)
 
     def ring_peer(self) -> None:
         """Ends the host's wait; for news that lies in a file."""
         peer = self._peer
         peer[self._BELL] = (peer[self._BELL] + 1) & 0xFFFFFFFF
-        self._wake(self._peer_bell)
-
-    def _wake(self, bell: Any) -> None:
-        self._syscall(self._c_long(self._FUTEX), bell, self._c_long(self._WAKE), self._c_long(2**31 - 1))
+        self._syscall(*self._wake_peer)
 
     def rings(self) -> int:
         """How often the host of this channel has rung, or that of any where this is the first one."""

@@ -11,7 +11,7 @@ import re
 import time
 
 from ..errors import InputError
-from .json_object import BLANKS, encode_object, kind_of, parse_object
+from .json_object import BLANKS, MAX_MESSAGE_BYTES, encode_object, kind_of, parse_object
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +34,11 @@ _MAX_ID = 2**64 - 1
 
 _is_tag = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}").fullmatch
 _separators = re.compile(r"[\s,]+")
+_plain, _number = rb"[ !#-\[\]-~]", rb"0|[1-9][0-9]{0,18}"
+_plain_request = re.compile(
+    rb'\{"command":"(%b+)","parameters":"(%b*)","id":(%b),"timestamp":(?:%b)(?:,"deadline_ms":(%b))?\}'
+    % (_plain, _plain, _number, _number, _number)
+).fullmatch
 _quote = json.encoder.encode_basestring
 
 
@@ -183,6 +188,10 @@ def parse_request(data: bytes | bytearray | memoryview) -> Request:
 
 def read_request(data: bytes | bytearray | memoryview) -> Request:
     """The same, but what makes it unreadable becomes the request's `problem`, for the answer."""
+    match = _plain_request(data) if len(data) <= MAX_MESSAGE_BYTES else None
+    if match is not None:  # as nearly all are, in a third of the time that JSON takes
+        command, parameters, id, deadline_ms = match.groups()  # noqa: A001 - its name on the wire
+        return Request(command.decode(), parameters.decode(), int(id), int(deadline_ms) if deadline_ms else None)
     try:
         return parse_request(data)
     except InputError as error:

@@ -39,19 +39,18 @@ class Call:
         hear: waits for the next time that the worker's event loop looks for news; None for a server without one.
     """
 
-    __slots__ = ("_cancelled", "_news", "_parts", "_short", "_stop", "_tensors",
-                 "alone", "answered", "channel", "hear", "over", "request", "waiting")  # fmt: skip
+    # As a call begins. In the class, as most calls change hardly any of them.
+    alone = answered = over = _cancelled = False
+    hear: Callable[[], Awaitable[None]] | None = None
+    waiting = _parts = 0
+    _news = -1
+    _tensors: Sequence[str] = ()
 
     def __init__(self, request: Request, channel: Channel, stop: StopSignals) -> None:
         self.request = request
         self.channel = channel
-        self.alone = self.answered = self.over = self._cancelled = False
-        self.hear: Callable[[], Awaitable[None]] | None = None
-        self.waiting = self._parts = 0
-        self._news = -1
         self._short = request.id is not None and not request.legacy  # an answer that needs no more than its texts
         self._stop = stop
-        self._tensors: Sequence[str] = ()
         channel.call = self
 
     def is_for_main_logic(self) -> bool:
