@@ -28,6 +28,5 @@ void register_tensors(pybind11::module_& module);
 void register_stream(pybind11::module_& module);
 void register_session(pybind11::module_& module);
 void register_calls(pybind11::module_& module);
-void register_mailbox(pybind11::module_& module);
 
 }  // namespace tr::python

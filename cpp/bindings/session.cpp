@@ -56,6 +56,7 @@ py::dict stats_dict(const Session& self) {
     result["carrier"] = stats.carrier;
     result["host_wake_up"] = stats.host_wake_up;
     result["worker_wake_up"] = stats.worker_wake_up;
+    result["worker_mailbox"] = stats.worker_mailbox;
     result["fallback"] = text(stats.fallback);
     result["start"] = text(stats.start);
     result["file_system"] = stats.file_system;
@@ -108,8 +109,8 @@ SessionOptions make_options(const std::string& script, const std::string& module
                             const std::string& workspace, const std::string& python,
                             const std::map<std::string, std::string>& environment, const std::string& working_directory,
                             std::int64_t start_timeout_ms, std::int64_t default_timeout_ms, const std::string& wake_up,
-                            const py::object& log, bool quiet, bool keep_on_failure, bool quick_start,
-                            const std::vector<std::string>& preload, int max_ongoing_requests,
+                            std::int64_t busy_wait_us, const py::object& log, bool quiet, bool keep_on_failure,
+                            bool quick_start, const std::vector<std::string>& preload, int max_ongoing_requests,
                             const PolicyFields& restart, const py::object& observer) {
     SessionOptions options;
     options.script = script;
@@ -122,6 +123,7 @@ SessionOptions make_options(const std::string& script, const std::string& module
     options.start_timeout_ms = start_timeout_ms;
     options.default_timeout_ms = default_timeout_ms;
     options.wake_up = wake_up_from_string(wake_up);
+    options.busy_wait_us = busy_wait_us;
     options.log = log_function(log);
     options.quiet = quiet;
     options.keep_on_failure = keep_on_failure;
@@ -140,7 +142,7 @@ template <class Make>
 void define_with_options(Make make) {
     make(py::kw_only(), py::arg("script"), py::arg("module"), py::arg("session_id"), py::arg("workspace"),
          py::arg("python"), py::arg("environment"), py::arg("working_directory"), py::arg("start_timeout_ms"),
-         py::arg("default_timeout_ms"), py::arg("wake_up"), py::arg("log"), py::arg("quiet"),
+         py::arg("default_timeout_ms"), py::arg("wake_up"), py::arg("busy_wait_us"), py::arg("log"), py::arg("quiet"),
          py::arg("keep_on_failure"), py::arg("quick_start"), py::arg("preload"), py::arg("max_ongoing_requests"),
          py::arg("restart"), py::arg("observer"));
 }

@@ -104,6 +104,14 @@ def check_resources(results: dict[str, Any], checks: Checks) -> None:
     checks.at_most("start of a PyTorch worker from the template", template, 100, " ms")
 
 
+def check_several(results: dict[str, Any], checks: Checks) -> None:
+    several = {what: median(times) / 1e6 for what, times in results.get("several", {}).items()}
+    checks.at_most("4 calls that await 50 ms, at once", several.get("together"), 60, " ms")
+    idle = several.get("quick_idle")
+    beside = several["quick_beside"] / idle if idle else None
+    checks.at_most("quick calls beside one of a second / otherwise idle", beside, 2)
+
+
 def main() -> None:
     """See the module."""
     default = Path(__file__).resolve().parents[2] / "build" / "bench" / "results.json"
@@ -116,6 +124,7 @@ def main() -> None:
     check_text(results, checks)
     tell_placement(results)
     check_tensors(results, checks)
+    check_several(results, checks)
     check_resources(results, checks)
     sys.exit(0 if checks.good else 1)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
 
 from hosts import Absent, Host, cpu_seconds, large_files, pin, resident_mib
-from rows import ROWS, Row
+from rows import ROWS, Row, package_folder
 
 MIB = 1 << 20
 SIZES = [0, 1 << 10, 16 << 10, 256 << 10, MIB, 16 * MIB, 64 * MIB, 256 * MIB]
@@ -176,12 +178,41 @@ class Run:
                     if kind in self.results["absent"].get("start", {}):
                         continue
                     try:
-                        starts.setdefault(kind, []).extend(host.ask(f"start {kind}")["ns"])
+                        starts.setdefault(kind, []).extend(host.ask(f"time {kind}")["ns"])
                     except Absent as reason:
                         self._leave_out("start", kind, str(reason))
+                for kind in ("interpreter", "import"):
+                    starts.setdefault(kind, []).append(self._interpreter_ns(kind == "import"))
         finally:
             host.close()
         self.results["start"] = {kind: times for kind, times in starts.items() if times}
+
+    def _interpreter_ns(self, imports: bool) -> int:
+        """An interpreter that does nothing, or what `import tech_renaissance` takes in a worker."""
+        if not imports:
+            before = time.monotonic_ns()
+            subprocess.run([sys.executable, "-I", "-S", "-c", "pass"], check=True)
+            return time.monotonic_ns() - before
+        code = "import time; t = time.monotonic_ns(); import tech_renaissance; print(time.monotonic_ns() - t)"
+        environment = {**os.environ, "PYTHONPATH": str(package_folder(self._programs))}
+        return int(
+            subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=environment).stdout
+        )
+
+    def several(self) -> None:
+        """Servers that run several requests at a time."""
+        self.say("several requests at a time")
+        row = next((row for row in self._rows if row.kind == "ours" and not row.slow), None)
+        if row is None:
+            return
+        host = row.open(self._programs)
+        try:
+            for _ in range(self.plan.starts):
+                for what in ("together", "quick_idle", "quick_beside"):
+                    times = host.ask(f"time {what}")["ns"]
+                    self.results.setdefault("several", {}).setdefault(what, []).extend(times)
+        finally:
+            host.close()
 
     def resources(self) -> None:
         """Idle processor time and memory of each of our carriers."""

@@ -74,7 +74,7 @@ ROWS = [
     Row("socket", "bare Unix socket", "floor", "bare", "socket"),
     Row("bare_files", "bare files + inotify", "floor", "bare", "files", tensors=False),
     _ours("mailbox", "mailbox", "futex"),
-    _ours("mailbox_python", "mailbox, pure Python worker", "futex", "environment=TR_NO_CORE:1"),
+    _ours("mailbox_python", "mailbox, pure Python worker", "futex", "environment=TR_LIBRARY:"),
     _ours("inotify", "files + inotify", "inotify"),
     _ours("polling", "files + polling", "polling", slow=True),
     Row("zeromq", "ZeroMQ REQ/REP, ipc://", "rival", "zeromq", needs=("zmq",)),

@@ -23,7 +23,7 @@ from rows import KEYS
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs" / "performance.md"
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
-PHASES = ("text", "placement", "tensors", "calculate", "starts", "resources", "memory", "throughput")
+PHASES = ("text", "placement", "tensors", "calculate", "several", "starts", "resources", "memory", "throughput")
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         print(f"bench: {time.monotonic() - begin:4.0f} s  {text}", file=sys.stderr, flush=True)
 
     # The session picks its own workspace, as it does for users; nothing of the caller's may decide it.
-    for variable in ("TR_WORKSPACE", "TR_WAKEUP", "TR_NO_CORE", "TR_PYTHON", "TR_PACKAGE_DIR"):
+    for variable in ("TR_WORKSPACE", "TR_WAKEUP", "TR_LIBRARY", "TR_BUSY_WAIT_US", "TR_PYTHON", "TR_PACKAGE_DIR"):
         os.environ.pop(variable, None)
     sys.path.insert(0, str(arguments.programs / "modules"))
     run = Run(Plan(arguments.quick), arguments.programs, set(arguments.rows), say)

@@ -95,10 +95,29 @@ def calculate_table(results: dict[str, Any]) -> Table:
 
 def start_table(results: dict[str, Any]) -> Table:
     """Time from start() to ready."""
-    titles = {"bare": "nothing but the package", "torch": "PyTorch", "template": "PyTorch, from the template worker"}
+    titles = {
+        "bare": "nothing but the package",
+        "torch": "PyTorch",
+        "template": "PyTorch, from the template worker",
+        "interpreter": "(`python -I -S -c pass`, to its end)",
+        "import": "(`import tech_renaissance`, in a plain interpreter)",
+    }
     table = [["worker that imports", "median", "slowest"]]
     for kind, samples in results["start"].items():
         table.append([titles[kind], time_text(median(samples) / 1e3), time_text(max(samples) / 1e3)])
+    return table
+
+
+def several_table(results: dict[str, Any]) -> Table:
+    """What runs at the same time in one worker."""
+    titles = {
+        "together": "4 threads, a call each that awaits 50 ms, async server: until the last answer",
+        "quick_idle": "quick call, server with threads, otherwise idle",
+        "quick_beside": "quick call beside one that takes a second",
+    }
+    table = [["one worker, `max_ongoing_requests` 4", "median", "slowest"]]
+    for what, samples in results["several"].items():
+        table.append([titles[what], time_text(median(samples) / 1e3), time_text(max(samples) / 1e3)])
     return table
 
 
@@ -168,6 +187,7 @@ def all_tables(results: dict[str, Any]) -> list[tuple[str, Table]]:
             found.append((f"Echo of {size_text(size)}", spread_table(results, operation, size)))
     for key, title, make in (
         ("calculate", "A function of PyTorch", calculate_table),
+        ("several", "Several requests at a time", several_table),
         ("start", "Start, from `start()` until the worker is ready", start_table),
         ("resources", "Idle, and memory", resource_table),
         ("throughput", "Sessions in parallel, a thread each", throughput_table),

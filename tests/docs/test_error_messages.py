@@ -97,6 +97,25 @@ def id_in_use(folder: Path) -> None:
         PythonSession(options(folder, EXAMPLES / "fragile_server.py")).start()
 
 
+def no_such_session(folder: Path) -> None:
+    demo = options(folder, EXAMPLES / "fragile_server.py")
+    with PythonSession(demo) as one, PythonSession(replace(demo, session_id="robot")) as two:
+        for session in (one, two):
+            session.wait_until_ready()
+        PythonSession.connect("camera", options=demo)
+
+
+def owner_ends(folder: Path) -> None:
+    demo = replace(options(folder, EXAMPLES / "fragile_server.py"), session_id="camera")
+    with PythonSession(demo) as owner:
+        owner.wait_until_ready()
+        client = PythonSession.connect("camera", options=demo)
+    try:
+        client.fetch_response("divide 1 1")
+    finally:
+        client.close()
+
+
 def request_ends_workers(folder: Path) -> None:
     policy = RestartPolicy(attempts=3, backoff_ms=1, idempotent=["crash"])
     with PythonSession(replace(options(folder, EXAMPLES / "fragile_server.py"), restart=policy)) as session:
@@ -126,6 +145,8 @@ CASES = {
     "The script does not exist": no_script,
     "The time limit passes": time_passes,
     "The session id is in use": id_in_use,
+    "There is no such session": no_such_session,
+    "The owner of a worker ends": owner_ends,
     "A tensor file is malformed": malformed_file,
 }
 

@@ -38,12 +38,12 @@ rings = Rings()
 def command(parameters):
     """What the server does on `disturb`."""
     if not parameters:
-        compiled = points.core.disturbed_rings() if points.core else 0
+        compiled = points.library.tr_faults_disturbed_rings() if points.library else 0
         return str(rings.disturbed + compiled)
     fault, nth = parameters.split()
     rings.fault, rings.nth = fault, int(nth)
-    if points.core:
-        points.core.disturb_rings(fault, int(nth))
+    if points.library:
+        points.library.tr_faults_disturb_rings(fault.encode(), int(nth))
     return "ok"
 
 

@@ -57,11 +57,12 @@ SessionOptions options_for(const Arguments& arguments, const std::string& sessio
     options.quiet = true;
     options.default_timeout_ms = 15'000;
     options.environment = {{"TR_FAULT_FILE", fault_file(arguments)}, {"TR_FAULT_BARE", "1"}, {"PYTHONPATH", here}};
-    if (arguments.carrier == "mailbox") {
-        const auto core = fs::read_symlink("/proc/self/exe").parent_path() / "tr_faults_core.so";
-        if (fs::exists(core)) options.environment["TR_FAULT_CORE"] = core.string();
-    }
-    if (arguments.carrier == "mailbox-ctypes") options.environment["TR_NO_CORE"] = "1";
+    options.environment["TR_LIBRARY"] =
+        arguments.carrier == "mailbox-ctypes"
+            ? ""
+            : (fs::read_symlink("/proc/self/exe").parent_path() / "tr_faults_library.so").string();
+    if (arguments.carrier == "mailbox-0us") options.busy_wait_us = 0;
+    if (arguments.carrier == "mailbox-1us") options.busy_wait_us = 1;
     if (arguments.carrier == "inotify") options.wake_up = WakeUp::inotify;
     if (arguments.carrier == "polling") options.wake_up = WakeUp::polling;
     options.quick_start = quick_start;

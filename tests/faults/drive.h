@@ -42,8 +42,8 @@ int deaths_among_clients(const Arguments& arguments);
 int doorbells(const Arguments& arguments);
 int soak(const Arguments& arguments);
 
-/// Options of a session with server.py whose worker takes this carrier: "mailbox" through the compiled module,
-/// "mailbox-ctypes", "inotify" or "polling".
+/// Options of a session with server.py whose worker takes this carrier: "mailbox" through the library,
+/// "mailbox-ctypes" without it, "mailbox-0us" and "mailbox-1us" with that busy wait, "inotify" or "polling".
 SessionOptions options_for(const Arguments& arguments, const std::string& session_id, bool quick_start);
 /// The same for a server that runs so many requests at once.
 SessionOptions options_at_once(SessionOptions options, int at_once);

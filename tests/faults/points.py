@@ -10,7 +10,7 @@ concerns removes it. With an empty step nothing dies, and `write_trace` tells wh
 
 from __future__ import annotations
 
-import importlib.util
+import ctypes
 import mmap
 import os
 import signal
@@ -22,7 +22,7 @@ NOTE = FILE + ".died"
 _rename, _unlink, _open, _writev, _link, _fork = os.rename, os.unlink, os.open, os.writev, os.link, os.fork
 _counts: dict[str, int] = {}
 _armed: tuple[str, int] | None = None
-core = None
+library = None
 
 
 def reached(step):
@@ -61,7 +61,7 @@ def install():
     global _armed
     if os.environ.get("TR_FAULT_BARE"):
         sys.path.insert(0, os.path.join(os.path.dirname(__file__), "bare"))
-    load_core()
+    load_library()
     if os.environ.get("TR_FAULT_RINGS"):
         import doorbells
 
@@ -70,32 +70,30 @@ def install():
     if order is None:
         return
     _armed = order
-    if core is not None:
-        core.arm(*order, NOTE)
+    if library is not None:
+        library.tr_faults_arm(order[0].encode(), order[1], NOTE.encode())
     wrap_files()
     from tech_renaissance.platform import steps
 
     steps.hook = reached_in_package
 
 
-def load_core():
-    """Puts the compiled mailbox with named steps in place of the package's."""
-    global core
-    path = os.environ.get("TR_FAULT_CORE")
-    if not path:
-        return
-    import tech_renaissance
-
-    spec = importlib.util.spec_from_file_location("tr_faults_core", path)
-    core = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(core)
-    tech_renaissance._core = sys.modules["tech_renaissance._core"] = core
+def load_library():
+    """The one that the package takes its mailbox from, whose steps have names as well."""
+    global library
+    path = os.environ.get("TR_LIBRARY")
+    if path:
+        library = ctypes.CDLL(path)
+        library.tr_faults_passages.restype = ctypes.c_char_p
 
 
 def write_trace():
     """For an order without a step: what was passed, beside the file."""
     if _armed == ("", 0):
-        counts = {**_counts, **(core.passages() if core else {})}
+        counts = dict(_counts)
+        for line in (library.tr_faults_passages() if library else b"").decode().splitlines():
+            step, count = line.split("\t")
+            counts[step] = int(count)
         with open(FILE + ".trace", "w", encoding="utf-8") as file:
             file.writelines(f"{step}\t{count}\n" for step, count in counts.items())
 

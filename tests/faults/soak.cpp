@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <iterator>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -48,10 +49,10 @@ class Round {
   public:
     Round(const Arguments& arguments, Progress& progress, std::uint64_t seed)
         : arguments_(arguments), progress_(progress), random_(seed) {
-        static const char* const carriers[] = {"mailbox", "inotify", "mailbox-ctypes", "polling"};
+        static const char* const carriers[] = {"mailbox", "inotify", "mailbox-ctypes", "mailbox-0us", "polling"};
         for (int i = 0; i < arguments.sessions; ++i) {
             Arguments own = arguments;
-            own.carrier = carriers[i % 4];
+            own.carrier = carriers[i % std::size(carriers)];
             const bool quick_start = (static_cast<std::uint64_t>(i) + seed) % 2 == 0;
             auto options = options_for(own, arguments.who + std::to_string(i), quick_start);
             options.script = std::string(TR_REPO_DIR) + "/tests/faults/soak_server.py";

@@ -31,6 +31,7 @@ ENOUGH_TO_TIME = 50  # kills in each cell: a short run shares the machine with o
 RUNS = [
     ("worker", "mailbox", [], 2),
     ("worker", "mailbox-ctypes", [], 2),
+    ("worker", "mailbox-0us", [], 2),
     ("worker", "inotify", [], 2),
     ("worker", "polling", [], 8),
     ("template", "mailbox", [], 1),
@@ -44,6 +45,7 @@ RUNS = [
     ("clients", "mailbox", [], 1),
     ("clients", "inotify", [], 1),
     ("host", "mailbox", [], 2),
+    ("host", "mailbox-0us", [], 2),
     ("host", "inotify", [], 2),
     ("host", "polling", [], 8),
     # What a program that forks its workers from a template does besides.
@@ -57,6 +59,11 @@ RUNS = [
             ("mailbox", "host"),
             ("mailbox", "worker"),
             ("mailbox-ctypes", "worker"),
+            # Whose waits sleep at once, or after a look that is hardly ever long enough.
+            ("mailbox-0us", "host"),
+            ("mailbox-0us", "worker"),
+            ("mailbox-1us", "host"),
+            ("mailbox-1us", "worker"),
             ("inotify", "host"),
             ("inotify", "worker"),
         )
@@ -85,7 +92,7 @@ EXPECTED_ON = {
     "inotify": ["response.json named"],
     "polling": ["response.json named"],
 }
-EXPECTED_ON["mailbox-ctypes"] = EXPECTED_ON["mailbox"]
+EXPECTED_ON["mailbox-ctypes"] = EXPECTED_ON["mailbox-0us"] = EXPECTED_ON["mailbox"]
 
 
 def run(task, carrier, extra, kills, shard, shards, cells, problems):
@@ -187,7 +194,7 @@ def show(cells):
 
 def show_markdown(cells):
     """The same for docs/reliability.md: a line for each step and who dies, with the kills on each carrier."""
-    carriers = ("mailbox", "mailbox-ctypes", "inotify", "polling")
+    carriers = ("mailbox", "mailbox-0us", "mailbox-ctypes", "inotify", "polling")
     print("| who dies | step | outcome | " + " | ".join(carriers) + " | lost, hung, leaked |")
     print("|---|---|---|" + "---|" * (len(carriers) + 1))
     for who, step in sorted({(cell["who"], cell["step"]) for cell in cells}):

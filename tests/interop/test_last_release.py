@@ -102,5 +102,7 @@ def test_a_host_of_the_last_release(wake_up: str, old_host: Path, tmp_path: Path
     converse(old_host, REPOSITORY / "python", wake_up, tmp_path)
 
 
-def test_a_host_of_the_last_release_without_the_compiled_module(old_host: Path, tmp_path: Path) -> None:
-    converse(old_host, REPOSITORY / "python", "futex", tmp_path, TR_NO_CORE="1")
+def test_a_host_of_the_last_release_with_the_library_named_by_hand(old_host: Path, tmp_path: Path) -> None:
+    converse(
+        old_host, REPOSITORY / "python", "futex", tmp_path, TR_LIBRARY=str(BUILD / "lib" / "libtech_renaissance.so")
+    )

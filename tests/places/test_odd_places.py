@@ -66,8 +66,8 @@ def test_names_that_are_not_utf8(inside: Inside, wake_up: str) -> None:
     inside("odd.py", "not_utf8", wake_up, make="true")
 
 
-def test_names_that_are_not_utf8_without_the_compiled_module(inside: Inside) -> None:
-    inside("odd.py", "not_utf8", "futex", make="true", environment={"TR_NO_CORE": "1"})
+def test_names_that_are_not_utf8_without_the_library(inside: Inside) -> None:
+    inside("odd.py", "not_utf8", "futex", make="true", environment={"TR_LIBRARY": ""})
 
 
 @pytest.fixture(scope="module")

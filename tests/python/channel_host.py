@@ -21,7 +21,7 @@ _FUTEX, _WAIT, _WAKE = 202, 0, 1
 
 #: How the worker of a test is reached, and how that is asked for.
 TIERS = {
-    "core": {"carriers": ["mailbox", "files"]},
+    "library": {"carriers": ["mailbox", "files"]},
     "ctypes": {"carriers": ["mailbox", "files"]},
     "inotify": {"carriers": ["files"], "wake_up": "inotify"},
     "watchdog": {"carriers": ["files"], "wake_up": "watchdog"},
@@ -169,7 +169,7 @@ class ChannelHost(Host):
 
     def __init__(self, workspace: Path, script: Path, tier: str, **options: object) -> None:
         self.tier = tier
-        environment = {"TR_NO_CORE": "1"} if tier == "ctypes" else {}
+        environment = {"TR_LIBRARY": ""} if tier == "ctypes" else {}
         environment |= options.pop("environment", {})  # type: ignore[arg-type]
         super().__init__(workspace, script, record=dict(TIERS[tier]), environment=environment, **options)  # type: ignore[arg-type]
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from host import SERVERS, Host, running, temporary_workspace
+from host import LIBRARY, SERVERS, Host, running, temporary_workspace
+
+# For mailboxes in this process; the workers get it from Host.
+os.environ.setdefault("TR_LIBRARY", str(LIBRARY))
 
 
 @pytest.fixture(scope="module")

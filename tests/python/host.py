@@ -23,6 +23,10 @@ from pathlib import Path
 PACKAGE_DIR = Path(__file__).resolve().parents[2] / "python"
 DEFAULT_SCRIPT = PACKAGE_DIR / "tech_renaissance" / "scripts" / "default.py"
 SERVERS = Path(__file__).parent / "servers"
+#: What a C++ host would name for its workers, which they do without when it is not built.
+LIBRARY = (
+    Path(os.environ.get("TR_BUILD_DIR") or PACKAGE_DIR.parent / "build" / "dev") / "lib" / "libtech_renaissance.so"
+)
 _MOVED_TO = 0x80
 
 
@@ -122,7 +126,7 @@ class Host:
         with open(self.directory / "worker.log", "ab") as log:
             self.process = subprocess.Popen(
                 [*(python or [sys.executable]), *arguments, session_id],
-                env=settings | (environment or {}),
+                env=settings | {"TR_LIBRARY": str(LIBRARY)} | (environment or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

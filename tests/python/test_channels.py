@@ -23,8 +23,6 @@ Start = Callable[..., ChannelHost]
 
 @pytest.fixture(params=TIERS)
 def tier(request: pytest.FixtureRequest) -> str:
-    if request.param == "core":
-        pytest.importorskip("tech_renaissance._core")
     if request.param == "watchdog":
         pytest.importorskip("watchdog")
     return str(request.param)

@@ -116,10 +116,12 @@ def outside(workspace: Path) -> Path:
     return path
 
 
-@pytest.fixture(params=["", "1"], ids=["core", "pure"])
+@pytest.fixture(params=["library", "pure"])
 def evil(request: pytest.FixtureRequest, workspace: Path) -> Iterator[EvilHost]:
     """With a good mailbox; what it does with it is the test's."""
-    environment = {"TR_NO_CORE": request.param, "FRAMEWORK": "numpy"}
+    environment = {"FRAMEWORK": "numpy"}
+    if request.param == "pure":
+        environment["TR_LIBRARY"] = ""
     with EvilHost(workspace, good, script=SERVERS / "tensors.py", environment=environment) as host:
         assert host.hello()["carrier"] == "mailbox"
         yield host

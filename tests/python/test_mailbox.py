@@ -11,7 +11,7 @@ import pytest
 
 from tech_renaissance import protocol
 from tech_renaissance.channel import mailbox as mailbox_module
-from tech_renaissance.channel.mailbox import FILE_BYTES, MailboxError, MailboxFile, PureMailbox
+from tech_renaissance.channel.mailbox import FILE_BYTES, LibraryMailbox, MailboxError, MailboxFile, PureMailbox
 from tech_renaissance.channel.names import Names
 from tech_renaissance.protocol.json_object import parse_object
 
@@ -58,7 +58,6 @@ def test_a_mailbox_of_another_kind_is_refused(mailbox: MailboxFile, offset: int)
 
 
 def test_both_kinds_of_worker_read_and_write_the_same(mailbox: MailboxFile) -> None:
-    core = pytest.importorskip("tech_renaissance._core")
     requests = [
         b'{"command":"matmul","parameters":"a,b","id":7,"timestamp":1699123456789,"deadline_ms":60000}',
         b'{"command":"hello","parameters":"","id":0,"timestamp":1}',
@@ -70,17 +69,17 @@ def test_both_kinds_of_worker_read_and_write_the_same(mailbox: MailboxFile) -> N
     ]
     for number, data in enumerate(requests, 1):
         read = []
-        for messages in (PureMailbox(mailbox), core.Mailbox(mailbox.path, EPOCH)):
+        for messages in (PureMailbox(mailbox), LibraryMailbox(mailbox.path, EPOCH)):
             send(mailbox, number, data)
             found = messages.next(0)
             request = protocol.Request(*found) if type(found) is tuple else protocol.read_request(found)
-            assert isinstance(request.arguments, dict)  # or what the compiled module gives is not read yet
+            assert isinstance(request.arguments, dict)  # or what the library gives is not read yet
             read.append([getattr(request, name) for name in request.__slots__])
         assert read[0] == read[1]
 
     for result in ("ok", 'a \u00e4 " \\ \n', "\ud800"):
         written = []
-        for messages in (PureMailbox(mailbox), core.Mailbox(mailbox.path, EPOCH)):
+        for messages in (PureMailbox(mailbox), LibraryMailbox(mailbox.path, EPOCH)):
             response = protocol.Response("x", result, 2**64 - 1, tensors=["result_0", "b"])
             if not messages.answer(response.id, response.command, response.result, response.tensors):
                 assert not result.isascii()
@@ -91,12 +90,12 @@ def test_both_kinds_of_worker_read_and_write_the_same(mailbox: MailboxFile) -> N
         assert written[0] == written[1]
 
 
-@pytest.fixture(params=["compiled", "pure"])
+@pytest.fixture(params=["library", "pure"])
 def messages(request: pytest.FixtureRequest, mailbox: MailboxFile) -> Messages:
     """Each of the two kinds over that mailbox."""
     if request.param == "pure":
         return PureMailbox(mailbox)
-    return pytest.importorskip("tech_renaissance._core").Mailbox(mailbox.path, EPOCH)  # type: ignore[no-any-return]
+    return LibraryMailbox(mailbox.path, EPOCH)
 
 
 def test_leases_lie_where_the_protocol_says(mailbox: MailboxFile, messages: Messages) -> None:

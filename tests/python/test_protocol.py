@@ -31,7 +31,7 @@ def test_a_bad_tag_is_refused_by_name(tag: str) -> None:
 
 @pytest.mark.parametrize("text", ["a b c", "a,b,c", " a, b ,\tc\n", "a  b,,c"])
 def test_tags_are_separated_by_spaces_or_commas(text: str) -> None:
-    assert protocol.split_tags(text) == ["a", "b", "c"]
+    assert protocol.split_tags(text) == ("a", "b", "c")
 
 
 def test_a_request_is_read_in_the_new_spelling() -> None:

@@ -38,12 +38,12 @@ void Channel::leave() {
 
 // ---------------------------------------------------------------------------------------------------------- opening
 
-std::vector<std::string> Channel::open(WakeUp wake_up, std::uint64_t epoch) {
+std::vector<std::string> Channel::open(WakeUp wake_up, std::uint64_t epoch, std::int64_t busy_wait_us) {
     std::string fallback;
     std::shared_ptr<Mailbox> mailbox;
     if (wake_up == WakeUp::futex || wake_up == WakeUp::automatic) {
         if (platform::futex_available())
-            mailbox = Mailbox::create(directory_->file(protocol::kMailboxFile), epoch);
+            mailbox = Mailbox::create(directory_->file(protocol::kMailboxFile), epoch, busy_wait_us);
         else if (wake_up == WakeUp::futex)
             throw InputError(
                 "wake-up tier 'futex' was asked for and there is none on this operating system; use "
@@ -146,7 +146,7 @@ std::string Channel::take_hello(protocol::Hello hello) {
             // It may have looked for a request just before one was published, and waits for a ring from now on.
             if (request_) carrier_->ring_worker();
         }
-        fallback_.clear();  // a lower tier that was given up does not matter
+        fallback_ = hello.fallback;  // a lower tier that was given up does not matter
     } else if (wake_up_ == WakeUp::futex) {
         throw InputError("wake-up tier 'futex' was asked for and the worker cannot use it: " + hello.fallback +
                          "; use WakeUp::automatic");
@@ -258,6 +258,7 @@ Channel::Facts Channel::facts() const {
     if (carrier_) facts.carrier = carrier_->name();
     if (carrier_) facts.host_wake_up = carrier_->tier();
     if (hello_) facts.worker_wake_up = hello_->wake_up;
+    if (hello_) facts.worker_mailbox = hello_->mailbox;
     facts.fallback = fallback_;
     return facts;
 }

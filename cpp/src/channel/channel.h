@@ -46,6 +46,7 @@ class Channel {
         std::string carrier;         ///< "files" or "mailbox"
         std::string host_wake_up;    ///< tier on this side
         std::string worker_wake_up;  ///< tier on the other; empty until it is known
+        std::string worker_mailbox;  ///< what the mailbox goes through there, "library" or "python"; empty without one
         std::string fallback;        ///< why a better one is not in use; empty when nothing was given up
     };
 
@@ -69,7 +70,7 @@ class Channel {
     /// Sets up what this side can do, for a worker that is about to start.
     /// @returns the carriers on offer, best first
     /// @throws InputError when `wake_up` forces what does not work here
-    std::vector<std::string> open(WakeUp wake_up, std::uint64_t epoch);
+    std::vector<std::string> open(WakeUp wake_up, std::uint64_t epoch, std::int64_t busy_wait_us);
     /// The same for one more channel of a worker that runs: what the first one uses is in use at once.
     /// @param first mailbox of the worker's first channel; empty: it uses the files
     void open_further(WakeUp wake_up, std::uint64_t epoch, std::shared_ptr<Mailbox> mailbox,

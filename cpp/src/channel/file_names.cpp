@@ -1,5 +1,6 @@
 #include "channel/file_names.h"
 
+#include <iterator>
 #include <utility>
 
 namespace tr::channel {
@@ -28,19 +29,58 @@ bool FileNames::names(const std::string& path, std::uint64_t inode) {
     return found && found->inode == inode;
 }
 
+/// A change of this side.
+/// @returns whether what is known is still true but for that
+bool FileNames::count() {
+    const bool current = shared_ && mailbox_->names_state() == state_;
+    changed();
+    // The lower half is what this side has counted.
+    if (current) state_ = (state_ & ~std::uint64_t{UINT32_MAX}) | static_cast<std::uint32_t>(state_ + 1);
+    return current;
+}
+
+/// Under whatever names it is known, as it has one more or less.
+void FileNames::forget_file_at(const std::string& path) {
+    const auto found = known_.find(path);
+    if (found == known_.end()) {
+        known_.clear();  // it may be known under another
+        return;
+    }
+    const auto inode = found->second.inode;
+    for (auto entry = known_.begin(); entry != known_.end();)
+        entry = entry->second.inode == inode ? known_.erase(entry) : std::next(entry);
+}
+
 void FileNames::rename(const std::string& from, const std::string& to) {
     platform::rename_file(from, to);
-    changed();
+    if (!count()) return;
+    if (known_.count(to) != 0) forget_file_at(to);
+    auto moved = known_.extract(from);
+    if (moved.empty()) return;
+    moved.key() = to;
+    known_.insert(std::move(moved));
 }
 
 void FileNames::link(const std::string& path, const std::string& name) {
     platform::link_file(path, name);
-    changed();
+    if (count()) forget_file_at(path);
 }
 
 void FileNames::remove(const std::string& path) {
     platform::remove_file(path);
-    changed();
+    if (count()) forget_file_at(path);
+}
+
+bool FileNames::exchange(const std::string& one, const std::string& other) {
+    if (!platform::exchange_files(one, other)) return false;
+    if (!count()) return true;
+    auto first = known_.extract(one);
+    auto second = known_.extract(other);
+    if (!first.empty()) first.key() = other;
+    if (!second.empty()) second.key() = one;
+    known_.insert(std::move(first));
+    known_.insert(std::move(second));
+    return true;
 }
 
 void FileNames::changed() {

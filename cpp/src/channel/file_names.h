@@ -12,8 +12,8 @@
 namespace tr::channel {
 
 /// The names of a session's tensor files, which both sides change. Each counts its changes in the mailbox, so that the
-/// file system is asked again only when there was one. A worker without the mailbox counts nothing, so there it is
-/// asked each time. Not thread-safe.
+/// file system is asked again only when the other side has made one. A worker without the mailbox counts nothing, so
+/// there it is asked each time. Not thread-safe.
 class FileNames {
   public:
     /// A worker starts that may use this mailbox.
@@ -29,10 +29,16 @@ class FileNames {
     void rename(const std::string& from, const std::string& to);
     void link(const std::string& path, const std::string& name);
     void remove(const std::string& path);
+    /// Each of two files gets the other's name.
+    /// @returns false where the file system cannot do that; nothing was done then
+    bool exchange(const std::string& one, const std::string& other);
     /// A name was changed in another way.
     void changed();
 
   private:
+    bool count();
+    void forget_file_at(const std::string& path);
+
     std::shared_ptr<Mailbox> mailbox_;
     bool shared_ = false;
     std::uint64_t state_ = 0;  ///< as which `known_` was found

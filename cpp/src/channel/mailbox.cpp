@@ -35,28 +35,35 @@ struct Mailbox::Header {
     std::uint32_t revision;
 };
 
-std::shared_ptr<Mailbox> Mailbox::create(const std::string& path, std::uint64_t epoch) {
+Mailbox::Mailbox(platform::SharedFile file, Side side, std::int64_t busy_wait_us)
+    : file_(std::move(file)), side_(side), busy_(busy_wait_us) {}
+
+std::shared_ptr<Mailbox> Mailbox::create(const std::string& path, std::uint64_t epoch, std::int64_t busy_wait_us) {
     static_assert(sizeof(Line) == 64);
     const std::string temporary = path + ".new";
     platform::remove_anything(temporary);
-    std::shared_ptr<Mailbox> mailbox(new Mailbox(platform::create_shared(temporary, kFileBytes), Side::host));
+    std::shared_ptr<Mailbox> mailbox(
+        new Mailbox(platform::create_shared(temporary, kFileBytes), Side::host, busy_wait_us));
     std::memset(mailbox->file_.memory.get(), 0, kFileBytes);
     mailbox->header() = Header{kMagic, kVersion, epoch, kRevision};
+    mailbox->own().sleepers.store(1, std::memory_order_relaxed);
     platform::rename_file(temporary, path);
     return mailbox;
 }
 
-std::shared_ptr<Mailbox> Mailbox::open(const std::string& path, std::uint64_t epoch, Side side) {
+std::shared_ptr<Mailbox> Mailbox::open(const std::string& path, std::uint64_t epoch, Side side,
+                                       std::int64_t busy_wait_us) {
     auto file = platform::map_shared(path);
     if (file.identity.size != kFileBytes)
         throw InputError("'" + path + "' is not the mailbox of a session: expected " + std::to_string(kFileBytes) +
                          " bytes, found " + std::to_string(file.identity.size));
-    std::shared_ptr<Mailbox> mailbox(new Mailbox(std::move(file), side));
+    std::shared_ptr<Mailbox> mailbox(new Mailbox(std::move(file), side, busy_wait_us));
     const Header& found = mailbox->header();
     if (found.magic != kMagic || found.version != kVersion || found.epoch != epoch)
         throw InputError("'" + path + "' is not the mailbox of this session: expected version " +
                          std::to_string(kVersion) + " and epoch " + std::to_string(epoch) + ", found " +
                          std::to_string(found.version) + " and " + std::to_string(found.epoch));
+    if (side == Side::worker) mailbox->own().sleepers.store(1, std::memory_order_relaxed);
     return mailbox;
 }
 
@@ -71,10 +78,6 @@ Mailbox::Header& Mailbox::header() const {
 Mailbox::Line& Mailbox::line(Side side) const {
     auto* lines = static_cast<char*>(file_.memory.get()) + kLinesOffset;
     return reinterpret_cast<Line*>(lines)[side == Side::worker ? 0 : 1];
-}
-
-const std::atomic<std::uint32_t>& Mailbox::own_bell() const {
-    return side_ == Side::worker && first_ ? first_->own().bell : own().bell;
 }
 
 char* Mailbox::slot(Side side) const {
@@ -130,23 +133,42 @@ bool Mailbox::received_by_peer() const {
     return peer().received.load(std::memory_order_acquire) == sent_.load(std::memory_order_relaxed);
 }
 
-void Mailbox::wait(std::uint32_t seen, platform::Deadline deadline) const {
-    platform::futex_wait(own_bell(), seen, deadline);
+void Mailbox::sleeps(bool begin) const {
+    // In one order with the ring: either who rings sees that somebody sleeps, or who is about to sleep sees the ring.
+    if (begin)
+        bell_line().sleepers.fetch_add(1, std::memory_order_seq_cst);
+    else
+        bell_line().sleepers.fetch_sub(1, std::memory_order_seq_cst);
+}
+
+void Mailbox::wait(std::uint32_t seen, platform::Deadline deadline) {
+    const auto& word = bell_word();
+    const auto begin = busy_.is_off() ? BusyWait::Clock::time_point() : BusyWait::Clock::now();
+    if (busy_.look(word, seen, deadline)) return;
+    sleeps(true);
+    if (word.load(std::memory_order_seq_cst) == seen) platform::futex_wait(word, seen, deadline);
+    sleeps(false);
+    if (!busy_.is_off()) busy_.slept(begin);
+}
+
+void Mailbox::ring(Line& line) {
+    line.bell.fetch_add(1, std::memory_order_seq_cst);
+    if (line.sleepers.load(std::memory_order_seq_cst) != 1) platform::futex_wake(line.bell);
 }
 
 void Mailbox::ring_peer() {
     TR_RINGS("futex") {
-        peer().bell.fetch_add(1, std::memory_order_release);
-        auto& heard = side_ == Side::host && first_ ? first_->peer().bell : peer().bell;
-        if (&heard != &peer().bell) heard.fetch_add(1, std::memory_order_release);
-        platform::futex_wake(heard);
+        if (side_ == Side::host && first_) {
+            peer().bell.fetch_add(1, std::memory_order_release);  // for rings()
+            ring(first_->peer());
+        } else {
+            ring(peer());
+        }
     }
 }
 
 void Mailbox::ring_self() {
-    auto& heard = side_ == Side::worker && first_ ? first_->own().bell : own().bell;
-    heard.fetch_add(1, std::memory_order_release);
-    platform::futex_wake(heard);
+    ring(bell_line());
 }
 
 void Mailbox::tell_channels_changed() {

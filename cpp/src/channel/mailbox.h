@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "channel/busy_wait.h"
 #include "platform/deadline.h"
 #include "platform/file.h"
 #include "tech_renaissance/export.h"
@@ -30,11 +31,13 @@ class TR_API Mailbox {
 
     /// Makes the file and becomes its host. What was there under this path is replaced.
     /// @throws std::system_error when there is no room
-    static std::shared_ptr<Mailbox> create(const std::string& path, std::uint64_t epoch);
+    /// @param busy_wait_us see SessionOptions::busy_wait_us, of this side
+    static std::shared_ptr<Mailbox> create(const std::string& path, std::uint64_t epoch, std::int64_t busy_wait_us = 0);
     /// Maps a host's file: as its worker, or as another host of that worker, which may ring but neither send nor
     /// receive.
     /// @throws InputError when it is not the mailbox of this epoch, std::system_error when it cannot be mapped
-    static std::shared_ptr<Mailbox> open(const std::string& path, std::uint64_t epoch, Side side = Side::worker);
+    static std::shared_ptr<Mailbox> open(const std::string& path, std::uint64_t epoch, Side side = Side::worker,
+                                         std::int64_t busy_wait_us = 0);
     /// This is the mailbox of a further channel: the worker's bell is that of the first one. Before anything else.
     void ring_through(std::shared_ptr<Mailbox> first) { first_ = std::move(first); }
 
@@ -58,13 +61,15 @@ class TR_API Mailbox {
     std::uint64_t sent_ns() const { return line(Side::worker).sent_ns.load(std::memory_order_relaxed); }
 
     /// What wait() compares with; to be read before looking for messages.
-    std::uint32_t bell() const { return own_bell().load(std::memory_order_acquire); }
-    /// Where that is, to wait on it together with others.
-    const std::atomic<std::uint32_t>& bell_word() const { return own_bell(); }
+    std::uint32_t bell() const { return bell_line().bell.load(std::memory_order_acquire); }
+    /// Where that is, to wait on it together with others, between sleeps(true) and sleeps(false).
+    const std::atomic<std::uint32_t>& bell_word() const { return bell_line().bell; }
+    /// A thread of this side is about to sleep on its bell, or has woken: while none does, a ring is no system call.
+    void sleeps(bool begin) const;
     /// How often the other side has rung this side here, or anybody the worker where this is the first channel.
     std::uint32_t rings() const { return own().bell.load(std::memory_order_acquire); }
     /// Blocks while nobody has rung since bell() gave `seen`, until a signal or the deadline.
-    void wait(std::uint32_t seen, platform::Deadline deadline) const;
+    void wait(std::uint32_t seen, platform::Deadline deadline);
     /// Ends the peer's wait; for news that lies in a file.
     void ring_peer();
     /// Ends this side's wait; any thread.
@@ -103,21 +108,26 @@ class TR_API Mailbox {
         std::atomic<std::uint32_t> names;
         std::atomic<std::uint32_t> channels;  ///< to the worker, in the first channel: see channels_state()
         std::atomic<std::uint64_t> sent_ns;   ///< to the worker
-        std::uint32_t unused[8];
+        std::atomic<std::uint32_t>
+            sleepers;  ///< 1 and how many sleep on this bell; 0: who rings has to wake in any case
+        std::uint32_t unused[7];
     };
     struct Header;
 
-    Mailbox(platform::SharedFile file, Side side) : file_(std::move(file)), side_(side) {}
+    Mailbox(platform::SharedFile file, Side side, std::int64_t busy_wait_us);
     Header& header() const;
     Line& line(Side side) const;
     Line& own() const { return line(side_); }
     Line& peer() const { return line(side_ == Side::host ? Side::worker : Side::host); }
-    const std::atomic<std::uint32_t>& own_bell() const;
+    /// Where this side sleeps.
+    Line& bell_line() const { return side_ == Side::worker && first_ ? first_->own() : own(); }
+    static void ring(Line& line);
     char* slot(Side side) const;
     Lease* leases(Side side) const;
 
     platform::SharedFile file_;
     Side side_;
+    BusyWait busy_;
     std::shared_ptr<Mailbox> first_;  ///< of the worker, where this is a further channel
     // Atomic for those that only look; one thread at a time sends, and one receives.
     std::atomic<std::uint32_t> sent_{0};

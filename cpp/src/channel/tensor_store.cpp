@@ -241,6 +241,7 @@ bool TensorStore::put_under(const std::shared_ptr<Buffer>& buffer, const std::st
     if (buffer->path == path || names_.names(path, buffer->file.identity.inode)) return true;
     mark_.require();
     if (is_hidden(buffer->path)) {
+        if (take_place(buffer, path)) return true;
         set_aside(path);
         names_.rename(buffer->path, path);
         buffer->path = path;
@@ -254,6 +255,18 @@ bool TensorStore::put_under(const std::shared_ptr<Buffer>& buffer, const std::st
     return true;
 }
 
+/// The buffer that is under the name gets the hidden one of the other.
+/// @returns false when there is none, or the system cannot exchange names, and nothing was done
+bool TensorStore::take_place(const std::shared_ptr<Buffer>& buffer, const std::string& path) {
+    const auto old = buffer_at(path);
+    if (!old || !names_.exchange(buffer->path, path)) return false;
+    const std::string hidden = std::exchange(buffer->path, path);
+    old->lost_in = last_in_flight();
+    old->path = names_.names(hidden, old->file.identity.inode) ? hidden : "";
+    if (old->path.empty()) names_.remove(hidden);  // a result that the worker had put there meanwhile
+    return true;
+}
+
 /// @returns false when its name is not its own any more: the worker may put results under any tag, at any time
 bool TensorStore::add_name(const std::shared_ptr<Buffer>& buffer, const std::string& name) {
     if (!names_.names(buffer->path, buffer->file.identity.inode)) return false;
@@ -263,11 +276,15 @@ bool TensorStore::add_name(const std::shared_ptr<Buffer>& buffer, const std::str
     return false;
 }
 
+std::uint64_t TensorStore::last_in_flight() const {
+    return in_flight_.empty() ? 0 : *std::max_element(in_flight_.begin(), in_flight_.end());
+}
+
 /// Keeps the buffer that is about to lose its name.
 void TensorStore::set_aside(const std::string& path) {
     const auto old = buffer_at(path);
     if (!old) return;
-    old->lost_in = in_flight_.empty() ? 0 : *std::max_element(in_flight_.begin(), in_flight_.end());
+    old->lost_in = last_in_flight();
     const std::string name = hidden_path();
     old->path = add_name(old, name) ? name : "";
 }

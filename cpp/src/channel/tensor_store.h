@@ -76,6 +76,8 @@ class TensorStore {
     std::shared_ptr<Buffer> spare_buffer(std::uint64_t bytes);
     std::shared_ptr<Buffer> make_buffer(std::uint64_t bytes);
     bool put_under(const std::shared_ptr<Buffer>& buffer, const std::string& path);
+    bool take_place(const std::shared_ptr<Buffer>& buffer, const std::string& path);
+    std::uint64_t last_in_flight() const;
     bool add_name(const std::shared_ptr<Buffer>& buffer, const std::string& name);
     void set_aside(const std::string& path);
     void remove_leftovers() const;

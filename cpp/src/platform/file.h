@@ -68,6 +68,9 @@ SharedFile map_shared(const std::string& path);
 /// Gives a file a second name.
 void link_file(const std::string& path, const std::string& name);
 void rename_file(const std::string& from, const std::string& to);
+/// Each of two files gets the other's name, in one step.
+/// @returns false where this cannot be done, or one of them is not there; nothing was done then
+bool exchange_files(const std::string& one, const std::string& other);
 
 /// Creates a directory of mode 0700, whatever the umask; nothing when it is there already.
 /// @returns whether it was made now

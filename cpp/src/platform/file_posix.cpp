@@ -262,6 +262,16 @@ void rename_file(const std::string& from, const std::string& to) {
     TR_SEQUENCE_POINT("named", to);
 }
 
+bool exchange_files([[maybe_unused]] const std::string& one, [[maybe_unused]] const std::string& other) {
+#ifdef RENAME_EXCHANGE
+    if (::renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE) != 0) return false;
+    TR_SEQUENCE_POINT("named", other);
+    return true;
+#else
+    return false;
+#endif
+}
+
 FileLock FileLock::try_acquire(const std::string& path) {
     UniqueFd file = open_lock(path);
     struct flock lock = whole_file();

@@ -278,6 +278,10 @@ void link_file(const std::string& path, const std::string& name) {
     if (!::CreateHardLinkW(widen(name).c_str(), widen(path).c_str(), nullptr)) fail(::GetLastError(), "linking", path);
 }
 
+bool exchange_files(const std::string&, const std::string&) {
+    return false;
+}
+
 void rename_file(const std::string& from, const std::string& to) {
     const DWORD error = replace(widen(from), widen(to));
     if (error != ERROR_SUCCESS) fail(error, "renaming", from);

@@ -36,8 +36,10 @@ std::vector<std::string> environment();
 std::string find_executable(const std::string& name);
 /// Where a virtual environment keeps its interpreter.
 std::string interpreter_of_environment(const std::string& prefix);
-/// Directory of the shared library (or program) that holds this code; empty when it cannot be told.
-std::string library_directory();
+/// The shared library (or program) that holds this code; empty when it cannot be told.
+std::string library_file();
+/// It is the program itself, so that nobody else can load it.
+bool is_in_program();
 /// What separates entries of $PATH and $PYTHONPATH.
 char path_list_separator();
 

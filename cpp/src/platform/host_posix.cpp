@@ -77,12 +77,17 @@ std::string interpreter_of_environment(const std::string& prefix) {
     return prefix + "/bin/python";
 }
 
-std::string library_directory() {
+std::string library_file() {
     Dl_info info{};
-    if (::dladdr(reinterpret_cast<const void*>(&library_directory), &info) == 0 || info.dli_fname == nullptr) return {};
+    if (::dladdr(reinterpret_cast<const void*>(&library_file), &info) == 0 || info.dli_fname == nullptr) return {};
     std::error_code error;
     const auto path = std::filesystem::canonical(info.dli_fname, error);
-    return error ? std::string() : path.parent_path().string();
+    return error ? std::string() : path.string();
+}
+
+bool is_in_program() {
+    std::error_code error;
+    return library_file() == std::filesystem::canonical("/proc/self/exe", error).string();
 }
 
 char path_list_separator() {

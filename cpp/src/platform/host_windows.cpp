@@ -195,14 +195,15 @@ std::string interpreter_of_environment(const std::string& prefix) {
     return is_file(widen(venv)) ? venv : prefix + "\\python.exe";
 }
 
-std::string library_directory() {
+std::string library_file() {
     HMODULE module = nullptr;
     constexpr DWORD kFlags = GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT;
-    if (!::GetModuleHandleExW(kFlags, reinterpret_cast<const wchar_t*>(&library_directory), &module)) return {};
-    const std::string path =
-        narrow(filled([module](wchar_t* text, DWORD size) { return ::GetModuleFileNameW(module, text, size); }));
-    const auto slash = path.find_last_of("\\/");
-    return slash == std::string::npos ? std::string() : path.substr(0, slash);
+    if (!::GetModuleHandleExW(kFlags, reinterpret_cast<const wchar_t*>(&library_file), &module)) return {};
+    return narrow(filled([module](wchar_t* text, DWORD size) { return ::GetModuleFileNameW(module, text, size); }));
+}
+
+bool is_in_program() {
+    return true;  // workers there do without
 }
 
 char path_list_separator() {

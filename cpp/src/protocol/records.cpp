@@ -48,6 +48,7 @@ Hello parse_hello(const std::string& text) {
     hello.python = text_member(object, "python", kHello);
     hello.wake_up = text_member(object, "wake_up", kHello);
     hello.carrier = text_member(object, "carrier", kHello);
+    hello.mailbox = text_member(object, "mailbox", kHello);
     hello.fallback = text_member(object, "fallback", kHello);
     hello.executable = text_member(object, "executable", kHello);
     hello.server = text_member(object, "server", kHello);

@@ -23,6 +23,8 @@ struct Hello {
     std::string python;
     std::string wake_up;
     std::string carrier;
+    std::string
+        mailbox;  ///< what the mailbox goes through, "library" or "python"; empty without one, or of an older worker
     std::string fallback;
     std::string executable;              ///< of the interpreter
     std::string server;                  ///< class of the server

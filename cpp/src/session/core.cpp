@@ -172,6 +172,7 @@ void Core::open_further(channel::Channel& channel, const worker::Worker& worker)
     further.tags_of = attached_ ? first().name() : "";
     further.has_tags_of = true;
     further.epoch = worker.epoch();
+    further.busy_wait_us = worker::effective_busy_wait(options);
     further.first = attached_ ? first().bell() : first().mailbox();
     if (!further.first) further.wake_up = worker::effective_wake_up(options);
     worker::open_further(channel, further);
@@ -284,6 +285,7 @@ SessionStats Core::stats() const {
     stats.carrier = facts.carrier;
     stats.host_wake_up = facts.host_wake_up;
     stats.worker_wake_up = facts.worker_wake_up;
+    stats.worker_mailbox = facts.worker_mailbox;
     stats.fallback = facts.fallback;
     const std::string directory = launcher_->session_directory();
     if (!directory.empty()) stats.file_system = platform::file_system_name(directory);

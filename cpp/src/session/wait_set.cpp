@@ -53,9 +53,16 @@ struct WaitSet::State {
         }
         return std::nullopt;
     }
-    void sleep(const platform::FutexWords& words, bool all_ring, std::uint32_t seen, Deadline deadline) {
+    using Mailboxes = std::vector<std::shared_ptr<channel::Mailbox>>;
+    void sleep(const platform::FutexWords& words, const Mailboxes& mailboxes, bool all_ring, std::uint32_t seen,
+               Deadline deadline) {
         const auto step = Deadline::after(kStepMs).sooner(deadline);
-        if (all_ring && platform::futex_wait_any(words, step)) return;
+        if (all_ring) {
+            for (const auto& mailbox : mailboxes) mailbox->sleeps(true);
+            const bool waited = platform::futex_wait_any(words, step);
+            for (const auto& mailbox : mailboxes) mailbox->sleeps(false);
+            if (waited) return;
+        }
         std::unique_lock<std::mutex> lock(mutex);
         const auto soon = words.size() > 1 || !all_ring ? Deadline::after(kPollMs).sooner(step) : step;
         changed.wait_until(lock, soon.when(), [&] { return bell.load() != seen; });
@@ -93,7 +100,7 @@ std::optional<WaitSet::Ready> WaitSet::wait(std::int64_t timeout_ms) {
         const std::uint32_t seen = state_->bell.load(std::memory_order_acquire);
         platform::FutexWords words{{&state_->bell, seen}};
         bool all_ring = true;
-        std::vector<std::shared_ptr<channel::Mailbox>> mailboxes;  // kept mapped while their words are slept on
+        State::Mailboxes mailboxes;  // kept mapped while their words are slept on
         for (const auto& item : state_->items)
             if (item.session != nullptr) all_ring = item.session->mailboxes(mailboxes) && all_ring;
         for (const auto& mailbox : mailboxes) words.emplace_back(&mailbox->bell_word(), mailbox->bell());
@@ -103,7 +110,7 @@ std::optional<WaitSet::Ready> WaitSet::wait(std::int64_t timeout_ms) {
         }
         if (const auto ready = state_->look()) return ready;
         if (deadline.passed()) return std::nullopt;
-        state_->sleep(words, all_ring, seen, deadline);
+        state_->sleep(words, mailboxes, all_ring, seen, deadline);
         detail::check_interrupt();
     }
     return std::nullopt;

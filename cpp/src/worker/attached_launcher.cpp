@@ -43,7 +43,9 @@ class AttachedLauncher final : public Launcher {
         if (!found.hello->has_feature("channels"))
             throw InputError("the worker of session '" + session_id_ +
                              "' serves its own program alone: its package tech_renaissance is older than this library");
-        Further further{directory_, session_id_, "", false, found.record.epoch, WakeUp::automatic, nullptr};
+        Further further{
+            directory_, session_id_, "", false, found.record.epoch, WakeUp::automatic, effective_busy_wait(options_),
+            nullptr};
         const std::string& tier = found.hello->wake_up;
         if (found.hello->carrier == "mailbox")
             further.first = channel::Mailbox::open(directory_ + "/" + protocol::kMailboxFile, found.record.epoch,
@@ -122,7 +124,8 @@ std::string open_further(channel::Channel& channel, const Further& further) {
     auto directory = std::make_unique<channel::FurtherDirectory>(further.session_directory, name);
     std::shared_ptr<channel::Mailbox> mailbox;
     if (further.first)
-        mailbox = channel::Mailbox::create(directory->unfinished() + "/" + protocol::kMailboxFile, further.epoch);
+        mailbox = channel::Mailbox::create(directory->unfinished() + "/" + protocol::kMailboxFile, further.epoch,
+                                           further.busy_wait_us);
     protocol::SessionRecord record;
     record.session_id = further.session_id;
     record.host_pid = platform::process_id();

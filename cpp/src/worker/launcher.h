@@ -54,6 +54,7 @@ struct Further {
     bool has_tags_of = false;
     std::uint64_t epoch = 0;
     WakeUp wake_up = WakeUp::automatic;
+    std::int64_t busy_wait_us = 0;
     std::shared_ptr<channel::Mailbox> first;  ///< of the worker's first channel; empty where that uses files
 };
 
@@ -64,5 +65,8 @@ std::string open_further(channel::Channel& channel, const Further& further);
 
 /// The tier that the options and $TR_WAKEUP ask for.
 WakeUp effective_wake_up(const SessionOptions& options);
+/// What the options and $TR_BUSY_WAIT_US ask for.
+/// @throws InputError where the latter is no number
+std::int64_t effective_busy_wait(const SessionOptions& options);
 
 }  // namespace tr::worker

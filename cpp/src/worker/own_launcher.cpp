@@ -1,5 +1,6 @@
 // Workers that this program starts itself: spawned, or forked from a template.
 #include <atomic>
+#include <charconv>
 #include <filesystem>
 #include <mutex>
 #include <system_error>
@@ -138,7 +139,8 @@ class OwnLauncher final : public Launcher {
         record.host_pid = platform::process_id();
         record.host_start_time = platform::process_start_time(record.host_pid);
         record.epoch = launched.epoch;
-        record.carriers = first.open(wake_up, launched.epoch);
+        const std::int64_t busy_wait_us = effective_busy_wait(options_);
+        record.carriers = first.open(wake_up, launched.epoch, busy_wait_us);
         record.wake_up = wake_up == WakeUp::automatic ? "auto" : to_string(wake_up);
         platform::write_atomic(first.directory()->file(protocol::kSessionFile), protocol::encode_session(record));
         platform::SpawnOptions spawn;
@@ -146,7 +148,8 @@ class OwnLauncher final : public Launcher {
         spawn.environment = worker_environment(options_, package,
                                                {{"TR_SESSION_DIR", launched.directory},
                                                 {"TR_HOST_PID", std::to_string(record.host_pid)},
-                                                {"TR_WAKEUP", record.wake_up}});
+                                                {"TR_WAKEUP", record.wake_up},
+                                                {"TR_BUSY_WAIT_US", std::to_string(busy_wait_us)}});
         spawn.working_directory = options_.working_directory;
         spawn.output_path = first.directory()->file(protocol::kLogFile);
         return spawn;
@@ -191,6 +194,17 @@ WakeUp effective_wake_up(const SessionOptions& options) {
     if (options.wake_up != WakeUp::automatic) return options.wake_up;
     const std::string named = platform::environment_variable("TR_WAKEUP");
     return named.empty() ? WakeUp::automatic : wake_up_from_string(named);
+}
+
+std::int64_t effective_busy_wait(const SessionOptions& options) {
+    if (options.busy_wait_us >= 0) return options.busy_wait_us;
+    const std::string named = platform::environment_variable("TR_BUSY_WAIT_US");
+    std::int64_t microseconds = -1;
+    const auto [end, error] = std::from_chars(named.data(), named.data() + named.size(), microseconds);
+    if (!named.empty() && (error != std::errc() || end != named.data() + named.size()))
+        throw InputError("$TR_BUSY_WAIT_US is '" + named +
+                         "': expected microseconds, 0 for no busy wait, or -1 for as long as it pays");
+    return microseconds;
 }
 
 std::unique_ptr<Launcher> Launcher::of_own(const SessionOptions& options, const std::string& session_id,

@@ -89,7 +89,7 @@ class MailboxBell(Bell):
     def __init__(self, box: Messages, stop: StopSignals, host: ProcessWatch) -> None:
         super().__init__(stop, host)
         self.look = box.bell  # type: ignore[method-assign]
-        self.wait = box.wait  # type: ignore[method-assign]
+        self.wait = box.wait  # type: ignore[assignment, method-assign]
         self.ring = box.ring_self  # type: ignore[method-assign]
 
 

@@ -1,6 +1,6 @@
 """The file `mailbox` of a session: two message slots, their bells and the lease tables (docs/protocol.md, "Mailbox").
 
-Mapped by host and worker. Where the compiled module can be imported, all goes through it: its loads and stores have the
+Mapped by host and worker. Where the host's library can be loaded, all goes through it: its loads and stores have the
 order that the protocol asks for. Else Python does it, with ctypes for the futex, on x86-64 alone, where plain loads and
 stores are enough.
 """
@@ -11,20 +11,19 @@ import mmap
 import os
 import stat
 import struct
+import time
 
-from ..errors import InputError
-from ..platform import steps
+from ..errors import InputError, RestartError
+from ..platform import library, steps
 from ..protocol.messages import encode_success
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, Union
+    from typing import Any, Callable, Union
 
-    from .. import _core
-
-    Messages = Union["PureMailbox", _core.Mailbox]
-    Leases = Union["LeaseTable", _core.LeaseTable]
+    Messages = Union["PureMailbox", "LibraryMailbox"]
+    Leases = Union["LeaseTable", "LibraryLeases"]
 
 _MAGIC = 0x424D5254
 _VERSION = 2
@@ -35,6 +34,8 @@ _LINES = 64
 _SLOTS = 256
 _LEASES = _SLOTS + 2 * SLOT_BYTES
 _LEASE_BYTES = 16
+_AUTOMATIC_US = 100
+_LONG_YIELD, _SHORTEST_PAUSE, _LONGEST_PAUSE = 700e-6, 0.1, 2.0
 FILE_BYTES = _LEASES + 2 * LEASES * _LEASE_BYTES
 
 
@@ -45,7 +46,7 @@ class MailboxError(Exception):
 class LeaseTable:
     """Which buffers of one side, which writes their inodes, have a lease count, and the counts, which the other writes.
 
-    Without the compiled module: the same methods as `_core.LeaseTable`.
+    Without the library; `LibraryLeases` has the same methods.
     """
 
     def __init__(self, memory: memoryview, offset: int) -> None:
@@ -117,7 +118,7 @@ class MailboxFile:
 
 
 class PureMailbox:
-    """A mailbox without the compiled module: the same as `_core.Mailbox`.
+    """A mailbox without the library.
 
     Attributes:
         host_leases: of the host's buffers; their counts are this side's to write.
@@ -136,7 +137,7 @@ class PureMailbox:
 
     def __init__(self, file: MailboxFile, first: PureMailbox | None = None) -> None:
         if os.uname().machine != "x86_64" or os.uname().sysname != "Linux" or struct.calcsize("P") != 8:
-            raise MailboxError("without the compiled module a mailbox needs Linux on x86-64")
+            raise MailboxError("without the host's library a mailbox needs Linux on x86-64")
         try:
             import ctypes
         except ImportError as error:
@@ -164,11 +165,17 @@ class PureMailbox:
         self._wake_peer = (futex, ctypes.c_void_p(address + _LINES + 64), wake, everybody)
         self._sent = 0
         self._received = 0
+        self._busy = busy_wait_us()
+        # As in cpp/src/channel/busy_wait.cpp.
+        self._credit = 1 if self._busy else 0
+        self._pause = _SHORTEST_PAUSE
+        self._not_before = 0.0
+        self._debt = 0
 
     def next(self, timeout_ms: int) -> bytes | None:
         """The message that lies ready or comes within the time; None when none did, or something else rang.
 
-        Of a plain request the compiled module gives a tuple of its members instead.
+        Of a plain request the library gives a tuple of its members instead.
 
         Raises:
             InputError: the peer wrote an impossible length.
@@ -235,10 +242,42 @@ class PureMailbox:
 
     def wait(self, seen: int, timeout_ms: int) -> None:
         """Blocks while nobody has rung since `bell` gave `seen`, at most so long."""
+        begin = time.monotonic() if self._busy else 0.0
+        if self._credit > 0 and self._look(seen, begin):
+            return
         limit = self._limit
         if limit[0] != timeout_ms:
             limit = self._limit = (timeout_ms, self._timespec(timeout_ms // 1000, timeout_ms % 1000 * 1_000_000))
         self._syscall(*self._wait_for, seen, limit[1], None, 0)
+        if self._busy and self._credit <= 0 and time.monotonic() - begin < 1.5 * self._window():
+            self._credit = 1
+
+    def _window(self) -> float:
+        return (self._busy if self._busy > 0 else _AUTOMATIC_US) * 1e-6
+
+    def _look(self, seen: int, begin: float) -> bool:
+        """Whether it has rung soon; see BusyWait of the library."""
+        if begin < self._not_before:
+            return False
+        word, step, now = self._bell, os.sched_yield, begin
+        end = begin + self._window()
+        while word[0] == seen:  # _BELL
+            if now > end:
+                self._credit -= 2
+                return False
+            before = now
+            step()
+            now = time.monotonic()
+            if now - before > _LONG_YIELD:
+                self._debt += 400
+                if self._debt >= 800:
+                    self._not_before = now + self._pause
+                    self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+                    self._debt = 400
+                return bool(word[0] != seen)
+        self._credit = min(self._credit + 1, 4)
+        self._debt = max(self._debt - 1, 0)
+        return True
 
     def ring_self(self) -> None:
         """Ends the waits of this worker; any thread."""
@@ -264,12 +303,58 @@ class PureMailbox:
         return self._own[self._NAMES] << 32 | self._peer[self._NAMES]
 
 
+class LibraryLeases:
+    """A lease table by the library. Its functions are those of LeaseTable."""
+
+    inode: Callable[[int], int]
+    set_inode: Callable[[int, int], None]
+    count: Callable[[int], int]
+    set_count: Callable[[int, int], None]
+    find: Callable[[int], int]
+
+    def __init__(self, functions: dict[str, Any]) -> None:
+        self.__dict__.update(functions)
+
+
+class LibraryMailbox:
+    """A mailbox by the host's library. Its functions are those of PureMailbox."""
+
+    next: Callable[[int], Any]
+    ready_since: Callable[[], int]
+    send: Callable[[bytes], bool]
+    answer: Callable[[int, str, str, Sequence[str]], bool]
+    received_by_peer: Callable[[], bool]
+    bell: Callable[[], int]
+    wait: Callable[[int, int], None]
+    ring_self: Callable[[], None]
+    ring_peer: Callable[[], None]
+    rings: Callable[[], int]
+    tell_names_changed: Callable[[], None]
+    names_state: Callable[[], int]
+    self: object
+    revision: int
+
+    def __init__(self, path: str, epoch: int, first: LibraryMailbox | None = None) -> None:
+        functions = library.load().mailbox(
+            os.fsencode(path), epoch, busy_wait_us(), first.self if first else None, InputError, RestartError
+        )
+        self.host_leases = LibraryLeases(functions.pop("host_leases"))
+        self.own_leases = LibraryLeases(functions.pop("own_leases"))
+        self.__dict__.update(functions)
+
+
+def busy_wait_us() -> int:
+    """For how long a wait may look before it sleeps, as the host says; negative: as long as it pays."""
+    text = os.environ.get("TR_BUSY_WAIT_US", "")
+    return int(text) if text.lstrip("-").isdigit() else -1
+
+
 #: Of the words of the line to the worker: how often a channel was made or removed, in the first one's mailbox.
 CHANNELS = 5
 
 
 def open_mailbox(directory: str, epoch: int, first: Messages | None = None) -> tuple[Messages, str, memoryview[int]]:
-    """The mailbox of a channel, a note when it is not the compiled module that does the work, and its line to here.
+    """The mailbox of a channel, a note when it is not the library that does the work, and its line to here.
 
     Args:
         directory: of the channel.
@@ -281,10 +366,10 @@ def open_mailbox(directory: str, epoch: int, first: Messages | None = None) -> t
     """
     file = MailboxFile(directory, epoch)
     words = file.memory[_LINES : _LINES + 64].cast("I")
-    if isinstance(first, PureMailbox) or os.environ.get("TR_NO_CORE"):
-        return PureMailbox(file, first), "TR_NO_CORE is set", words  # type: ignore[arg-type]
-    try:
-        from .. import _core
-    except ImportError as error:
-        return PureMailbox(file), f"without the compiled module: {error}", words
-    return _core.Mailbox(os.fsencode(file.path), epoch, first), "", words
+    note = ""
+    if not isinstance(first, PureMailbox):
+        try:
+            return LibraryMailbox(file.path, epoch, first), "", words
+        except library.LibraryError as error:
+            note = f"the mailbox goes through Python and ctypes: {error}"
+    return PureMailbox(file, first), note, words  # type: ignore[arg-type]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 
+from ..platform.library import exchange
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .mailbox import Messages
 
 
 class Names:
-    """Asks the file system what a file is only when either side has changed a name since.
+    """Asks the file system what a file is only when the other side has changed a name since.
 
     Each side counts its changes in the mailbox, after the change and before the message that follows from it.
 
@@ -51,14 +53,50 @@ class Names:
     def rename(self, path: str, name: str) -> None:
         """Gives a file another name, which may have been another file's."""
         os.rename(path, name)
-        self.changed()
+        if self._count():
+            if name in self._known:
+                self._forget_file_at(name)
+            moved = self._known.pop(path, None)
+            if moved is not None:
+                self._known[name] = moved
 
     def link(self, path: str, name: str) -> None:
         """Gives a file a second name."""
         os.link(path, name, follow_symlinks=False)
-        self.changed()
+        if self._count():
+            self._forget_file_at(path)
 
     def unlink(self, path: str) -> None:
         """Takes a name away."""
         os.unlink(path)
+        if self._count():
+            self._forget_file_at(path)
+
+    def exchange(self, one: str, other: str) -> bool:
+        """Each of two files gets the other's name; False where that cannot be done, and nothing was done."""
+        if not exchange(one, other):
+            return False
+        if self._count():
+            known = self._known
+            first, second = known.pop(one, None), known.pop(other, None)
+            if first is not None:
+                known[other] = first
+            if second is not None:
+                known[one] = second
+        return True
+
+    def _count(self) -> bool:
+        """A change of this side; whether what is known is still true but for that."""
+        current = self._changes() == self._state
         self.changed()
+        if current:  # the lower half is what this side has counted
+            self._state = self._state >> 32 << 32 | (self._state + 1) & 0xFFFFFFFF
+        return current
+
+    def _forget_file_at(self, path: str) -> None:
+        """Under whatever names it is known, as it has one more or less."""
+        found = self._known.get(path)
+        if found is None:
+            self._known.clear()  # it may be known under another
+        else:
+            self._known = {name: known for name, known in self._known.items() if known[0] != found[0]}

@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 _OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _SPARE = 1 << 20
-# Up to here a copy is quicker than a lease, and than giving a file a second name.
+# Up to here a copy is quicker than a lease, and than giving a file another name.
 _SMALL = 16 << 10
+# Up to here it is quicker than giving a file of the host's a second name, as the host needs another one for the next.
+_MIDDLE = 2 << 20
 
 
 class SharedStorage(FileStorage):
@@ -173,7 +175,7 @@ class SharedStorage(FileStorage):
         self._sent_back.clear()
 
     def _by_reference(self, exported: Exported, header: bytes, size: int, path: str) -> bool:
-        for buffers in (self._own_buffers, self._host_buffers):
+        for buffers in (self._own_buffers, self._host_buffers) if size > _MIDDLE else (self._own_buffers,):
             for buffer in buffers.values():
                 if buffer.address + len(header) != exported.address or buffer.size != size:
                     continue
@@ -253,8 +255,9 @@ class SharedStorage(FileStorage):
         if self._names.names(path, buffer.inode):
             return True  # of two names of one file, a rename would keep both
         if buffer.inode in self._own_buffers and buffer.path and buffer.path not in self._by_path:
-            self._set_aside(path)
-            self._names.rename(buffer.path, path)
+            if not self._take_place(buffer, path):
+                self._set_aside(path)
+                self._names.rename(buffer.path, path)
             buffer.path = path
             self._by_path[path] = buffer
             return True
@@ -264,6 +267,17 @@ class SharedStorage(FileStorage):
             return False
         self._set_aside(path)
         self._names.rename(name, path)
+        return True
+
+    def _take_place(self, buffer: Buffer, path: str) -> bool:
+        """What is under the name gets the hidden one of the buffer; False when that is nothing, or cannot be done."""
+        old = self._by_path.get(path)
+        if old is None or not self._names.exchange(buffer.path, path):
+            return False
+        old.path = buffer.path
+        if not self._names.names(old.path, old.inode):  # what the host had put there meanwhile
+            self._names.unlink(old.path)
+            old.path = ""
         return True
 
     def _add_name(self, buffer: Buffer) -> str:

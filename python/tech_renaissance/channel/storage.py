@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 SUFFIX = ".tsr"
+_MANY = 256
 
 
 class FileStorage:
@@ -33,10 +34,16 @@ class FileStorage:
     def __init__(self, directory: str, writer: AtomicWriter) -> None:
         self.directory = directory
         self._writer = writer
+        self._paths: dict[str, str] = {}  # by tag; most requests name the same few
 
     def path(self, tag: str) -> str:
         """Where a tensor lies. Raises InputError for what is no tag."""
-        return f"{self.directory}/{check_tag(tag)}{SUFFIX}"
+        path = self._paths.get(tag)
+        if path is None:
+            path = f"{self.directory}/{check_tag(tag)}{SUFFIX}"
+            if len(self._paths) < _MANY:
+                self._paths[tag] = path
+        return path
 
     def has(self, tag: str) -> bool:
         """Something lies under a tag."""

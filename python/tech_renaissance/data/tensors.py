@@ -37,16 +37,22 @@ class Exported:
         address: of the elements in memory; 0 when they are not a tensor's own.
     """
 
-    __slots__ = ("_owner", "address", "data", "dtype", "shape")
+    __slots__ = ("_owner", "data", "dtype", "shape")
 
-    def __init__(
-        self, dtype: DType, shape: Sequence[int], data: Buffer, owner: object = None, address: int = 0
-    ) -> None:
+    def __init__(self, dtype: DType, shape: Sequence[int], data: Buffer, owner: Any = None) -> None:
         self.dtype = dtype
         self.shape = tuple(shape)
         self.data = data
-        self.address = address
         self._owner = owner
+
+    @property
+    def address(self) -> int:
+        """Where the bytes lie, while the tensor that they belong to is alive; 0 where nothing else holds them."""
+        if self._owner is None:
+            return 0
+        if hasattr(self._owner, "data_ptr"):
+            return self._owner.data_ptr()  # type: ignore[no-any-return]
+        return self._owner.__array_interface__["data"][0]  # type: ignore[no-any-return]
 
 
 def export_tensor(tensor: object) -> Exported:
@@ -158,12 +164,19 @@ def choose_framework(asked: str | None) -> str:
     )
 
 
+# Looking for what is not there takes longer than a call.
+_missing: set[str] = set()
+
+
 def _can_import(name: str) -> bool:
     import importlib
 
+    if name in _missing:
+        return False
     try:
         importlib.import_module(name)
     except ImportError:
+        _missing.add(name)
         return False
     return True
 
@@ -200,9 +213,8 @@ def _export_torch(torch: Any, tensor: Any) -> Exported:
     # By address, as this serves every dtype and needs no NumPy; Exported keeps the tensor alive.
     import ctypes
 
-    address = tensor.data_ptr()
-    memory = memoryview((ctypes.c_char * length).from_address(address)).cast("B")
-    return Exported(dtype, shape, memory, tensor, address)
+    memory = memoryview((ctypes.c_char * length).from_address(tensor.data_ptr())).cast("B")
+    return Exported(dtype, shape, memory, tensor)
 
 
 # What was found out about a dtype of PyTorch; by the dtype itself.
@@ -219,22 +231,36 @@ def _known_torch_dtype(dtype: Any) -> DType:
 
 
 def _export_numpy(numpy: Any, array: Any) -> Exported:
-    if isinstance(array, numpy.ma.MaskedArray):
-        raise InputError("a masked NumPy array cannot be sent: fill it first, for example with .filled(0)")
-    array = numpy.asarray(array)
-    dtype = BY_NAME.get(array.dtype.name)
-    if dtype is None:
-        known = ", ".join(BY_NAME)
-        raise InputError(f"NumPy dtype {array.dtype} cannot be sent as a tensor: convert it to one of {known}")
+    if type(array) is not numpy.ndarray:
+        if isinstance(array, numpy.ma.MaskedArray):
+            raise InputError("a masked NumPy array cannot be sent: fill it first, for example with .filled(0)")
+        array = numpy.asarray(array)
+    dtype, swapped, castable = _numpy_dtypes.get(array.dtype) or _known_numpy_dtype(array.dtype)
     shape = array.shape
-    if array.dtype.byteorder == ">" or (array.dtype.byteorder == "=" and sys.byteorder == "big"):
+    if swapped:
         array = array.astype(array.dtype.newbyteorder("<"))
     if not array.flags.c_contiguous:
         array = array.copy(order="C")
     if array.size == 0:
         return Exported(dtype, shape, b"")
-    address = array.__array_interface__["data"][0]
-    return Exported(dtype, shape, memoryview(array.reshape(-1).view(numpy.uint8)), array, address)
+    view = memoryview(array) if castable else memoryview(array.reshape(-1).view(numpy.uint8))
+    return Exported(dtype, shape, view.cast("B"), array)
+
+
+# The same of NumPy's, whether its bytes are the other way round, and whether a memoryview can be cast to bytes, which
+# is the quickest way to them; and those of NumPy by the name of ours.
+_numpy_dtypes: dict[Any, tuple[DType, bool, bool]] = {}
+_numpy_by_name: dict[str, Any] = {}
+
+
+def _known_numpy_dtype(dtype: Any) -> tuple[DType, bool, bool]:
+    found = BY_NAME.get(dtype.name)  # which takes NumPy several microseconds
+    if found is None:
+        names = ", ".join(BY_NAME)
+        raise InputError(f"NumPy dtype {dtype} cannot be sent as a tensor: convert it to one of {names}")
+    swapped = dtype.byteorder == ">" or (dtype.byteorder == "=" and sys.byteorder == "big")
+    known = _numpy_dtypes[dtype] = found, swapped, not swapped and dtype.char in "?bBhHiIlLqQefd"
+    return known
 
 
 def _import_torch(header: TsrHeader, memory: Buffer) -> Any:
@@ -254,7 +280,16 @@ def _import_torch(header: TsrHeader, memory: Buffer) -> Any:
 def _import_numpy(header: TsrHeader, memory: Buffer) -> Any:
     import numpy
 
-    name = header.dtype.name
+    dtype = _numpy_by_name.get(header.dtype.name)
+    if dtype is None:  # not "or", as a dtype may count as false
+        dtype = _numpy_dtype(numpy, header.dtype.name)
+    if header.numel == 0:
+        return numpy.empty(header.shape, dtype)
+    flat = numpy.frombuffer(memory, dtype, header.numel, header.header_bytes)
+    return flat if len(header.shape) == 1 else flat.reshape(header.shape)
+
+
+def _numpy_dtype(numpy: Any, name: str) -> Any:
     if name == "bfloat16" or name.startswith("float8"):
         try:
             import ml_dtypes
@@ -266,9 +301,8 @@ def _import_numpy(header: TsrHeader, memory: Buffer) -> Any:
         dtype = numpy.dtype(getattr(ml_dtypes, name))
     else:
         dtype = numpy.dtype(name).newbyteorder("<")
-    if header.numel == 0:
-        return numpy.empty(header.shape, dtype)
-    return numpy.frombuffer(memory, dtype, header.numel, header.header_bytes).reshape(header.shape)
+    _numpy_by_name[name] = dtype
+    return dtype
 
 
 def _check_bools(memory: Buffer, header: TsrHeader, name: str) -> None:

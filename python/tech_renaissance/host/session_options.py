@@ -62,6 +62,8 @@ class SessionOptions:
         start_timeout_ms: how long a worker may take until it is ready; 0: for ever.
         default_timeout_ms: the limit of every call that is given none; 0: for ever.
         wake_up: "automatic", "futex", "inotify", "watchdog" or "polling".
+        busy_wait_us: for how long, at most, a wait of either side looks for news, with the core yielded to others
+            between the looks, before it sleeps, microseconds; None: as long as it pays, or what $TR_BUSY_WAIT_US says.
         log: gets level ("debug", "info", "warning", "error") and text of each log line, on one thread at a time, mostly
             the one that causes it. It may ask the session (`stats`) and `terminate` its worker; calls that start one
             or wait for one, such as `restart` and requests, are an InputError in it. None: standard error, unless
@@ -90,6 +92,7 @@ class SessionOptions:
     start_timeout_ms: int = 60_000
     default_timeout_ms: int = 60_000
     wake_up: str = "automatic"
+    busy_wait_us: int | None = None
     log: Callable[[str, str], object] | None = None
     quiet: bool = False
     keep_on_failure: bool = False
@@ -117,6 +120,10 @@ def core_arguments(options: SessionOptions) -> dict[str, Any]:
     policy = values["restart"]
     values["restart"] = tuple(_checked(policy, item.name, str(item.type)) for item in fields(policy))
     return values
+
+
+def _microseconds(value: Any) -> int:
+    return -1 if value is None else _whole_number(value, 32)
 
 
 def _checked(owner: object, name: str, kind: str) -> Any:
@@ -191,6 +198,7 @@ def _policy(value: Any) -> RestartPolicy:
 
 _CONVERSIONS: dict[str, Callable[[Any], Any]] = {
     "bool": _truth,
+    "int | None": _microseconds,
     "str": _text,
     "str | os.PathLike[str]": _path,
     "Sequence[str]": _texts,
@@ -206,6 +214,7 @@ class SessionStats:
     """What a session has done so far and how; the fields are those of tr::SessionStats.
 
     Attributes:
+        worker_mailbox: what the worker's mailbox goes through: "library" (this one) or, slower, "python".
         worker_state: "none", "starting", "ready", "busy", "stopped" (by a signal or a debugger), or "dead". Whether one
             that is at work is wedged, `probe` tells.
         busy_ms: since the request in flight was sent, the oldest of several; 0 when there is none.
@@ -218,6 +227,7 @@ class SessionStats:
     carrier: str
     host_wake_up: str
     worker_wake_up: str
+    worker_mailbox: str
     fallback: str
     start: str
     file_system: str

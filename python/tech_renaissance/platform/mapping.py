@@ -6,10 +6,10 @@ import errno
 import mmap
 import os
 import stat
-import sys
 
 from ..errors import InputError, TSRError
 from .files import close_file, open_file
+from .library import guard
 from .place import is_place_error, place_error
 
 # Below this, mapping, faulting and unmapping cost more than copying.
@@ -17,7 +17,7 @@ _SMALL = 64 << 10
 
 
 class Mapping(mmap.mmap):
-    """A mapped file. With the compiled module loaded, one that is cut short meanwhile reads as zeros from there on.
+    """A mapped file. With the host's library loaded, one that is cut short meanwhile reads as zeros from there on.
 
     Without it, to touch what is gone is a fatal signal (SIGBUS), which ends the worker.
     """
@@ -27,9 +27,7 @@ class Mapping(mmap.mmap):
 
     def protect(self, path: str) -> Mapping:
         """Itself, guarded where that can be done."""
-        core = sys.modules.get("tech_renaissance._core")
-        if core is not None:
-            self.guard = core.MappingGuard(self, os.fsencode(path))
+        self.guard = guard(self, path)
         return self
 
 

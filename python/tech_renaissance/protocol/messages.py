@@ -6,6 +6,7 @@ in it is answered in it.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import time
@@ -145,13 +146,14 @@ def check_tag(name: str, what: str = "a tensor tag") -> str:
     return name
 
 
-def split_tags(parameters: str) -> list[str]:
+@functools.lru_cache(maxsize=64)
+def split_tags(parameters: str) -> tuple[str, ...]:
     """The tags in "input_a input_b" or "input_a,input_b".
 
     Raises:
         InputError: something there is no tag.
     """
-    return [check_tag(word) for word in _separators.split(parameters) if word]
+    return tuple(check_tag(word) for word in _separators.split(parameters) if word)
 
 
 def error_status(text: str) -> str:

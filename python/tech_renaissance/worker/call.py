@@ -59,14 +59,14 @@ class Call:
 
     # ------------------------------------------------------------------------------------------------------ tensors
 
-    def load(self, tags: list[str], framework: str) -> list[Any]:
+    def load(self, tags: Sequence[str], framework: str) -> list[Any]:
         """The tensors under these tags. Raises RuntimeError when the host may be writing to them by now."""
         if self.alone:
             return self._load(tags, framework)
         with self.channel.lock:
             return self._load(tags, framework)
 
-    def _load(self, tags: list[str], framework: str) -> list[Any]:
+    def _load(self, tags: Sequence[str], framework: str) -> list[Any]:
         if self.answered or self.over:
             raise too_late(" ".join(tags))
         load = self.channel.load

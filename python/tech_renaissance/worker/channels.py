@@ -52,6 +52,7 @@ class Channels:
         first: that of the session directory.
         further: the others, by name.
         bell: of all of them.
+        mailbox: what the mailbox goes through, "library" or "python"; "" without one.
         fallback: why no better carrier or wake-up is in use; "" when nothing was given up.
     """
 
@@ -66,6 +67,7 @@ class Channels:
         self._keeper = StatusKeeper()
         self._box: Messages | None = None
         self._words: Sequence[int] = (_STALE,)  # with a mailbox, its word that changes with the channels
+        self.mailbox = ""
         self.fallback = ""
         self.further: dict[str, Channel] = {}
         self._refused: dict[str, tuple[int, int]] = {}  # and which directory it was
@@ -89,6 +91,7 @@ class Channels:
             try:
                 self._box, self.fallback, words = open_mailbox(place.directory, record.epoch)
                 self._words = words[CHANNELS : CHANNELS + 1]
+                self.mailbox = "python" if self.fallback else "library"
                 return MailboxBell(self._box, self._stop, self._host)
             except MailboxError as error:
                 self.fallback = str(error)

@@ -177,6 +177,7 @@ class Runtime:
             "server": type(self._server).__name__,
             "carrier": channels.first.carrier.name,
             "wake_up": channels.bell.wake_up,
+            "mailbox": channels.mailbox,
             "fallback": channels.fallback,
             "commands": [str(command) for command in self._server.commands],
             "features": list(messages.FEATURES),

@@ -88,7 +88,7 @@ std::unique_ptr<Transport> open_transport(const Arguments& arguments) {
     return std::make_unique<Grpc>(arguments);
 }
 
-double start_once(const Arguments&, const std::string&) {
+double time_once(const Arguments&, const std::string&) {
     throw Absent("not measured for this row");
 }
 

@@ -2,7 +2,7 @@
 //
 //     measure <operation> <bytes> <rounds> <budget in ms>   -> {"ns": [...]}
 //     throughput <transports> <ms>                          -> {"per_second": ...}
-//     start <kind>                                          -> {"ns": [...]}
+//     time <what>                                           -> {"ns": [...]}
 //     info                                                  -> {"host_pid": ..., "worker_pid": ..., ...}
 //
 // What a row does not have answers {"absent": reason}, what went wrong {"error": reason}.
@@ -91,8 +91,7 @@ json obey(const std::string& line, const Arguments& arguments, std::unique_ptr<T
         transport.reset();
         return throughput(arguments, rounds, milliseconds);
     }
-    if (verb == "start" && words >> what)
-        return {{"ns", {static_cast<std::int64_t>(start_once(arguments, what) * 1e9)}}};
+    if (verb == "time" && words >> what) return {{"ns", {static_cast<std::int64_t>(time_once(arguments, what) * 1e9)}}};
     if (verb == "info")
         return {{"host_pid", ::getpid()},
                 {"worker_pid", transport->worker_pid()},
@@ -152,7 +151,7 @@ int main(int argc, char** argv) {
     while (std::getline(std::cin, line)) {
         nlohmann::json answer;
         try {
-            if (!transport && line.rfind("start ", 0) != 0) transport = bench::open_transport(arguments);
+            if (!transport && line.rfind("time ", 0) != 0) transport = bench::open_transport(arguments);
             answer = bench::obey(line, arguments, transport);
         } catch (const bench::Absent& reason) {
             answer = {{"absent", reason.what()}};

@@ -1,6 +1,9 @@
 // This project's rows: what a program that uses the library gets.
+#include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <optional>
+#include <thread>
 
 #include "tech_renaissance.h"
 #include "transport.h"
@@ -132,14 +135,21 @@ std::unique_ptr<Transport> open_transport(const Arguments& arguments) {
     return std::make_unique<Session>(arguments);
 }
 
-double start_once(const Arguments& arguments, const std::string& kind) {
+namespace {
+
+double seconds(std::chrono::steady_clock::duration duration) {
+    return std::chrono::duration<double>(duration).count();
+}
+
+/// From start() until the worker is ready.
+double start(const Arguments& arguments, const std::string& kind) {
     const bool quick = kind == "template";
     auto options = options_for(arguments, kind == "bare" ? "bare_server.py" : "torch_server.py");
     options.quick_start = quick;
     static bool template_is_there = false;
     if (quick && !template_is_there) {
         template_is_there = true;
-        start_once(arguments, kind);
+        start(arguments, kind);
     }
     tr::PythonSession session(options);
     const auto before = std::chrono::steady_clock::now();
@@ -147,7 +157,66 @@ double start_once(const Arguments& arguments, const std::string& kind) {
     session.wait_until_ready();
     const auto taken = std::chrono::steady_clock::now() - before;
     if (quick && session.stats().start != "template") throw Absent("started anew: " + session.stats().start);
-    return std::chrono::duration<double>(taken).count();
+    return seconds(taken);
+}
+
+/// Of a server that runs several requests at a time.
+class Several {
+  public:
+    Several(const Arguments& arguments, const std::string& kind) : session_(options(arguments, kind)) {
+        session_.start();
+        session_.wait_until_ready();
+        // Each channel is made by the first request in it.
+        std::vector<tr::CallFuture> first;
+        for (int i = 0; i < kThreads; ++i) first.push_back(session_.calculate_async("wait 0.05", none_));
+        for (auto& future : first) future.get();
+    }
+
+    /// From the first of four calls that wait 50 ms each, a thread each, to the last answer.
+    double together() {
+        std::vector<std::thread> threads;
+        const auto before = std::chrono::steady_clock::now();
+        for (int i = 0; i < kThreads; ++i) threads.emplace_back([this] { session_.fetch_response("wait 0.05"); });
+        for (auto& thread : threads) thread.join();
+        return seconds(std::chrono::steady_clock::now() - before);
+    }
+
+    /// Median of quick calls; `beside` one of a second.
+    double quick(bool beside) {
+        std::optional<tr::CallFuture> slow;
+        if (beside) slow = session_.calculate_async("wait 1", none_);
+        std::vector<double> samples;
+        for (int i = 0; i < 500; ++i) {
+            const auto before = std::chrono::steady_clock::now();
+            session_.fetch_response("quick");
+            samples.push_back(seconds(std::chrono::steady_clock::now() - before));
+        }
+        if (slow && slow->is_ready()) throw std::runtime_error("the slow call ended before the quick ones");
+        if (slow) slow->get();
+        std::nth_element(samples.begin(), samples.begin() + 250, samples.end());
+        return samples[250];
+    }
+
+  private:
+    static constexpr int kThreads = 4;
+    static tr::SessionOptions options(const Arguments& arguments, const std::string& kind) {
+        auto options = options_for(arguments, "several_server.py");
+        options.max_ongoing_requests = kThreads;
+        options.environment["BENCH_KIND"] = kind;
+        return options;
+    }
+
+    tr::PythonSession session_;
+    const std::vector<tr::TensorView> none_;
+};
+
+}  // namespace
+
+double time_once(const Arguments& arguments, const std::string& what) {
+    if (what == "together") return Several(arguments, "async").together();
+    if (what == "quick_idle") return Several(arguments, "threads").quick(false);
+    if (what == "quick_beside") return Several(arguments, "threads").quick(true);
+    return start(arguments, what);
 }
 
 }  // namespace bench

@@ -74,9 +74,9 @@ struct Arguments {
     std::string option(const std::string& key) const;
 };
 
-/// Each program defines these: the transports it has, and how long a worker takes to start (seconds).
+/// Each program defines these: the transports it has, and how long something took that it has done once (seconds).
 std::unique_ptr<Transport> open_transport(const Arguments& arguments);
 /// @throws Absent
-double start_once(const Arguments& arguments, const std::string& kind);
+double time_once(const Arguments& arguments, const std::string& kind);
 
 }  // namespace bench

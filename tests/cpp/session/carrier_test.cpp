@@ -1,4 +1,9 @@
 // The mailbox, and the store of tensors, without a session.
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "channel/busy_wait.h"
 #include "channel/mailbox.h"
 #include "channel/tensor_store.h"
 #include "support.h"
@@ -31,6 +36,93 @@ TEST_F(CarrierTest, AMessageLiesReadyUntilItIsDoneWith) {
     EXPECT_FALSE(host_->pending());
     EXPECT_FALSE(host_->receive());
     EXPECT_TRUE(worker_->received_by_peer());
+}
+
+/// A wait of this side that ends with a ring, and not with the limit that a lost one would take.
+bool wait_for_message(Mailbox& box) {
+    const auto limit = platform::Deadline::after(20'000);
+    for (;;) {
+        const auto seen = box.bell();
+        if (box.pending()) return true;
+        box.wait(seen, limit);
+        if (limit.passed()) return false;
+    }
+}
+
+TEST_F(CarrierTest, NoRingIsLostHoweverEitherSideWaits) {
+    constexpr int kRounds = 3'000;
+    for (const std::int64_t host_us : {-1, 0, 1, 50})
+        for (const std::int64_t worker_us : {-1, 0, 1, 50}) {
+            const std::string path = workspace_.path() + "/waits";
+            const auto host = Mailbox::create(path, 1, host_us);
+            const auto worker = Mailbox::open(path, 1, Mailbox::Side::worker, worker_us);
+            int served = 0;
+            std::thread serves([&] {
+                for (; served < kRounds && wait_for_message(*worker); ++served) {
+                    worker->receive();
+                    worker->acknowledge();
+                    // Now and then longer than anybody looks, so that waits sleep, and are short again.
+                    const auto busy =
+                        std::chrono::steady_clock::now() + std::chrono::microseconds(served % 100 ? 0 : 300);
+                    while (std::chrono::steady_clock::now() < busy) {
+                    }
+                    worker->send("answer");
+                }
+            });
+            int answered = 0;
+            for (; answered < kRounds; ++answered) {
+                host->send("request");
+                if (!wait_for_message(*host)) break;
+                host->receive();
+                host->acknowledge();
+            }
+            serves.join();
+            EXPECT_EQ(answered, kRounds) << host_us << " us, " << worker_us << " us";
+            EXPECT_EQ(served, kRounds);
+        }
+}
+
+TEST(BusyWaitTest, LooksOnlyWhereThatHasPaid) {
+    using channel::BusyWait;
+    std::atomic<std::uint32_t> word{7};
+    static int yields;
+    static std::atomic<std::uint32_t>* rings_at_first_yield;
+    static std::chrono::microseconds length;
+    rings_at_first_yield = nullptr;
+    length = std::chrono::microseconds(0);
+    BusyWait busy(1, [] {
+        ++yields;
+        const auto end = BusyWait::Clock::now() + length;
+        while (BusyWait::Clock::now() < end) {
+        }
+        if (rings_at_first_yield != nullptr) ++*rings_at_first_yield;
+    });
+    const auto look = [&](bool ended) {
+        yields = 0;
+        EXPECT_EQ(busy.look(word, 7, platform::Deadline::after(60'000)), ended);
+        return yields > 0;
+    };
+    EXPECT_TRUE(look(false));
+    EXPECT_FALSE(look(false)) << "as the first was in vain";
+    busy.slept(BusyWait::Clock::now() - std::chrono::seconds(1));
+    EXPECT_FALSE(look(false)) << "as was that sleep, which took longer";
+    busy.slept(BusyWait::Clock::now() + std::chrono::seconds(1));  // no time at all, however busy the machine is
+    rings_at_first_yield = &word;
+    EXPECT_TRUE(look(true)) << "as a sleep was short again";
+    EXPECT_FALSE(look(true)) << "as it has rung already";
+    length = std::chrono::milliseconds(5);  // somebody else gets the core
+    for (int i = 0; i < 2; ++i) {
+        word = 7;
+        EXPECT_TRUE(look(true));
+    }
+    rings_at_first_yield = nullptr;
+    word = 7;
+    EXPECT_FALSE(look(false)) << "as others want the core";
+
+    BusyWait off(0);
+    EXPECT_TRUE(off.is_off());
+    off.slept(BusyWait::Clock::now());
+    EXPECT_FALSE(off.look(word, 7, platform::Deadline::after(60'000)));
 }
 
 TEST_F(CarrierTest, WhatTheWorkerMayBeAboutToLeaseIsNotWrittenAgain) {

@@ -34,7 +34,7 @@ class LeaseTest : public SessionTest, public testing::WithParamInterface<Carrier
         auto forced = options("lease_server");
         forced.python = TR_TEST_PYTHON;
         forced.wake_up = GetParam().wake_up;
-        if (GetParam().without_core) forced.environment["TR_NO_CORE"] = "1";
+        if (GetParam().without_core) forced.environment["TR_LIBRARY"] = "";
         session_ = std::make_unique<PythonSession>(forced);
         session_->start();
         session_->wait_until_ready();

@@ -264,6 +264,7 @@ TEST_F(SessionTest, StatsTellWhatIsInUse) {
     EXPECT_EQ(stats.carrier, "mailbox");
     EXPECT_EQ(stats.host_wake_up, "futex");
     EXPECT_EQ(stats.worker_wake_up, "futex");
+    EXPECT_TRUE(stats.worker_mailbox == "library" || std::getenv("TR_LIBRARY") == nullptr) << "as ctest says";
     EXPECT_EQ(stats.fallback, "");
     EXPECT_EQ(stats.start, "plain");
     EXPECT_EQ(stats.python, TR_TEST_PYTHON);
@@ -276,6 +277,44 @@ TEST_F(SessionTest, StatsTellWhatIsInUse) {
     EXPECT_EQ(stats.bytes_received, 20'000 * sizeof(float));
     EXPECT_GT(stats.last_round_trip_us, 0);
     EXPECT_LT(stats.last_round_trip_us, taken.count());
+}
+
+TEST_F(SessionTest, AWorkerThatCannotLoadTheLibraryDoesWithoutAndSaysWhy) {
+    const std::string broken = workspace_.path() + "/broken.so";
+    std::ofstream(broken) << "no library";
+    const std::pair<std::string, std::string> libraries[] = {
+        {broken, "broken.so cannot be loaded"}, {"/nowhere/at/all.so", "all.so cannot be loaded"}, {"", "is empty"}};
+    for (const auto& [path, reason] : libraries) {
+        auto without = options("numpy_server");
+        without.python = TR_TEST_PYTHON;
+        without.environment["TR_LIBRARY"] = path;
+        PythonSession session(without);
+        session.start();
+        const Tensor tensor = Tensor::arange(100'000);
+        EXPECT_TRUE(session.calculate("echo", tensor).equal(tensor));
+        const auto stats = session.stats();
+        EXPECT_EQ(stats.carrier, "mailbox");
+        EXPECT_EQ(stats.worker_mailbox, "python");
+        EXPECT_TRUE(contains(stats.fallback, reason)) << stats.fallback;
+    }
+}
+
+TEST_F(SessionTest, WaitsMaySleepAtOnceOrLookForLong) {
+    for (const std::int64_t busy_wait_us : {0, 1, 500}) {
+        auto looking = options("numpy_server");
+        looking.busy_wait_us = busy_wait_us;
+        looking.python = TR_TEST_PYTHON;
+        PythonSession session(looking);
+        session.start();
+        const Tensor tensor = Tensor::arange(100);
+        for (int i = 0; i < 200; ++i) ASSERT_TRUE(session.calculate("echo", tensor).equal(tensor));
+        EXPECT_EQ(session.fetch_response("environment TR_BUSY_WAIT_US"), std::to_string(busy_wait_us));
+    }
+    ::setenv("TR_BUSY_WAIT_US", "for ever", 1);
+    PythonSession session(options("numpy_server"));
+    const auto error = expect_throw<InputError>([&] { session.start(); });
+    ::unsetenv("TR_BUSY_WAIT_US");
+    EXPECT_TRUE(contains(error.what(), "$TR_BUSY_WAIT_US is 'for ever': expected microseconds"));
 }
 
 TEST_F(SessionTest, AnOlderWorkerIsUnderstood) {

@@ -20,6 +20,7 @@ class dtype:  # noqa: N801 - NumPy's name
     """Bytes alone."""
 
     byteorder = "|"
+    char = "V"
 
     def __init__(self, name):
         self.name = name

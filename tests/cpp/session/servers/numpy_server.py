@@ -1,5 +1,6 @@
 """What the tests of sessions ask of a worker that has NumPy."""
 
+import os
 import sys
 
 import numpy as np
@@ -43,6 +44,8 @@ class NumpyServer(TechRenaissanceServer):
                 self.send_tensors(np.full(1000, -1, dtype=np.float32))
         elif command == "streamed":
             self.write_response(command, str(self.streamed))
+        elif command == "environment":
+            self.write_response(command, os.environ.get(parameters, ""))
         elif command == "overwrite_input":
             array = self.get_tensors(parameters, 1)
             array[...] = -1

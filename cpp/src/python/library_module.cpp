@@ -1,0 +1,415 @@
+// The module that a worker's interpreter finds in this library, whatever its version: the mailbox as Python functions.
+// tech_renaissance/platform/library.py loads it, and channel/mailbox.py does the same in Python where it cannot be had.
+#ifdef __linux__
+
+#include <algorithm>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <new>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "channel/mailbox.h"
+#include "platform/file.h"
+#include "platform/mapping_guard.h"
+#include "protocol/plain_message.h"
+#include "python/python_api.h"
+#include "tech_renaissance/export.h"
+#include "tech_renaissance/utils/tr_exception.h"
+
+namespace tr::python {
+namespace {
+
+using channel::Mailbox;
+using platform::Deadline;
+
+constexpr int kVersion = 1;  ///< of what the module offers; library.py asks for it
+constexpr const char* kWorkerMailbox = "tech_renaissance.mailbox";
+constexpr const char* kLeaseTable = "tech_renaissance.leases";
+constexpr const char* kGuard = "tech_renaissance.guard";
+
+/// What `self` of the functions is.
+struct WorkerMailbox {
+    std::shared_ptr<Mailbox> mailbox;
+    std::string directory;
+    PyObject* input_error;  ///< classes of tech_renaissance.errors; kept alive for as long as there is an interpreter
+    PyObject* restart_error;
+};
+struct LeaseTable {
+    std::shared_ptr<Mailbox> mailbox;  ///< whose memory it is
+    Mailbox::Lease* leases;
+};
+
+/// A Python exception has been set.
+struct Raised {};
+
+using Arguments = PyObject* const*;
+
+/// A new reference to a result, or the exception.
+PyObject* checked(PyObject* object) {
+    if (object == nullptr) throw Raised{};
+    return object;
+}
+PyObject* none() {
+    Py_IncRef(&_Py_NoneStruct);
+    return &_Py_NoneStruct;
+}
+PyObject* number(std::uint64_t value) {
+    return checked(PyLong_FromUnsignedLongLong(value));
+}
+PyObject* text(std::string_view value) {
+    return checked(PyUnicode_FromStringAndSize(value.data(), static_cast<Py_ssize_t>(value.size())));
+}
+PyObject* bytes(std::string_view value) {
+    return checked(PyBytes_FromStringAndSize(value.data(), static_cast<Py_ssize_t>(value.size())));
+}
+std::uint64_t to_number(PyObject* object) {
+    const auto value = PyLong_AsUnsignedLongLong(object);
+    if (value == ~0ULL && PyErr_Occurred() != nullptr) throw Raised{};
+    return value;
+}
+std::int64_t to_signed(PyObject* object) {
+    const auto value = PyLong_AsLongLong(object);
+    if (value == -1 && PyErr_Occurred() != nullptr) throw Raised{};
+    return value;
+}
+/// The bytes lie in the object.
+std::string_view to_bytes(PyObject* object) {
+    char* start = nullptr;
+    Py_ssize_t length = 0;
+    if (PyBytes_AsStringAndSize(object, &start, &length) != 0) throw Raised{};
+    return {start, static_cast<std::size_t>(length)};
+}
+/// The text lies in the object; nothing when it is not plain (or has half a character, which UTF-8 cannot say).
+std::optional<std::string_view> to_plain_text(PyObject* object) {
+    Py_ssize_t length = 0;
+    const char* start = PyUnicode_AsUTF8AndSize(object, &length);
+    if (start == nullptr) {
+        PyErr_Clear();
+        return std::nullopt;
+    }
+    const std::string_view found(start, static_cast<std::size_t>(length));
+    return protocol::is_plain(found) ? std::optional(found) : std::nullopt;
+}
+
+template <class Body>
+PyObject* answer(PyObject* input_error, PyObject* restart_error, const Body& body) noexcept {
+    try {
+        return body();
+    } catch (const Raised&) {
+    } catch (const RestartError& error) {
+        PyErr_SetString(restart_error, error.what());
+    } catch (const std::bad_alloc&) {
+        PyErr_SetString(PyExc_MemoryError, "no memory for a message");
+    } catch (const std::exception& error) {
+        PyErr_SetString(input_error, error.what());
+    }
+    return nullptr;
+}
+
+void require_count(Py_ssize_t count, Py_ssize_t expected) {
+    if (count == expected) return;
+    PyErr_SetString(PyExc_TypeError, "a function of the mailbox was called with a wrong number of arguments");
+    throw Raised{};
+}
+
+/// A function whose `self` is a T.
+template <class T, const char* const& kName, Py_ssize_t kCount, PyObject* (*kBody)(T&, Arguments)>
+PyObject* method(PyObject* self, Arguments arguments, Py_ssize_t count) {
+    auto* object = static_cast<T*>(PyCapsule_GetPointer(self, kName));
+    if (object == nullptr) return nullptr;
+    PyObject* input_error = PyExc_TypeError;
+    PyObject* restart_error = PyExc_TypeError;
+    if constexpr (std::is_same_v<T, WorkerMailbox>) {
+        input_error = object->input_error;
+        restart_error = object->restart_error;
+    }
+    return answer(input_error, restart_error, [&] {
+        require_count(count, kCount);
+        return kBody(*object, arguments);
+    });
+}
+
+/// The interpreter runs other threads for as long as this lives.
+class Unlocked {
+  public:
+    Unlocked() : state_(PyEval_SaveThread()) {}
+    ~Unlocked() { PyEval_RestoreThread(state_); }
+    Unlocked(const Unlocked&) = delete;
+    Unlocked& operator=(const Unlocked&) = delete;
+
+  private:
+    void* state_;
+};
+
+// ---------------------------------------------------------------------------------------------------------- mailbox
+
+/// What was lost of the session's files reads as zeros, so nothing that lies in them can be relied on.
+void require_whole(const WorkerMailbox& self) {
+    if (!platform::any_damage()) return;
+    if (const std::string file = platform::take_damage(self.directory); !file.empty())
+        throw RestartError("'" + file + "' was cut short while it was mapped: the host has broken the session");
+}
+
+/// None; or of a plain request its members, in the order of messages.Request; or the bytes of another message.
+PyObject* take(WorkerMailbox& self) {
+    const auto message = self.mailbox->receive();
+    require_whole(self);
+    if (!message) return none();
+    self.mailbox->acknowledge();
+    const auto plain = protocol::read_plain_request(*message);
+    if (!plain) return bytes(*message);
+    const bool attached = !plain->traceparent.empty() || !plain->arguments.empty();
+    PyObject* members = checked(PyTuple_New(attached ? 6 : 4));
+    PyTuple_SetItem(members, 0, text(plain->command));
+    PyTuple_SetItem(members, 1, text(plain->parameters));
+    PyTuple_SetItem(members, 2, number(plain->id));
+    PyTuple_SetItem(members, 3, plain->deadline_ms ? number(*plain->deadline_ms) : none());
+    if (attached) {
+        PyTuple_SetItem(members, 4, text(plain->traceparent));
+        PyTuple_SetItem(members, 5, plain->arguments.empty() ? none() : bytes(plain->arguments));
+    }
+    return members;
+}
+
+void wait(WorkerMailbox& self, std::uint32_t seen, std::int64_t timeout_ms) {
+    const Unlocked unlocked;
+    self.mailbox->wait(seen, Deadline::after(timeout_ms));
+}
+
+PyObject* mailbox_next(WorkerMailbox& self, Arguments arguments) {
+    const std::int64_t timeout_ms = to_signed(arguments[0]);
+    const std::uint32_t bell = self.mailbox->bell();
+    if (timeout_ms <= 0 || self.mailbox->pending()) return take(self);
+    wait(self, bell, timeout_ms);
+    return take(self);
+}
+
+PyObject* mailbox_send(WorkerMailbox& self, Arguments arguments) {
+    const auto message = to_bytes(arguments[0]);
+    require_whole(self);
+    return PyBool_FromLong(self.mailbox->send(message));
+}
+
+/// Answers a request that succeeded: its id, command, result and tags. False when that takes more than a plain
+/// response; nothing was done then.
+PyObject* mailbox_answer(WorkerMailbox& self, Arguments arguments) {
+    const auto id = to_number(arguments[0]);
+    const auto command = to_plain_text(arguments[1]);
+    const auto result = to_plain_text(arguments[2]);
+    if (!command || !result) return PyBool_FromLong(0);
+    std::vector<std::string_view> tags;
+    const Py_ssize_t count = PySequence_Size(arguments[3]);
+    if (count < 0) throw Raised{};
+    for (Py_ssize_t i = 0; i < count; ++i) {
+        PyObject* tag = checked(PySequence_GetItem(arguments[3], i));
+        const auto plain = to_plain_text(tag);  // which the sequence keeps alive
+        Py_DecRef(tag);
+        if (!plain) return PyBool_FromLong(0);
+        tags.push_back(*plain);
+    }
+    require_whole(self);
+    return PyBool_FromLong(self.mailbox->send(protocol::write_plain_response(id, *command, *result, tags)));
+}
+
+PyObject* mailbox_wait(WorkerMailbox& self, Arguments arguments) {
+    wait(self, static_cast<std::uint32_t>(to_number(arguments[0])), to_signed(arguments[1]));
+    return none();
+}
+
+/// When the message that lies ready was sent, in nanoseconds of CLOCK_MONOTONIC, at least 1; 0 when there is none.
+PyObject* mailbox_ready_since(WorkerMailbox& self, Arguments) {
+    return number(self.mailbox->pending() ? std::max<std::uint64_t>(1, self.mailbox->sent_ns()) : 0);
+}
+PyObject* mailbox_received_by_peer(WorkerMailbox& self, Arguments) {
+    return PyBool_FromLong(self.mailbox->received_by_peer());
+}
+PyObject* mailbox_bell(WorkerMailbox& self, Arguments) {
+    return number(self.mailbox->bell());
+}
+PyObject* mailbox_rings(WorkerMailbox& self, Arguments) {
+    return number(self.mailbox->rings());
+}
+PyObject* mailbox_ring_self(WorkerMailbox& self, Arguments) {
+    self.mailbox->ring_self();
+    return none();
+}
+PyObject* mailbox_ring_peer(WorkerMailbox& self, Arguments) {
+    self.mailbox->ring_peer();
+    return none();
+}
+PyObject* mailbox_tell_names_changed(WorkerMailbox& self, Arguments) {
+    self.mailbox->tell_names_changed();
+    return none();
+}
+PyObject* mailbox_names_state(WorkerMailbox& self, Arguments) {
+    return number(self.mailbox->names_state());
+}
+
+// ----------------------------------------------------------------------------------------------------------- leases
+
+Mailbox::Lease& slot_of(const LeaseTable& self, PyObject* slot) {
+    const auto found = to_number(slot);
+    if (found < Mailbox::kLeases) return self.leases[found];
+    PyErr_SetString(PyExc_IndexError, "a lease table has no such slot");
+    throw Raised{};
+}
+
+PyObject* leases_inode(LeaseTable& self, Arguments arguments) {
+    return number(slot_of(self, arguments[0]).inode.load(std::memory_order_acquire));
+}
+PyObject* leases_set_inode(LeaseTable& self, Arguments arguments) {
+    slot_of(self, arguments[0]).inode.store(to_number(arguments[1]), std::memory_order_release);
+    return none();
+}
+PyObject* leases_count(LeaseTable& self, Arguments arguments) {
+    return number(slot_of(self, arguments[0]).count.load(std::memory_order_acquire));
+}
+PyObject* leases_set_count(LeaseTable& self, Arguments arguments) {
+    slot_of(self, arguments[0])
+        .count.store(static_cast<std::uint32_t>(to_number(arguments[1])), std::memory_order_release);
+    return none();
+}
+/// The slot of a buffer; -1 when it is not listed.
+PyObject* leases_find(LeaseTable& self, Arguments arguments) {
+    const auto inode = to_number(arguments[0]);
+    for (std::size_t slot = 0; slot < Mailbox::kLeases; ++slot)
+        if (self.leases[slot].inode.load(std::memory_order_acquire) == inode)
+            return PyLong_FromLong(static_cast<long>(slot));
+    return PyLong_FromLong(-1);
+}
+
+// ----------------------------------------------------------------------------------------------------------- module
+
+template <Py_ssize_t kCount, PyObject* (*kBody)(WorkerMailbox&, Arguments)>
+PyMethodDef of_mailbox(const char* name) {
+    return {name, reinterpret_cast<void*>(&method<WorkerMailbox, kWorkerMailbox, kCount, kBody>), METH_FASTCALL,
+            nullptr};
+}
+template <Py_ssize_t kCount, PyObject* (*kBody)(LeaseTable&, Arguments)>
+PyMethodDef of_leases(const char* name) {
+    return {name, reinterpret_cast<void*>(&method<LeaseTable, kLeaseTable, kCount, kBody>), METH_FASTCALL, nullptr};
+}
+
+/// Puts functions that belong to an object into a dictionary.
+template <std::size_t kSize>
+void bind(PyMethodDef (&functions)[kSize], PyObject* self, PyObject* into) {
+    for (auto& function : functions) {
+        PyObject* bound = checked(PyCFunction_NewEx(&function, self, nullptr));
+        const int failed = PyDict_SetItemString(into, function.name, bound);
+        Py_DecRef(bound);
+        if (failed != 0) throw Raised{};
+    }
+}
+
+template <class T, const char* const& kName>
+PyObject* capsule(T object) {
+    auto owned = std::make_unique<T>(std::move(object));
+    PyObject* made = checked(PyCapsule_New(
+        owned.get(), kName, [](PyObject* self) { delete static_cast<T*>(PyCapsule_GetPointer(self, kName)); }));
+    static_cast<void>(owned.release());
+    return made;
+}
+
+void put(PyObject* into, const char* name, PyObject* value) {
+    const int failed = PyDict_SetItemString(into, name, value);
+    Py_DecRef(value);
+    if (failed != 0) throw Raised{};
+}
+
+PyObject* table(const std::shared_ptr<Mailbox>& mailbox, Mailbox::Lease* leases) {
+    static PyMethodDef functions[] = {
+        of_leases<1, leases_inode>("inode"), of_leases<2, leases_set_inode>("set_inode"),
+        of_leases<1, leases_count>("count"), of_leases<2, leases_set_count>("set_count"),
+        of_leases<1, leases_find>("find"),
+    };
+    PyObject* into = checked(PyDict_New());
+    PyObject* self = capsule<LeaseTable, kLeaseTable>({mailbox, leases});
+    bind(functions, self, into);
+    Py_DecRef(self);
+    return into;
+}
+
+/// mailbox(path, epoch, busy_wait_us, first, InputError, RestartError) -> its functions by their names, `self`, by
+/// which another one says that this is its worker's first, and the tables `host_leases` and `own_leases` likewise.
+PyObject* open_mailbox(PyObject*, Arguments arguments, Py_ssize_t count) {
+    static PyMethodDef functions[] = {
+        of_mailbox<1, mailbox_next>("next"),
+        of_mailbox<1, mailbox_send>("send"),
+        of_mailbox<4, mailbox_answer>("answer"),
+        of_mailbox<2, mailbox_wait>("wait"),
+        of_mailbox<0, mailbox_ready_since>("ready_since"),
+        of_mailbox<0, mailbox_received_by_peer>("received_by_peer"),
+        of_mailbox<0, mailbox_bell>("bell"),
+        of_mailbox<0, mailbox_rings>("rings"),
+        of_mailbox<0, mailbox_ring_self>("ring_self"),
+        of_mailbox<0, mailbox_ring_peer>("ring_peer"),
+        of_mailbox<0, mailbox_tell_names_changed>("tell_names_changed"),
+        of_mailbox<0, mailbox_names_state>("names_state"),
+    };
+    PyObject* errors[] = {PyExc_TypeError, PyExc_TypeError};
+    if (count == 6) std::copy(arguments + 4, arguments + 6, errors);
+    return answer(errors[0], errors[1], [&] {
+        require_count(count, 6);
+        const std::string path(to_bytes(arguments[0]));
+        auto mailbox = Mailbox::open(path, to_number(arguments[1]), Mailbox::Side::worker, to_signed(arguments[2]));
+        if (arguments[3] != &_Py_NoneStruct) {
+            auto* first = static_cast<WorkerMailbox*>(PyCapsule_GetPointer(arguments[3], kWorkerMailbox));
+            if (first == nullptr) throw Raised{};
+            mailbox->ring_through(first->mailbox);
+        }
+        for (PyObject* error : errors) Py_IncRef(error);
+        PyObject* into = checked(PyDict_New());
+        put(into, "host_leases", table(mailbox, mailbox->peer_leases()));
+        put(into, "own_leases", table(mailbox, mailbox->own_leases()));
+        put(into, "revision", number(mailbox->revision()));
+        PyObject* self =
+            capsule<WorkerMailbox, kWorkerMailbox>({mailbox, path.substr(0, path.rfind('/')), errors[0], errors[1]});
+        bind(functions, self, into);
+        put(into, "self", self);
+        return into;
+    });
+}
+
+/// guard(address, length, path) -> what keeps that memory guarded until it is let go of; before the memory is.
+PyObject* guard(PyObject*, Arguments arguments, Py_ssize_t count) {
+    return answer(PyExc_TypeError, PyExc_TypeError, [&] {
+        require_count(count, 3);
+        using Owned = std::unique_ptr<platform::MappingGuard>;
+        return capsule<Owned, kGuard>(
+            std::make_unique<platform::MappingGuard>(reinterpret_cast<const void*>(to_number(arguments[0])),
+                                                     to_number(arguments[1]), std::string(to_bytes(arguments[2]))));
+    });
+}
+
+/// exchange(path, path) -> whether each of two files has got the other's name; if not, nothing was done.
+PyObject* exchange(PyObject*, Arguments arguments, Py_ssize_t count) {
+    return answer(PyExc_TypeError, PyExc_TypeError, [&] {
+        require_count(count, 2);
+        return PyBool_FromLong(
+            platform::exchange_files(std::string(to_bytes(arguments[0])), std::string(to_bytes(arguments[1]))));
+    });
+}
+
+}  // namespace
+}  // namespace tr::python
+
+extern "C" TR_API PyObject* PyInit__library() {
+    static PyMethodDef functions[] = {
+        {"mailbox", reinterpret_cast<void*>(&tr::python::open_mailbox), METH_FASTCALL, nullptr},
+        {"guard", reinterpret_cast<void*>(&tr::python::guard), METH_FASTCALL, nullptr},
+        {"exchange", reinterpret_cast<void*>(&tr::python::exchange), METH_FASTCALL, nullptr},
+        {nullptr, nullptr, 0, nullptr},
+    };
+    static PyModuleDef definition{1,       nullptr, nullptr,   0,       nullptr, "tech_renaissance._library",
+                                  nullptr, -1,      functions, nullptr, nullptr, nullptr,
+                                  nullptr};
+    PyObject* module = PyModule_Create2(&definition, PYTHON_ABI_VERSION);
+    if (module != nullptr) PyModule_AddIntConstant(module, "version", tr::python::kVersion);
+    return module;
+}
+
+#endif
