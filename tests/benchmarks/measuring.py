@@ -102,6 +102,10 @@ class Run:
                     del left[key]
         return {key: rounds_of for key, rounds_of in samples.items() if rounds_of}
 
+    def _infos(self, hosts: dict[str, Host]) -> dict[str, dict[str, Any]]:
+        infos = {key: host.ask("info") for key, host in hosts.items()}
+        return {key: info for key, info in infos.items() if info["host_pid"] and info["worker_pid"]}
+
     def text(self) -> None:
         """Round trips of 22 bytes."""
         self.say("text round trips")
@@ -109,7 +113,35 @@ class Run:
         rows = [row for row in self._rows if row.key != "memcpy"]
         with self._hosts(rows, "text") as hosts:
             command = f"measure text 0 {plan.text_samples} {plan.text_ms}"
+            pids = {key: (info["host_pid"], info["worker_pid"]) for key, info in self._infos(hosts).items()}
+            before = {key: sum(map(cpu_seconds, pair)) for key, pair in pids.items()}
             self.results["text"] = self._take_turns(hosts, plan.text_rounds, command, "text")
+            self.results["text_cpu"] = {
+                key: (sum(map(cpu_seconds, pair)) - before[key]) / (1.1 * sum(map(len, self.results["text"][key])))
+                for key, pair in pids.items()
+                if key in self.results["text"]
+            }
+
+    def load(self) -> None:
+        """Where others want the cores: busy loops, twice as many as cores, or the worker's own two threads."""
+        self.say("beside busy loops, and threads of the worker")
+        rows = [row for row in self._rows if row.key in ("mailbox", "mailbox_sleeps")]
+        load: dict[str, Any] = {}
+        self.results["load"] = load
+        rounds, milliseconds = self.plan.text_rounds, self.plan.text_ms
+        with self._hosts(rows, "load") as hosts:
+            for microseconds in (50, 200, 1000, 5000):
+                words = f"measure compute {microseconds} 2000 {milliseconds}"
+                load[f"computes {microseconds / 1000:g} ms"] = self._take_turns(hosts, rounds, words, "load")
+            loop = [sys.executable, "-I", "-S", "-c", "while True: pass"]
+            others = [subprocess.Popen(loop) for _ in range(2 * len(os.sched_getaffinity(0)))]
+            try:
+                words = f"measure text 0 {self.plan.text_samples} {milliseconds}"
+                load["busy loops"] = self._take_turns(hosts, rounds, words, "load")
+            finally:
+                for other in others:
+                    other.kill()
+                    other.wait()
 
     def placement(self) -> None:
         """The same with the processes kept on one core, and on one core each.
@@ -156,7 +188,7 @@ class Run:
             calculate: dict[str, dict[str, list[list[int]]]] = {}
             self.results["calculate"] = calculate
             commands = [("floor", "text 0", floor), ("own", "calculate 1024", ours)]
-            commands.append(("default", "calculate_default 1024", ours))
+            commands += [("default", "calculate_default 1024", ours), ("text", "text 0", ours)]
             for _ in range(self.plan.text_rounds):
                 for name, command, some in commands:
                     words = f"measure {command} {self.plan.text_samples} {self.plan.text_ms}"

@@ -23,6 +23,8 @@ STYLE = {  # name, colour, dashes
     "pipe": ("multiprocessing.Pipe", "#76448a", ""),
     "shared_memory": ("shared_memory + Pipe", "#b03a8c", ""),
     "torch": ("torch.multiprocessing", "#5d6d7e", ""),
+    "iceoryx2": ("iceoryx2", "#117a65", "8 2"),
+    "appose": ("Appose", "#7e5109", "8 2"),
 }
 OURS = ("mailbox", "mailbox, in place", "files + inotify", "files + polling")
 IN_PLACE = ("mailbox, in place", "#c0392b", "1 4")

@@ -53,9 +53,10 @@ class Row:
         for module in self.needs:
             if importlib.util.find_spec(module) is None:
                 raise Absent(f"the Python package {module} is not installed")
-        package = package_folder(programs)
-        environment = {"PYTHONPATH": f"{programs / 'modules'}:{package}", "TR_PACKAGE_DIR": str(package)}
+        installed = programs.parent / "installed" / "lib"
+        environment = {"PYTHONPATH": str(programs / "modules"), "LD_LIBRARY_PATH": str(installed)}
         if self.program == "pairs":
+            environment["PYTHONPATH"] += f":{package_folder(programs)}"
             return Host([sys.executable, str(HERE / "host" / "pairs.py"), self.transport, *self.options], environment)
         path = programs / f"bench_{self.program}"
         if not path.exists():
@@ -74,6 +75,7 @@ ROWS = [
     Row("socket", "bare Unix socket", "floor", "bare", "socket"),
     Row("bare_files", "bare files + inotify", "floor", "bare", "files", tensors=False),
     _ours("mailbox", "mailbox", "futex"),
+    _ours("mailbox_sleeps", "mailbox, `busy_wait_us` 0", "futex", "busy_wait_us=0"),
     _ours("mailbox_python", "mailbox, pure Python worker", "futex", "environment=TR_LIBRARY:"),
     _ours("inotify", "files + inotify", "inotify"),
     _ours("polling", "files + polling", "polling", slow=True),
@@ -97,6 +99,8 @@ ROWS = [
     Row("pipe", "multiprocessing.Pipe", "python", "pairs", "pipe"),
     Row("shared_memory", "shared_memory + Pipe", "python", "pairs", "shared_memory"),
     Row("torch", "torch.multiprocessing", "python", "pairs", "torch", needs=("torch",)),
+    Row("iceoryx2", "iceoryx2, events + timed wait", "python", "pairs", "iceoryx2", needs=("iceoryx2",)),
+    Row("appose", "Appose, task + NDArray", "python", "pairs", "appose", needs=("appose",), slow=True),
     Row("python_mailbox", "mailbox, Python host", "python", "pairs", "session", ("wake_up=futex",)),
 ]
 KEYS = {row.key: row for row in ROWS}

@@ -23,7 +23,7 @@ from rows import KEYS
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs" / "performance.md"
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
-PHASES = ("text", "placement", "tensors", "calculate", "several", "starts", "resources", "memory", "throughput")
+PHASES = ("text", "placement", "load", "tensors", "calculate", "several", "starts", "resources", "memory", "throughput")
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -36,10 +36,22 @@ def times(value: float | None) -> str:
 def text_table(results: dict[str, Any]) -> Table:
     """Text round trips, quickest first."""
     text: dict[str, Rounds] = results["text"]
-    table = [["round trip of 22 bytes", "p50", "p95", "p99", "p50 / floor"]]
+    table = [["round trip of 22 bytes", "p50", "p95", "p99", "p50 / floor", "CPU per call"]]
     for key in sorted(text, key=lambda key: median_us(text[key])):
         figures = [time_text(value) for value in percentiles_us(text[key])]
-        table.append([name(key), *figures, times(ratio(text[key], text.get("futex")))])
+        cpu = results.get("text_cpu", {}).get(key)
+        used = "" if cpu is None else time_text(cpu * 1e6)
+        table.append([name(key), *figures, times(ratio(text[key], text.get("futex"))), used])
+    return table
+
+
+def load_table(results: dict[str, Any]) -> Table:
+    """With and without looking before a sleep, where others want the cores."""
+    table = [["", "p50", "p50, `busy_wait_us` 0", "without / with"]]
+    for what, measured in results["load"].items():
+        both = measured.get("mailbox"), measured.get("mailbox_sleeps")
+        table.append([what, *(time_text(median_us(rounds)) if rounds else "" for rounds in both),
+                      times(ratio(both[1], both[0]))])  # fmt: skip
     return table
 
 
@@ -171,6 +183,8 @@ def all_tables(results: dict[str, Any]) -> list[tuple[str, Table]]:
         found.append(("Text", text_table(results)))
     if results.get("placement"):
         found.append(("Text, by where the processes are kept", placement_table(results)))
+    if results.get("load"):
+        found.append(("Where others want the cores", load_table(results)))
     titles = {
         "echo": "Echo: from ordinary memory to the worker and back into ordinary memory",
         "echo_view": "Echo whose result is used where it lies",

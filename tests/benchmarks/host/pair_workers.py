@@ -72,3 +72,22 @@ def serve_torch(requests: Any, answers: Any) -> None:
             answers.put(mine.clone())
         else:
             answers.put(value.clone() if what == "echo" else value)
+
+
+def serve_iceoryx2(pipe: Any) -> None:
+    import os
+
+    from iceoryx2_ports import Ports
+
+    ports = Ports(f"tr_bench_{os.getpid()}", server=True)
+    mine = b""
+    pipe.send_bytes(b"ready")
+    while True:
+        request, what, data = ports.receive()
+        if what == b"o":
+            if len(mine) != int(bytes(data)):
+                mine = WORKERS_BYTE * int(bytes(data))
+            data = memoryview(mine)
+        elif what == b"i":
+            data = data[-1:]
+        ports.answer(request, data)

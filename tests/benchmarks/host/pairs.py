@@ -1,6 +1,6 @@
 """Python hosts of Python workers, with the commands of host/program.cpp.
 
-Argument: "pipe", "shared_memory", "torch" or "session", then for a session options `key=value`.
+Argument: "pipe", "shared_memory", "torch", "iceoryx2", "appose" or "session", then for a session options `key=value`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from multiprocessing import shared_memory
 from pathlib import Path
 from typing import Any, Callable
 
-from pair_workers import WORKERS_BYTE, serve_pipe, serve_shared_memory, serve_torch
+from pair_workers import WORKERS_BYTE, serve_iceoryx2, serve_pipe, serve_shared_memory, serve_torch
 
 MESSAGE = b"hello to_the_other_end"
 
@@ -184,6 +184,73 @@ class Torch(Pipe):
         self._put("in_place", self.shared)
 
 
+class Iceoryx2(Pipe):
+    """iceoryx2: request and response as slices of bytes, and an event service for each direction to wait on."""
+
+    def __init__(self) -> None:
+        from iceoryx2_ports import Ports
+
+        super().__init__(serve_iceoryx2)
+        self.ports = Ports(f"tr_bench_{self.worker_pid}", server=False)
+
+    def resized(self) -> None:
+        self.target = bytearray(max(1, self.size))
+
+    def _ask(self, what: bytes, data: bytes) -> Any:
+        self.ports.ask(what, data, self.target)
+        return memoryview(self.target)[: self.size]
+
+    def text(self) -> None:
+        answer = bytearray(len(MESSAGE))
+        self.ports.ask(b"e", MESSAGE, answer)
+        if answer != MESSAGE:
+            raise RuntimeError("a wrong answer")
+
+
+class Appose(Pair):
+    """Appose: a task for each call, tensors in an NDArray that both have."""
+
+    def __init__(self) -> None:
+        import appose
+
+        self._appose = appose
+        code = "from appose.python_worker import main; main()"
+        self.service = appose.system().service([sys.executable], "-c", code)
+        self.text()
+        self.array: Any = None
+
+    def resized(self) -> None:
+        import numpy
+
+        self.source_array = numpy.frombuffer(self.source, numpy.uint8)
+        self.target = numpy.empty_like(self.source_array)
+        self._free()
+        self.array = self._appose.NDArray("uint8", [max(1, self.size)])
+
+    def _free(self) -> None:
+        if self.array is not None:
+            self.array.shm.dispose()
+
+    def text(self) -> None:
+        task = self.service.task("message", {"message": MESSAGE.decode()}).wait_for()
+        if task.outputs["result"] != MESSAGE.decode():
+            raise RuntimeError("a wrong answer")
+
+    def echo(self) -> Any:
+        shared = self.array.ndarray()[: self.size]
+        shared[:] = self.source_array
+        self.service.task("v = a.ndarray()\nv[:] = v.copy()", {"a": self.array}).wait_for()
+        self.target[:] = shared
+        return self.target
+
+    def in_place(self) -> None:
+        self.service.task("a.ndarray()[0] = 1", {"a": self.array}).wait_for()
+
+    def close(self) -> None:
+        self._free()
+        self.service.close()
+
+
 class Session(Pair):
     """This project, with a Python host."""
 
@@ -274,6 +341,8 @@ def main() -> None:
         "pipe": Pipe,
         "shared_memory": SharedMemory,
         "torch": Torch,
+        "iceoryx2": Iceoryx2,
+        "appose": Appose,
         "session": lambda: Session(options),
     }
     pair: Pair | None = None

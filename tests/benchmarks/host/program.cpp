@@ -103,8 +103,8 @@ json obey(const std::string& line, const Arguments& arguments, std::unique_ptr<T
 }  // namespace
 
 Operation operation_from(const std::string& name) {
-    const std::vector<std::string> names = {"text", "echo",     "echo_view", "in",
-                                            "out",  "in_place", "calculate", "calculate_default"};
+    const std::vector<std::string> names = {"text",     "echo",      "echo_view",         "in",     "out",
+                                            "in_place", "calculate", "calculate_default", "compute"};
     const auto found = std::find(names.begin(), names.end(), name);
     if (found == names.end()) throw std::invalid_argument("no operation is called '" + name + "'");
     return static_cast<Operation>(found - names.begin());
@@ -115,6 +115,7 @@ void Transport::prepare(Operation operation, std::size_t bytes) {
         throw Absent("it shares no memory with the worker");
     if (operation == Operation::calculate || operation == Operation::calculate_default)
         throw Absent("it moves bytes and knows no tensors");
+    if (operation == Operation::compute) throw Absent("measured for this project alone");
     if (operation == Operation::text || source_.size() == bytes) return;
     source_ = Buffer(bytes);
     target_ = Buffer(bytes);

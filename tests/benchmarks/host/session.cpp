@@ -17,6 +17,7 @@ tr::SessionOptions options_for(const Arguments& arguments, const std::string& sc
     options.python = arguments.python;
     options.quiet = true;
     options.wake_up = tr::wake_up_from_string(arguments.option("wake_up"));
+    if (const auto busy = arguments.option("busy_wait_us"); !busy.empty()) options.busy_wait_us = std::stoll(busy);
     const auto variable = arguments.option("environment");  // NAME:value
     if (!variable.empty())
         options.environment[variable.substr(0, variable.find(':'))] = variable.substr(variable.find(':') + 1);
@@ -33,9 +34,9 @@ class Session final : public Transport {
         const auto wanted = arguments.option("wake_up");
         const bool as_asked =
             stats.carrier == (wanted == "futex" ? "mailbox" : "files") && stats.worker_wake_up == wanted;
-        // A worker that could not load the compiled module would be measured under the wrong name.
-        const bool compiled = stats.fallback.empty() || !arguments.option("environment").empty();
-        if (!as_asked || !compiled)
+        // A worker that could not load the library would be measured under the wrong name.
+        const bool quick = stats.worker_mailbox != "python" || !arguments.option("environment").empty();
+        if (!as_asked || !quick)
             throw Absent("asked for " + wanted + ", got " + stats.carrier + " with " + stats.worker_wake_up + ": " +
                          stats.fallback);
     }
@@ -43,6 +44,10 @@ class Session final : public Transport {
     void prepare(Operation operation, std::size_t bytes) override {
         const bool fresh = source_.size() != bytes;
         const bool in_place = operation == Operation::in_place;
+        if (operation == Operation::compute) {
+            compute_ = "compute " + std::to_string(bytes);
+            return;
+        }
         Transport::prepare(in_place || operation >= Operation::echo_view ? Operation::echo : operation, bytes);
         shape_ = tr::Shape({static_cast<std::int64_t>(bytes / sizeof(float))});
         result_ = {};
@@ -94,11 +99,14 @@ class Session final : public Transport {
             case Operation::calculate_default:
                 result_ = default_->calculate("relu", view);
                 return;
+            case Operation::compute:
+                session_.fetch_response(compute_);
+                return;
         }
     }
 
     void check(Operation operation) const override {
-        if (operation == Operation::in_place || operation == Operation::text) return;
+        if (operation == Operation::in_place || operation == Operation::text || operation == Operation::compute) return;
         if (operation == Operation::calculate || operation == Operation::calculate_default) operation_check();
         Transport::check(operation);
     }
@@ -124,6 +132,7 @@ class Session final : public Transport {
     Arguments arguments_;
     tr::PythonSession session_;
     std::unique_ptr<tr::PythonSession> default_;
+    std::string compute_;
     tr::Shape shape_;
     tr::Tensor shared_;
     tr::Tensor result_;

@@ -20,6 +20,7 @@ enum class Operation {
     in_place,           ///< memory that both sides share, there and back, no byte moved
     calculate,          ///< relu of a torch tensor by a hand-written server
     calculate_default,  ///< the same by the server that comes with the library
+    compute,            ///< text; the worker computes with PyTorch for as many microseconds as there are bytes
 };
 
 /// @throws std::invalid_argument for a word that names none
