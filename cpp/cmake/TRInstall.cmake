@@ -57,5 +57,13 @@ if(TR_BUILD_PYTHON_SESSION)
     else()
         install(DIRECTORY "${PROJECT_SOURCE_DIR}/python/tech_renaissance/" DESTINATION "${python_dir}"
                 FILES_MATCHING PATTERN "*.py" PATTERN "py.typed" PATTERN "__pycache__" EXCLUDE)
+        # Workers may not write where root has installed, and would compile each module at each start. Interpreters of
+        # other versions than this one compile by themselves.
+        find_program(TR_PYTHON3 NAMES python3 python)
+        mark_as_advanced(TR_PYTHON3)
+        if(TR_PYTHON3)
+            install(CODE "execute_process(COMMAND \"${TR_PYTHON3}\" -m compileall -q \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${python_dir}\"
+                          OUTPUT_QUIET ERROR_QUIET)")
+        endif()
     endif()
 endif()

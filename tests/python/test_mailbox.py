@@ -134,6 +134,34 @@ def test_a_name_is_looked_up_again_when_either_side_has_changed_one(
     assert struct.unpack_from("<I", mailbox.memory, TO_HOST + NAMES) == (3,)
 
 
+def test_a_file_that_loses_a_name_has_one_less(messages: Messages, workspace: Path) -> None:
+    names = Names(messages)
+    tag, aside, after = (str(workspace / name) for name in ("tag", "aside", "after"))
+    for path in (tag, after):
+        Path(path).touch()
+    assert names.identify(tag)[1] == 1
+    names.link(tag, aside)
+    assert names.identify(aside)[1] == 2
+    names.rename(after, tag)
+    assert names.identify(aside)[1] == 1
+
+
+def test_what_changes_places_is_looked_up_where_the_host_may_have_been_before(
+    messages: Messages, workspace: Path
+) -> None:
+    names = Names(messages)
+    a, b, other = (str(workspace / name) for name in ("a", "b", "other"))
+    for path in (a, b, other):
+        Path(path).touch()
+    inodes = {path: os.stat(path).st_ino for path in (a, b, other)}
+    assert names.names(a, inodes[a])
+    assert names.names(b, inodes[b])
+    os.rename(other, b)  # as a host that has not counted it yet
+    if names.exchange(a, b):
+        assert names.names(b, inodes[a])
+        assert names.names(a, inodes[other])
+
+
 def test_a_name_that_was_not_there_is_looked_up_again(messages: Messages, workspace: Path) -> None:
     names = Names(messages)
     with pytest.raises(FileNotFoundError):

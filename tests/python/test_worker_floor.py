@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from host import Host
+from channel_host import ChannelHost
+from host import SERVERS, Host
 
 VERSIONS = ["3.9.18", "3.13.0"]
 
@@ -29,6 +31,32 @@ def test_a_bare_interpreter_serves_hello(start: Callable[..., Host], bare: list[
     assert host.ask("hi")["result"] == f"Hi, C++! This is Python {hello['python']}."
     assert "torch.linalg.*" in str(host.ask("help")["result"])
     assert host.log() == ""
+
+
+@pytest.mark.parametrize("version", ["3.9.18", "3.10.13", "3.11.7", "3.12.1", "3.13.0"])
+def test_the_host_s_library_is_a_module_of_any_interpreter(workspace: Path, version: str) -> None:
+    python = Path.home() / ".pyenv" / "versions" / version / "bin" / "python3"
+    if not python.exists():
+        pytest.skip(f"no Python {version} on this machine")
+    options = {"python": [str(python), "-S", "-s"]}
+    with closing(ChannelHost(workspace, SERVERS / "probe.py", "library", **options)) as host:
+        hello = host.hello()
+        assert (hello["carrier"], hello["mailbox"], hello["fallback"]) == ("mailbox", "library", "")
+        assert host.first.ask("echo", "again")["result"] == "again"
+
+
+@pytest.mark.parametrize("missing", ["_ctypes", "_imp"])
+def test_an_interpreter_that_cannot_load_it_takes_the_files(workspace: Path, missing: str) -> None:
+    """Without ctypes there is no futex either."""
+    script = workspace / "without.py"
+    script.write_text(
+        f"import sys, runpy\nsys.modules[{missing!r}] = sys.modules['_ctypes'] = None\n"
+        f"runpy.run_path({str(SERVERS / 'probe.py')!r}, run_name='__main__')\n"
+    )
+    with closing(ChannelHost(workspace, script, "library")) as host:
+        hello = host.hello()
+        assert (hello["carrier"], hello["mailbox"]) == ("files", "")
+        assert "a futex cannot be called" in str(hello["fallback"])
 
 
 def test_a_bare_interpreter_is_ready_quickly(start: Callable[..., Host], bare: list[str]) -> None:

@@ -9,6 +9,7 @@ using std::memory_order_relaxed;
 
 /// Twice what waking takes: for a peer that has to be woken first, and then answers at once.
 constexpr std::int64_t kAutomaticUs = 100;
+constexpr std::int64_t kMostUs = 10'000;
 constexpr int kMostCredit = 4;
 constexpr int kCostOfFailure = 2;
 
@@ -25,7 +26,7 @@ constexpr int kQuietAgain = 10000;
 
 BusyWait::BusyWait(std::int64_t most_us, void (*yield)())
     : yield_(yield),
-      window_(std::chrono::microseconds(most_us < 0 ? kAutomaticUs : most_us)),
+      window_(std::chrono::microseconds(most_us < 0 ? kAutomaticUs : std::min(most_us, kMostUs))),
       credit_(most_us == 0 ? 0 : 1),
       pause_(kShortestPause.count()) {}
 

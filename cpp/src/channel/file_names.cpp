@@ -54,7 +54,7 @@ void FileNames::forget_file_at(const std::string& path) {
 void FileNames::rename(const std::string& from, const std::string& to) {
     platform::rename_file(from, to);
     if (!count()) return;
-    if (known_.count(to) != 0) forget_file_at(to);
+    forget_file_at(to);
     auto moved = known_.extract(from);
     if (moved.empty()) return;
     moved.key() = to;
@@ -74,12 +74,12 @@ void FileNames::remove(const std::string& path) {
 bool FileNames::exchange(const std::string& one, const std::string& other) {
     if (!platform::exchange_files(one, other)) return false;
     if (!count()) return true;
-    auto first = known_.extract(one);
-    auto second = known_.extract(other);
-    if (!first.empty()) first.key() = other;
-    if (!second.empty()) second.key() = one;
-    known_.insert(std::move(first));
-    known_.insert(std::move(second));
+    // What was under the other name may not be what was known of it: the peer counts a change after it.
+    forget_file_at(other);
+    auto moved = known_.extract(one);
+    if (moved.empty()) return true;
+    moved.key() = other;
+    known_.insert(std::move(moved));
     return true;
 }
 

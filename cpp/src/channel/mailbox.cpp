@@ -63,7 +63,10 @@ std::shared_ptr<Mailbox> Mailbox::open(const std::string& path, std::uint64_t ep
         throw InputError("'" + path + "' is not the mailbox of this session: expected version " +
                          std::to_string(kVersion) + " and epoch " + std::to_string(epoch) + ", found " +
                          std::to_string(found.version) + " and " + std::to_string(found.epoch));
-    if (side == Side::worker) mailbox->own().sleepers.store(1, std::memory_order_relaxed);
+    if (side == Side::worker) {
+        std::uint32_t unsaid = 0;
+        mailbox->own().sleepers.compare_exchange_strong(unsaid, 1);
+    }
     return mailbox;
 }
 

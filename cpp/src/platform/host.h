@@ -38,8 +38,8 @@ std::string find_executable(const std::string& name);
 std::string interpreter_of_environment(const std::string& prefix);
 /// The shared library (or program) that holds this code; empty when it cannot be told.
 std::string library_file();
-/// It is the program itself, so that nobody else can load it.
-bool is_in_program();
+/// The same, where another program can load it: a shared library, with nothing in it that only its own program has.
+std::string loadable_library();
 /// What separates entries of $PATH and $PYTHONPATH.
 char path_list_separator();
 

@@ -12,7 +12,25 @@
 
 extern char** environ;
 
+#ifdef __linux__
+#include <sys/auxv.h>
+#endif
+
 namespace tr::platform {
+namespace {
+
+/// Whether that is the program, and no library.
+bool is_of_program([[maybe_unused]] const Dl_info& found) {
+#ifdef __linux__
+    Dl_info program{};
+    const auto* headers = reinterpret_cast<const void*>(::getauxval(AT_PHDR));
+    return ::dladdr(headers, &program) == 0 || program.dli_fbase == found.dli_fbase;
+#else
+    return false;
+#endif
+}
+
+}  // namespace
 
 std::int64_t process_id() {
     return ::getpid();
@@ -80,14 +98,20 @@ std::string interpreter_of_environment(const std::string& prefix) {
 std::string library_file() {
     Dl_info info{};
     if (::dladdr(reinterpret_cast<const void*>(&library_file), &info) == 0 || info.dli_fname == nullptr) return {};
+    // Of code in the program itself that is argv[0], which may be anything.
     std::error_code error;
-    const auto path = std::filesystem::canonical(info.dli_fname, error);
+    const auto path = std::filesystem::canonical(is_of_program(info) ? "/proc/self/exe" : info.dli_fname, error);
     return error ? std::string() : path.string();
 }
 
-bool is_in_program() {
-    std::error_code error;
-    return library_file() == std::filesystem::canonical("/proc/self/exe", error).string();
+std::string loadable_library() {
+#if defined(TR_STATIC) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__linux__)
+    return {};
+#else
+    Dl_info info{};
+    const bool found = ::dladdr(reinterpret_cast<const void*>(&library_file), &info) != 0;
+    return found && !is_of_program(info) ? library_file() : std::string();
+#endif
 }
 
 char path_list_separator() {

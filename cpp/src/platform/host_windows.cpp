@@ -202,8 +202,8 @@ std::string library_file() {
     return narrow(filled([module](wchar_t* text, DWORD size) { return ::GetModuleFileNameW(module, text, size); }));
 }
 
-bool is_in_program() {
-    return true;  // workers there do without
+std::string loadable_library() {
+    return {};  // workers there do without
 }
 
 char path_list_separator() {

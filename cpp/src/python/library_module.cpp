@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "channel/mailbox.h"
@@ -53,6 +54,21 @@ PyObject* checked(PyObject* object) {
     if (object == nullptr) throw Raised{};
     return object;
 }
+/// Owns a reference.
+class Ref {
+  public:
+    explicit Ref(PyObject* object) : object_(checked(object)) {}
+    ~Ref() {
+        if (object_ != nullptr) Py_DecRef(object_);
+    }
+    Ref(const Ref&) = delete;
+    Ref& operator=(const Ref&) = delete;
+    PyObject* get() const { return object_; }
+    PyObject* release() { return std::exchange(object_, nullptr); }
+
+  private:
+    PyObject* object_;
+};
 PyObject* none() {
     Py_IncRef(&_Py_NoneStruct);
     return &_Py_NoneStruct;
@@ -154,25 +170,29 @@ void require_whole(const WorkerMailbox& self) {
         throw RestartError("'" + file + "' was cut short while it was mapped: the host has broken the session");
 }
 
+PyObject* members_of(const protocol::PlainRequest& plain) {
+    const bool attached = !plain.traceparent.empty() || !plain.arguments.empty();
+    Ref members(PyTuple_New(attached ? 6 : 4));
+    PyTuple_SetItem(members.get(), 0, text(plain.command));
+    PyTuple_SetItem(members.get(), 1, text(plain.parameters));
+    PyTuple_SetItem(members.get(), 2, number(plain.id));
+    PyTuple_SetItem(members.get(), 3, plain.deadline_ms ? number(*plain.deadline_ms) : none());
+    if (attached) {
+        PyTuple_SetItem(members.get(), 4, text(plain.traceparent));
+        PyTuple_SetItem(members.get(), 5, plain.arguments.empty() ? none() : bytes(plain.arguments));
+    }
+    return members.release();
+}
+
 /// None; or of a plain request its members, in the order of messages.Request; or the bytes of another message.
 PyObject* take(WorkerMailbox& self) {
     const auto message = self.mailbox->receive();
     require_whole(self);
     if (!message) return none();
-    self.mailbox->acknowledge();
     const auto plain = protocol::read_plain_request(*message);
-    if (!plain) return bytes(*message);
-    const bool attached = !plain->traceparent.empty() || !plain->arguments.empty();
-    PyObject* members = checked(PyTuple_New(attached ? 6 : 4));
-    PyTuple_SetItem(members, 0, text(plain->command));
-    PyTuple_SetItem(members, 1, text(plain->parameters));
-    PyTuple_SetItem(members, 2, number(plain->id));
-    PyTuple_SetItem(members, 3, plain->deadline_ms ? number(*plain->deadline_ms) : none());
-    if (attached) {
-        PyTuple_SetItem(members, 4, text(plain->traceparent));
-        PyTuple_SetItem(members, 5, plain->arguments.empty() ? none() : bytes(plain->arguments));
-    }
-    return members;
+    Ref found(plain ? members_of(*plain) : bytes(*message));
+    self.mailbox->acknowledge();  // not before, so that it is not lost where there is no memory for it
+    return found.release();
 }
 
 void wait(WorkerMailbox& self, std::uint32_t seen, std::int64_t timeout_ms) {
@@ -205,9 +225,8 @@ PyObject* mailbox_answer(WorkerMailbox& self, Arguments arguments) {
     const Py_ssize_t count = PySequence_Size(arguments[3]);
     if (count < 0) throw Raised{};
     for (Py_ssize_t i = 0; i < count; ++i) {
-        PyObject* tag = checked(PySequence_GetItem(arguments[3], i));
-        const auto plain = to_plain_text(tag);  // which the sequence keeps alive
-        Py_DecRef(tag);
+        const Ref tag(PySequence_GetItem(arguments[3], i));
+        const auto plain = to_plain_text(tag.get());  // which the sequence keeps alive
         if (!plain) return PyBool_FromLong(0);
         tags.push_back(*plain);
     }
@@ -298,10 +317,8 @@ PyMethodDef of_leases(const char* name) {
 template <std::size_t kSize>
 void bind(PyMethodDef (&functions)[kSize], PyObject* self, PyObject* into) {
     for (auto& function : functions) {
-        PyObject* bound = checked(PyCFunction_NewEx(&function, self, nullptr));
-        const int failed = PyDict_SetItemString(into, function.name, bound);
-        Py_DecRef(bound);
-        if (failed != 0) throw Raised{};
+        const Ref bound(PyCFunction_NewEx(&function, self, nullptr));
+        if (PyDict_SetItemString(into, function.name, bound.get()) != 0) throw Raised{};
     }
 }
 
@@ -315,9 +332,8 @@ PyObject* capsule(T object) {
 }
 
 void put(PyObject* into, const char* name, PyObject* value) {
-    const int failed = PyDict_SetItemString(into, name, value);
-    Py_DecRef(value);
-    if (failed != 0) throw Raised{};
+    const Ref owned(value);
+    if (PyDict_SetItemString(into, name, value) != 0) throw Raised{};
 }
 
 PyObject* table(const std::shared_ptr<Mailbox>& mailbox, Mailbox::Lease* leases) {
@@ -326,11 +342,10 @@ PyObject* table(const std::shared_ptr<Mailbox>& mailbox, Mailbox::Lease* leases)
         of_leases<1, leases_count>("count"), of_leases<2, leases_set_count>("set_count"),
         of_leases<1, leases_find>("find"),
     };
-    PyObject* into = checked(PyDict_New());
-    PyObject* self = capsule<LeaseTable, kLeaseTable>({mailbox, leases});
-    bind(functions, self, into);
-    Py_DecRef(self);
-    return into;
+    Ref into(PyDict_New());
+    const Ref self(capsule<LeaseTable, kLeaseTable>({mailbox, leases}));
+    bind(functions, self.get(), into.get());
+    return into.release();
 }
 
 /// mailbox(path, epoch, busy_wait_us, first, InputError, RestartError) -> its functions by their names, `self`, by
@@ -362,15 +377,15 @@ PyObject* open_mailbox(PyObject*, Arguments arguments, Py_ssize_t count) {
             mailbox->ring_through(first->mailbox);
         }
         for (PyObject* error : errors) Py_IncRef(error);
-        PyObject* into = checked(PyDict_New());
-        put(into, "host_leases", table(mailbox, mailbox->peer_leases()));
-        put(into, "own_leases", table(mailbox, mailbox->own_leases()));
-        put(into, "revision", number(mailbox->revision()));
+        Ref into(PyDict_New());
+        put(into.get(), "host_leases", table(mailbox, mailbox->peer_leases()));
+        put(into.get(), "own_leases", table(mailbox, mailbox->own_leases()));
+        put(into.get(), "revision", number(mailbox->revision()));
         PyObject* self =
             capsule<WorkerMailbox, kWorkerMailbox>({mailbox, path.substr(0, path.rfind('/')), errors[0], errors[1]});
-        bind(functions, self, into);
-        put(into, "self", self);
-        return into;
+        put(into.get(), "self", self);  // which keeps it from here on
+        bind(functions, self, into.get());
+        return into.release();
     });
 }
 
@@ -398,6 +413,8 @@ PyObject* exchange(PyObject*, Arguments arguments, Py_ssize_t count) {
 }  // namespace tr::python
 
 extern "C" TR_API PyObject* PyInit__library() {
+    // Where an interpreter hides its names, none of them resolves; it makes an error of this.
+    if (PyModule_Create2 == nullptr || PyEval_RestoreThread == nullptr) return nullptr;
     static PyMethodDef functions[] = {
         {"mailbox", reinterpret_cast<void*>(&tr::python::open_mailbox), METH_FASTCALL, nullptr},
         {"guard", reinterpret_cast<void*>(&tr::python::guard), METH_FASTCALL, nullptr},

@@ -36,8 +36,13 @@ void Conversation::begin(const std::vector<TensorView>& tensors, const std::stri
     require_worker();
     require_channel(deadline);
     settle_previous(deadline);  // the worker may still read tensors under these tags
-    for (std::size_t i = 0; i < tensors.size(); ++i)
-        channel_->tensors()->store(tensors[i], std::string(1, static_cast<char>('a' + i)));
+    try {
+        for (std::size_t i = 0; i < tensors.size(); ++i)
+            channel_->tensors()->store(tensors[i], std::string(1, static_cast<char>('a' + i)));
+    } catch (const RestartError&) {
+        if (worker_->is_ours() || channel_->is_there()) throw;
+        fail_as_vanished();  // with the session of another program, which the message names
+    }
     throw_if_damaged();
     send(message, tensors, deadline);
 }

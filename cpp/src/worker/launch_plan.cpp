@@ -147,6 +147,10 @@ void anchor_paths(SessionOptions& options) {
     anchor(options.workspace);
 }
 
+bool is_in_worker() {
+    return !platform::environment_variable("TR_SESSION_DIR").empty();
+}
+
 std::vector<std::string> worker_environment(const SessionOptions& options, const std::string& package_directory,
                                             std::map<std::string, std::string> variables) {
     // As the worker would inherit them; what the options name comes over it, and the session's own over that.
@@ -155,6 +159,7 @@ std::vector<std::string> worker_environment(const SessionOptions& options, const
         const auto equals = entry.find('=', 1);
         if (equals != std::string::npos) merged[entry.substr(0, equals)] = entry.substr(equals + 1);
     }
+    if (is_in_worker()) merged.erase("TR_LIBRARY");  // that is its host's
     for (const auto& [name, value] : options.environment) {
         if (name.empty() || name.find_first_of(std::string("=\0", 2)) != std::string::npos ||
             value.find('\0') != std::string::npos)
@@ -166,8 +171,7 @@ std::vector<std::string> worker_environment(const SessionOptions& options, const
     const std::string path = merged["PYTHONPATH"];
     merged["PYTHONPATH"] = package_directory + (path.empty() ? "" : platform::path_list_separator() + path);
     // By which the worker does in a fraction of the time what it could do in Python; see its platform/library.py.
-    if (merged.count("TR_LIBRARY") == 0)
-        merged["TR_LIBRARY"] = platform::is_in_program() ? "" : platform::library_file();
+    if (merged.count("TR_LIBRARY") == 0) merged["TR_LIBRARY"] = platform::loadable_library();
     // What a worker printed before it died has to be in its log.
     merged["PYTHONUNBUFFERED"] = "1";
     for (auto& [name, value] : variables) merged[name] = std::move(value);

@@ -37,6 +37,8 @@ void anchor_paths(SessionOptions& options);
 std::vector<std::string> worker_command(const SessionOptions& options, const std::string& interpreter,
                                         const std::string& package_directory);
 
+/// This program is a worker itself, so that what its host has told it in its environment is not for its own workers.
+bool is_in_worker();
 /// The worker's whole environment.
 /// @param variables what the session itself has to tell the worker
 std::vector<std::string> worker_environment(const SessionOptions& options, const std::string& package_directory,

@@ -198,7 +198,7 @@ WakeUp effective_wake_up(const SessionOptions& options) {
 
 std::int64_t effective_busy_wait(const SessionOptions& options) {
     if (options.busy_wait_us >= 0) return options.busy_wait_us;
-    const std::string named = platform::environment_variable("TR_BUSY_WAIT_US");
+    const std::string named = is_in_worker() ? "" : platform::environment_variable("TR_BUSY_WAIT_US");
     std::int64_t microseconds = -1;
     const auto [end, error] = std::from_chars(named.data(), named.data() + named.size(), microseconds);
     if (!named.empty() && (error != std::errc() || end != named.data() + named.size()))

@@ -32,11 +32,11 @@ class Buffer:
         path: its name; of one of ours that waits to be used again, a hidden one.
         slot: in its owner's lease table.
         refs: one for each tensor over it that is alive in this process.
-        holder: the process whose tensors the lease tables count. Its forks have copies of them, and the tables, but no
-            leases.
+        inherited: this process is a fork of the one whose tensors the lease tables count. It has copies of them, and of
+            the tables, but no leases.
     """
 
-    holder = os.getpid()
+    inherited = False
 
     __slots__ = ("__weakref__", "_array", "_counts", "_header", "_header_bytes", "address", "inode", "memory", "path",
                  "refs", "size", "slot")  # fmt: skip
@@ -87,5 +87,13 @@ class Buffer:
             self._tell()
 
     def _tell(self) -> None:
-        if self._counts is not None and os.getpid() == self.holder:
+        if self._counts is not None and not Buffer.inherited:
             self._counts.set_count(self.slot, len(self.refs))
+
+
+def _inherit() -> None:
+    Buffer.inherited = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_inherit)

@@ -35,6 +35,7 @@ _SLOTS = 256
 _LEASES = _SLOTS + 2 * SLOT_BYTES
 _LEASE_BYTES = 16
 _AUTOMATIC_US = 100
+_MOST_US = 10_000
 _LONG_YIELD, _SHORTEST_PAUSE, _LONGEST_PAUSE = 700e-6, 0.1, 2.0
 FILE_BYTES = _LEASES + 2 * LEASES * _LEASE_BYTES
 
@@ -243,7 +244,7 @@ class PureMailbox:
     def wait(self, seen: int, timeout_ms: int) -> None:
         """Blocks while nobody has rung since `bell` gave `seen`, at most so long."""
         begin = time.monotonic() if self._busy else 0.0
-        if self._credit > 0 and self._look(seen, begin):
+        if self._credit > 0 and self._look(seen, begin, timeout_ms * 1e-3):
             return
         limit = self._limit
         if limit[0] != timeout_ms:
@@ -255,12 +256,12 @@ class PureMailbox:
     def _window(self) -> float:
         return (self._busy if self._busy > 0 else _AUTOMATIC_US) * 1e-6
 
-    def _look(self, seen: int, begin: float) -> bool:
+    def _look(self, seen: int, begin: float, most: float) -> bool:
         """Whether it has rung soon; see BusyWait of the library."""
         if begin < self._not_before:
             return False
         word, step, now = self._bell, os.sched_yield, begin
-        end = begin + self._window()
+        end = begin + min(self._window(), most)
         while word[0] == seen:  # _BELL
             if now > end:
                 self._credit -= 2
@@ -346,7 +347,7 @@ class LibraryMailbox:
 def busy_wait_us() -> int:
     """For how long a wait may look before it sleeps, as the host says; negative: as long as it pays."""
     text = os.environ.get("TR_BUSY_WAIT_US", "")
-    return int(text) if text.lstrip("-").isdigit() else -1
+    return min(int(text), _MOST_US) if text.lstrip("-").isdigit() else -1
 
 
 #: Of the words of the line to the worker: how often a channel was made or removed, in the first one's mailbox.

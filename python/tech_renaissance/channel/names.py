@@ -54,8 +54,7 @@ class Names:
         """Gives a file another name, which may have been another file's."""
         os.rename(path, name)
         if self._count():
-            if name in self._known:
-                self._forget_file_at(name)
+            self._forget_file_at(name)
             moved = self._known.pop(path, None)
             if moved is not None:
                 self._known[name] = moved
@@ -77,12 +76,11 @@ class Names:
         if not exchange(one, other):
             return False
         if self._count():
-            known = self._known
-            first, second = known.pop(one, None), known.pop(other, None)
-            if first is not None:
-                known[other] = first
-            if second is not None:
-                known[one] = second
+            # What was under the other name may not be what was known of it: the host counts a change after it.
+            self._forget_file_at(other)
+            moved = self._known.pop(one, None)
+            if moved is not None:
+                self._known[other] = moved
         return True
 
     def _count(self) -> bool:

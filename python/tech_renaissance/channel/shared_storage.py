@@ -46,7 +46,7 @@ class SharedStorage(FileStorage):
 
     def __init__(self, directory: str, writer: AtomicWriter, mailbox: Messages) -> None:
         super().__init__(directory, writer)
-        Buffer.holder = os.getpid()
+        Buffer.inherited = False
         self._host = mailbox.host_leases
         self._own = mailbox.own_leases
         self._names = Names(mailbox)

@@ -175,8 +175,9 @@ def _can_import(name: str) -> bool:
         return False
     try:
         importlib.import_module(name)
-    except ImportError:
-        _missing.add(name)
+    except ImportError as error:
+        if getattr(error, "name", None) == name and isinstance(error, ModuleNotFoundError):
+            _missing.add(name)  # and not one that is there, but for want of memory or descriptors
         return False
     return True
 

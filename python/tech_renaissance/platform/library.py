@@ -43,6 +43,7 @@ def load() -> Any:
         raise LibraryError("the library is for CPython with its global lock")
     try:
         import _imp
+        import ctypes  # noqa: F401 - which all that goes with a mailbox needs
 
         # As importlib does it, which has to look for modules before.
         loaded = _imp.create_dynamic(type(__spec__)("tech_renaissance._library", None, origin=path))

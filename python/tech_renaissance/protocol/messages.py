@@ -78,7 +78,7 @@ class Request:
 
     @property
     def arguments(self) -> dict[str, object]:
-        """The typed arguments; empty when there are none. From the compiled module they come as JSON, for here."""
+        """The typed arguments; empty when there are none. From the library they come as JSON, for here."""
         if not isinstance(self._arguments, dict):
             self._arguments = parse_object(self._arguments, "arguments") if self._arguments else {}
         return self._arguments

@@ -66,6 +66,38 @@ TEST_F(SharedNames, ThatWereNotThereAreLookedUpAgain) {
     EXPECT_TRUE(host_.identify(file("a")));
 }
 
+TEST_F(SharedNames, ThatChangePlacesAreThoseOfTheOtherFiles) {
+    const std::string a = file("a");
+    const std::string b = file("b");
+    const auto was_a = inode(a);
+    const auto was_b = inode(b);
+    EXPECT_TRUE(host_.names(a, was_a) && host_.names(b, was_b));
+    ASSERT_TRUE(host_.exchange(a, b));
+    EXPECT_TRUE(host_.names(b, was_a) && host_.names(a, was_b));
+    EXPECT_TRUE(worker_.names(b, was_a) && worker_.names(a, was_b));
+    EXPECT_FALSE(host_.exchange(a, workspace_.path() + "/none"));
+    EXPECT_TRUE(host_.names(a, was_b));
+
+    // The worker puts a file there, and has not counted that yet.
+    const std::string stranger = file("stranger");
+    const auto of_the_worker = inode(stranger);
+    fs::rename(stranger, b);
+    ASSERT_TRUE(host_.exchange(a, b));
+    EXPECT_FALSE(host_.names(a, was_a));
+    EXPECT_TRUE(host_.names(a, of_the_worker));
+}
+
+TEST_F(SharedNames, AFileThatLosesANameHasOneLess) {
+    const std::string tag = file("tag");
+    const std::string aside = workspace_.path() + "/aside";
+    const std::string next = file("next");
+    EXPECT_EQ(host_.identify(tag)->links, 1U);
+    host_.link(tag, aside);
+    EXPECT_EQ(host_.identify(aside)->links, 2U);
+    host_.rename(next, tag);
+    EXPECT_EQ(host_.identify(aside)->links, 1U);
+}
+
 TEST_F(SharedNames, AreLookedUpEachTimeForAWorkerWithoutTheMailbox) {
     const std::string a = file("a");
     FileNames alone;

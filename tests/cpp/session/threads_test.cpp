@@ -104,9 +104,10 @@ TEST_F(ThreadsTest, TheAnswerToAThreadThatHasEndedIsLetGo) {
     begin_with_numpy("lease_server");
     session_->send_tensor(Tensor::full(Shape(20'000), 1), "x");
     const auto leases = [&] {
-        const auto mailbox = channel::Mailbox::open(session_->session_dir() + "/mailbox", session_->stats().epoch);
+        const auto mailbox = channel::Mailbox::open(session_->session_dir() + "/mailbox", session_->stats().epoch,
+                                                    channel::Mailbox::Side::host);
         std::uint32_t count = 0;
-        for (std::uint32_t i = 0; i < channel::Mailbox::kLeases; ++i) count += mailbox->own_leases()[i].count;
+        for (std::uint32_t i = 0; i < channel::Mailbox::kLeases; ++i) count += mailbox->peer_leases()[i].count;
         return count;
     };
     {

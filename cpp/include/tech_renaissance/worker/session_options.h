@@ -69,8 +69,8 @@ struct TR_API SessionOptions {
     WakeUp wake_up = WakeUp::automatic;
     /// For how long, at most, a wait of either side looks for news with the core yielded to others between the looks,
     /// before it sleeps, microseconds: a thread that sleeps on another core takes some 40 us to wake. Negative: as long
-    /// as it pays, or what $TR_BUSY_WAIT_US says; 0: never. Only with the mailbox. A session that is idle uses no
-    /// processor time in any case.
+    /// as it pays, or what $TR_BUSY_WAIT_US says; 0: never; at most 10 ms. Only with the mailbox. A session that is
+    /// idle uses no processor time in any case.
     std::int64_t busy_wait_us = -1;
     /// Forks the worker from a template that has imported `preload` already, where the system can do that (Linux):
     /// ready in tens of milliseconds, but for the first such session of a program, which waits for the template. Where
