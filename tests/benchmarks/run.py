@@ -34,7 +34,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         print(f"bench: {time.monotonic() - begin:4.0f} s  {text}", file=sys.stderr, flush=True)
 
     # The session picks its own workspace, as it does for users; nothing of the caller's may decide it.
-    for variable in ("TR_WORKSPACE", "TR_WAKEUP", "TR_LIBRARY", "TR_BUSY_WAIT_US", "TR_PYTHON", "TR_PACKAGE_DIR", "PYTHONDONTWRITEBYTECODE"):
+    for variable in [name for name in os.environ if name.startswith("TR_")] + ["PYTHONDONTWRITEBYTECODE"]:
         os.environ.pop(variable, None)
     sys.path.insert(0, str(arguments.programs / "modules"))
     run = Run(Plan(arguments.quick), arguments.programs, set(arguments.rows), say)

@@ -9,7 +9,7 @@ import iceoryx2
 
 
 class Ports:
-    """A client or a server, and the events of both directions. A message is a letter that says what to do, and bytes."""
+    """A client or a server, and the events of both directions. A message is a letter, what to do, and bytes."""
 
     def __init__(self, name: str, *, server: bool) -> None:
         iceoryx2.set_log_level(iceoryx2.LogLevel.Error)

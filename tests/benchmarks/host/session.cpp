@@ -216,7 +216,7 @@ class Several {
     }
 
     tr::PythonSession session_;
-    const std::vector<tr::TensorView> none_;
+    const std::vector<tr::Tensor> none_;
 };
 
 }  // namespace
