@@ -10,68 +10,80 @@ using std::memory_order_relaxed;
 /// Twice what waking takes: for a peer that has to be woken first, and then answers at once.
 constexpr std::int64_t kAutomaticUs = 100;
 constexpr std::int64_t kMostUs = 10'000;
-constexpr int kMostCredit = 4;
-constexpr int kCostOfFailure = 2;
-
-/// A yield that took longer has given the core to a third party, for a slice of its time: 1 to 4 ms.
-constexpr std::chrono::microseconds kLongYield(700);
-/// What it costs beside what a look that succeeds saves; two such yields sooner than they are earned are no accident.
-constexpr int kCostOfLongYield = 400;
-constexpr int kCrowd = 2 * kCostOfLongYield;
-constexpr BusyWait::Clock::duration kShortestPause = std::chrono::milliseconds(100);
-constexpr BusyWait::Clock::duration kLongestPause = std::chrono::seconds(2);
-constexpr int kQuietAgain = 10000;
+/// One that takes longer counts as this long: whether somebody was idle for a second or a minute says nothing.
+constexpr std::int64_t kLongestNs = 2'000'000;
+constexpr int kWeight = 8;  ///< a wait is an eighth of the mean
+constexpr int kTrial = 8;   ///< waits
+constexpr int kFirstInterval = 32;
+constexpr int kShortestInterval = 256;
+constexpr int kLongestInterval = 65'536;
 
 }  // namespace
 
 BusyWait::BusyWait(std::int64_t most_us, void (*yield)())
     : yield_(yield),
       window_(std::chrono::microseconds(most_us < 0 ? kAutomaticUs : std::min(most_us, kMostUs))),
-      credit_(most_us == 0 ? 0 : 1),
-      pause_(kShortestPause.count()) {}
+      left_(kFirstInterval),
+      interval_(kShortestInterval) {}
 
-bool BusyWait::look(const std::atomic<std::uint32_t>& word, std::uint32_t seen, platform::Deadline deadline) {
+/// By what is known; where even a look that succeeds would hardly end within the window, it only costs.
+BusyWait::Kind BusyWait::better() const {
+    const auto looked = mean_[looking].load(memory_order_relaxed);
+    const auto slept = mean_[sleeping].load(memory_order_relaxed);
+    const auto window = std::chrono::nanoseconds(window_).count();
+    return looked > 0 && (looked > window * 3 / 2 || (slept > 0 && slept < looked)) ? sleeping : looking;
+}
+
+bool BusyWait::is_to_look() {
+    const Kind favourite = favourite_.load(memory_order_relaxed);
+    const Kind other = favourite == looking ? sleeping : looking;
+    const int left = left_.fetch_sub(1, memory_order_relaxed);
+    if (left > 0) return favourite == looking;
+    if (left > -kTrial) {
+        if (left == 0) mean_[other].store(0, memory_order_relaxed);  // what it was once says little about now
+        return other == looking;
+    }
+    const Kind found = better();
+    const int interval = found == favourite ? interval_.load(memory_order_relaxed) : kShortestInterval;
+    favourite_.store(found, memory_order_relaxed);
+    decided_.store(mean_[found].load(memory_order_relaxed), memory_order_relaxed);
+    interval_.store(std::min(2 * interval, kLongestInterval), memory_order_relaxed);
+    left_.store(interval, memory_order_relaxed);
+    return found == looking;
+}
+
+bool BusyWait::look(const std::atomic<std::uint32_t>& word, std::uint32_t seen, platform::Deadline deadline) const {
     if (word.load(std::memory_order_acquire) != seen) return true;
-    const int credit = credit_.load(memory_order_relaxed);
-    if (credit <= 0) return false;
-    auto now = Clock::now();
-    if (now.time_since_epoch().count() < not_before_.load(memory_order_relaxed)) return false;
-    const auto end = std::min(now + window_, deadline.when());
+    const auto end = std::min(Clock::now() + window_, deadline.when());
     do {
-        const auto before = now;
         yield_();
-        const bool changed = word.load(std::memory_order_acquire) != seen;
-        now = Clock::now();
-        if (now - before > kLongYield) {
-            if (debt_.fetch_add(kCostOfLongYield, memory_order_relaxed) + kCostOfLongYield >= kCrowd) crowded(now);
-            return changed;
-        }
-        if (changed) {
-            if (credit < kMostCredit) credit_.store(credit + 1, memory_order_relaxed);
-            if (const int debt = debt_.load(memory_order_relaxed); debt > 0)
-                debt_.store(debt - 1, memory_order_relaxed);
-            if (successes_.fetch_add(1, memory_order_relaxed) == kQuietAgain)
-                pause_.store(kShortestPause.count(), memory_order_relaxed);
-            return true;
-        }
-    } while (now < end);
-    credit_.store(credit - kCostOfFailure, memory_order_relaxed);
+        if (word.load(std::memory_order_acquire) != seen) return true;
+    } while (Clock::now() < end);
     return false;
 }
 
-/// Longer each time, so that trying again now and then costs next to nothing.
-void BusyWait::crowded(Clock::time_point now) {
-    const auto pause = pause_.load(memory_order_relaxed);
-    not_before_.store(now.time_since_epoch().count() + pause, memory_order_relaxed);
-    pause_.store(std::min(2 * pause, kLongestPause.count()), memory_order_relaxed);
-    successes_.store(0, memory_order_relaxed);
-    debt_.store(kCostOfLongYield, memory_order_relaxed);  // so that one more is enough
-}
+void BusyWait::ended(bool looked, Clock::duration taken) {
+    const Kind kind = looked ? looking : sleeping;
+    const auto ns = std::min<std::int64_t>(std::chrono::nanoseconds(taken).count(), kLongestNs);
+    const auto before = mean_[kind].load(memory_order_relaxed);
+    const auto mean = std::max<std::int64_t>(1, before == 0 ? ns : before + (ns - before) / kWeight);
+    mean_[kind].store(mean, memory_order_relaxed);
 
-void BusyWait::slept(Clock::time_point begin) {
-    if (credit_.load(memory_order_relaxed) > 0) return;
-    // As waking is part of it, it would have ended within the window.
-    if (Clock::now() - begin < window_ * 3 / 2) credit_.store(1, memory_order_relaxed);
+    const auto limit = std::chrono::nanoseconds(window_).count() * 3 / 2;
+    const Kind favourite = favourite_.load(memory_order_relaxed);
+    if (kind != favourite) {
+        // Others want the core, and get a slice of its time with each yield: once is enough.
+        if (looked && ns > limit && ns > 8 * mean_[sleeping].load(memory_order_relaxed))
+            left_.store(-kTrial, memory_order_relaxed);
+    } else if (looked && mean > limit) {
+        favourite_.store(sleeping, memory_order_relaxed);
+        left_.store(interval_.load(memory_order_relaxed), memory_order_relaxed);
+    } else if ((!looked && before > limit && mean <= limit) || mean > 2 * decided_.load(memory_order_relaxed)) {
+        // Waits are short again, or longer than they were, so what was found may not hold any more.
+        decided_.store(mean, memory_order_relaxed);
+        interval_.store(kShortestInterval, memory_order_relaxed);
+        if (left_.load(memory_order_relaxed) > kFirstInterval) left_.store(kFirstInterval, memory_order_relaxed);
+    }
 }
 
 }  // namespace tr::channel

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -10,9 +11,9 @@
 namespace tr::channel {
 
 /// How a wait for another process begins: by looking again and again, with the core given to whoever wants it between
-/// two looks, as a thread that sleeps on another core takes some 40 us to wake (docs/decisions/0008). It learns: where
-/// waits take longer than it would look, it does not look until they are short again, and where others want the core it
-/// does not look for a while, as each yield gives them a whole slice of time. Any thread.
+/// two looks, as a thread that sleeps on another core takes some 40 us to wake (docs/decisions/0008). Whether that pays
+/// is measured: it keeps the mean length of waits of both kinds, does what has been shorter, and tries the other now
+/// and then. Where waits are long in any case it sleeps at once. Any thread.
 class BusyWait {
   public:
     using Clock = platform::Deadline::Clock;
@@ -22,23 +23,27 @@ class BusyWait {
     /// @param yield gives the core to others
     explicit BusyWait(std::int64_t most_us, void (*yield)() = std::this_thread::yield);
 
-    /// @returns whether the word holds something else than `seen` by now
-    bool look(const std::atomic<std::uint32_t>& word, std::uint32_t seen, platform::Deadline deadline);
-    /// A wait that look() did not end has ended.
-    /// @param begin when it began
-    void slept(Clock::time_point begin);
     bool is_off() const { return window_.count() == 0; }
+    /// Whether the next wait is to look before it sleeps.
+    bool is_to_look();
+    /// @returns whether the word holds something else than `seen` by now
+    bool look(const std::atomic<std::uint32_t>& word, std::uint32_t seen, platform::Deadline deadline) const;
+    /// A wait has ended that has `looked` at first, or not.
+    void ended(bool looked, Clock::duration taken);
 
   private:
-    void crowded(Clock::time_point now);
+    enum Kind : std::size_t { sleeping, looking };
+
+    Kind better() const;
 
     void (*const yield_)();
     const Clock::duration window_;
-    std::atomic<int> credit_;                ///< waits that may look and fail before no other one does
-    std::atomic<Clock::rep> pause_;          ///< for how long not to look when others have wanted the core
-    std::atomic<Clock::rep> not_before_{0};  ///< since the clock's epoch
-    std::atomic<int> debt_{0};               ///< of yields that took long, in looks that succeeded
-    std::atomic<int> successes_{0};          ///< since others have wanted the core
+    // Nanoseconds and counts of waits. Threads that meet in here spoil an estimate, no more.
+    std::array<std::atomic<std::int64_t>, 2> mean_{};
+    std::atomic<Kind> favourite_{looking};
+    std::atomic<std::int64_t> decided_{0};  ///< the mean of the favourite when it was found to be that
+    std::atomic<int> left_;                 ///< waits until the other kind is tried; below 0 it is being tried
+    std::atomic<int> interval_;             ///< between two trials
 };
 
 }  // namespace tr::channel

@@ -146,12 +146,16 @@ void Mailbox::sleeps(bool begin) const {
 
 void Mailbox::wait(std::uint32_t seen, platform::Deadline deadline) {
     const auto& word = bell_word();
-    const auto begin = busy_.is_off() ? BusyWait::Clock::time_point() : BusyWait::Clock::now();
-    if (busy_.look(word, seen, deadline)) return;
-    sleeps(true);
-    if (word.load(std::memory_order_seq_cst) == seen) platform::futex_wait(word, seen, deadline);
-    sleeps(false);
-    if (!busy_.is_off()) busy_.slept(begin);
+    const auto sleep = [&] {
+        sleeps(true);
+        if (word.load(std::memory_order_seq_cst) == seen) platform::futex_wait(word, seen, deadline);
+        sleeps(false);
+    };
+    if (busy_.is_off()) return sleep();
+    const auto begin = BusyWait::Clock::now();
+    const bool looks = busy_.is_to_look();
+    if (!looks || !busy_.look(word, seen, deadline)) sleep();
+    busy_.ended(looks, BusyWait::Clock::now() - begin);
 }
 
 void Mailbox::ring(Line& line) {

@@ -167,7 +167,7 @@ class PureMailbox:
         self._sent = 0
         self._received = 0
         self._busy = busy_wait_us()
-        # As in cpp/src/channel/busy_wait.cpp.
+        # Waits that may look and fail before no other one does; and what others that want the core have cost.
         self._credit = 1 if self._busy else 0
         self._pause = _SHORTEST_PAUSE
         self._not_before = 0.0
@@ -257,7 +257,7 @@ class PureMailbox:
         return (self._busy if self._busy > 0 else _AUTOMATIC_US) * 1e-6
 
     def _look(self, seen: int, begin: float, most: float) -> bool:
-        """Whether it has rung soon; see BusyWait of the library."""
+        """Whether it has rung soon. Simpler than the library's BusyWait, which measures what is shorter."""
         if begin < self._not_before:
             return False
         word, step, now = self._bell, os.sched_yield, begin

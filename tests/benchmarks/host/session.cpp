@@ -67,6 +67,10 @@ class Session final : public Transport {
     }
 
     void run(Operation operation) override {
+        if (operation == Operation::compute) {
+            session_.fetch_response(compute_);
+            return;
+        }
         const tr::TensorView view(static_cast<const void*>(source_.data()), shape_, tr::DType::FP32);
         switch (operation) {
             case Operation::text:
@@ -100,7 +104,6 @@ class Session final : public Transport {
                 result_ = default_->calculate("relu", view);
                 return;
             case Operation::compute:
-                session_.fetch_response(compute_);
                 return;
         }
     }

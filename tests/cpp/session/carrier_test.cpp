@@ -82,47 +82,44 @@ TEST_F(CarrierTest, NoRingIsLostHoweverEitherSideWaits) {
         }
 }
 
-TEST(BusyWaitTest, LooksOnlyWhereThatHasPaid) {
+TEST(BusyWaitTest, DoesWhatHasBeenShorter) {
+    using channel::BusyWait;
+    using std::chrono::microseconds;
+    BusyWait busy(100);
+    // Waits that take so long, by how they begin; which of them have looked.
+    const auto waits = [&](int count, microseconds looking, microseconds sleeping) {
+        int looked = 0;
+        for (int i = 0; i < count; ++i) {
+            const bool looks = busy.is_to_look();
+            looked += looks ? 1 : 0;
+            busy.ended(looks, looks ? looking : sleeping);
+        }
+        return looked;
+    };
+    EXPECT_GT(waits(2'000, microseconds(10), microseconds(60)), 1'900) << "looking is shorter";
+    EXPECT_LT(waits(1'000, microseconds(5'000), microseconds(5'000)), 50) << "somebody computes";
+    EXPECT_GT(waits(1'000, microseconds(10), microseconds(60)), 900) << "waits are short again";
+    waits(1'000, microseconds(4'000), microseconds(30));
+    EXPECT_LT(waits(100'000, microseconds(4'000), microseconds(30)), 20) << "others want the core";
+    EXPECT_GT(waits(200'000, microseconds(10), microseconds(30)), 100'000) << "they have gone";
+    waits(1'000, microseconds(60), microseconds(30));
+    EXPECT_LT(waits(100'000, microseconds(60), microseconds(30)), 200) << "looking holds somebody up";
+}
+
+TEST(BusyWaitTest, LooksForAWindow) {
     using channel::BusyWait;
     std::atomic<std::uint32_t> word{7};
     static int yields;
-    static std::atomic<std::uint32_t>* rings_at_first_yield;
-    static std::chrono::microseconds length;
-    rings_at_first_yield = nullptr;
-    length = std::chrono::microseconds(0);
-    BusyWait busy(1, [] {
-        ++yields;
-        const auto end = BusyWait::Clock::now() + length;
-        while (BusyWait::Clock::now() < end) {
-        }
-        if (rings_at_first_yield != nullptr) ++*rings_at_first_yield;
-    });
-    const auto look = [&](bool ended) {
-        yields = 0;
-        EXPECT_EQ(busy.look(word, 7, platform::Deadline::after(60'000)), ended);
-        return yields > 0;
-    };
-    EXPECT_TRUE(look(false));
-    EXPECT_FALSE(look(false)) << "as the first was in vain";
-    busy.slept(BusyWait::Clock::now() - std::chrono::seconds(1));
-    EXPECT_FALSE(look(false)) << "as was that sleep, which took longer";
-    busy.slept(BusyWait::Clock::now() + std::chrono::seconds(1));  // no time at all, however busy the machine is
-    rings_at_first_yield = &word;
-    EXPECT_TRUE(look(true)) << "as a sleep was short again";
-    EXPECT_FALSE(look(true)) << "as it has rung already";
-    length = std::chrono::milliseconds(5);  // somebody else gets the core
-    for (int i = 0; i < 2; ++i) {
-        word = 7;
-        EXPECT_TRUE(look(true));
-    }
-    rings_at_first_yield = nullptr;
-    word = 7;
-    EXPECT_FALSE(look(false)) << "as others want the core";
-
-    BusyWait off(0);
-    EXPECT_TRUE(off.is_off());
-    off.slept(BusyWait::Clock::now());
-    EXPECT_FALSE(off.look(word, 7, platform::Deadline::after(60'000)));
+    yields = 0;
+    const BusyWait busy(2'000, [] { ++yields; });
+    const auto begin = BusyWait::Clock::now();
+    EXPECT_FALSE(busy.look(word, 7, platform::Deadline::after(60'000)));
+    EXPECT_GE(BusyWait::Clock::now() - begin, std::chrono::milliseconds(2));
+    EXPECT_GT(yields, 0);
+    yields = 0;
+    EXPECT_TRUE(busy.look(word, 6, platform::Deadline::after(60'000)));
+    EXPECT_EQ(yields, 0) << "as it has rung already";
+    EXPECT_TRUE(BusyWait(0).is_off());
 }
 
 TEST_F(CarrierTest, WhatTheWorkerMayBeAboutToLeaseIsNotWrittenAgain) {
