@@ -290,9 +290,7 @@ class Channels:
         channel.closed = True
         if channel.call is not None:
             channel.call.cancel()
-            channel.call = (
-                None  # so that what it has mapped goes with its last tensor, and not when garbage is collected
-            )
+            channel.call = None  # so that what it has mapped goes with its last tensor, not with the next collection
         self.further.pop(channel.name, None)
         carrier: Any = getattr(channel, "carrier", None)
         if carrier is not None:

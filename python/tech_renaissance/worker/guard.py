@@ -102,9 +102,11 @@ class Guard:
         return True
 
     def _end(self) -> None:
-        self._send()
-        if self._left.acquire(True, _GRACE_SECONDS):
-            return
+        # Again and again, as one that comes while a wait looks before it sleeps is slept over like any other.
+        for _ in range(int(_GRACE_SECONDS / _FIRST_PAUSE)):
+            self._send()
+            if self._left.acquire(True, _FIRST_PAUSE):
+                return
         try:
             self._sweep()
         finally:

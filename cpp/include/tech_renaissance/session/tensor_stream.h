@@ -15,8 +15,8 @@ namespace tr {
 ///
 /// The worker is at most one part ahead of what was read. The stream holds a channel of the session: where there is no
 /// other (SessionOptions::max_ongoing_requests), other threads' calls wait until it has ended or is destroyed, and the
-/// thread that reads it must not make others meanwhile. Destroying it
-/// early cancels it; restart() ends it as a death does. It must not outlive its session; used by one thread at a time.
+/// thread that reads it must not make others meanwhile. Destroying it early cancels it; restart() ends it as a
+/// death does. It must not outlive its session; used by one thread at a time.
 class TR_API TensorStream {
   public:
     ~TensorStream();
