@@ -67,7 +67,7 @@ SessionOptions options_for(const Arguments& arguments, const std::string& sessio
     if (arguments.carrier == "polling") options.wake_up = WakeUp::polling;
     options.quick_start = quick_start;
     options.preload = {"ctypes", "points", "tech_renaissance.worker.runtime",
-                       "tech_renaissance.channel.mailbox_carrier", "tech_renaissance.channel.shared_storage"};
+                       "tech_renaissance.channel.mailbox_carrier", "tech_renaissance.channel.shared_tensor_store"};
     return options;
 }
 

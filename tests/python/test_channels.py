@@ -172,6 +172,22 @@ def test_a_call_that_was_cancelled_before_its_turn_is_not_run(host: Start, kind:
     assert channels[4].ask("notes")["result"] == ""
 
 
+def test_an_event_loop_that_was_held_up_answers_what_was_cancelled_meanwhile(host: Start, tier: str) -> None:
+    one = host("async", tier)
+    channels = [one.channel(f"1-{number}") for number in range(4)]
+    for channel in channels:
+        channel.hello()
+    gate = shut(one)
+    one.first.send("gate", str(gate))
+    with open(gate, "w"):  # which takes the server's being there, where it keeps the loop
+        for channel in channels:
+            channel.cancel(channel.send("note", "x"))
+    for channel in channels:
+        assert channel.receive()["error"]["code"] == "E4002"  # type: ignore[index]
+    assert channels[0].ask("notes")["result"] == ""
+    assert one.first.receive()["command"] == "gate"
+
+
 def test_a_slow_call_holds_up_no_quick_one(host: Start) -> None:
     one = host("async")
     channels = [one.channel(f"1-{number}") for number in range(4)]

@@ -9,7 +9,8 @@ namespace tr::channel {
 
 /// Moves requests to the worker and responses back, as the text of the messages in docs/protocol.md, and waits.
 ///
-/// One thread at a time may use it, but for wake(). A wait is a hint: whoever it wakes looks again.
+/// One thread at a time may use it, but for wake(), name(), tier() and response_pending(). A wait is a hint: whoever it
+/// wakes looks again.
 class Carrier {
   public:
     virtual ~Carrier() = default;

@@ -133,12 +133,13 @@ std::optional<std::string> Channel::hear() {
 /// The worker says what it is and which carrier it takes. With mutex_ held.
 /// @returns the same for the log
 std::string Channel::take_hello(protocol::Hello hello) {
-    if (hello.epoch != epoch_)
-        throw InputError("hello.json is of another start of the worker: expected epoch " + std::to_string(epoch_) +
-                         ", found " + std::to_string(hello.epoch));
+    // Whoever refuses a channel may not have got to read of which start it is.
     if (!hello.refused.empty())
         throw RetryError("the worker cannot serve one more channel: " + hello.refused +
                          "; end another one, or lower SessionOptions::max_ongoing_requests");
+    if (hello.epoch != epoch_)
+        throw InputError("hello.json is of another start of the worker: expected epoch " + std::to_string(epoch_) +
+                         ", found " + std::to_string(hello.epoch));
     if (hello.carrier == "mailbox" && mailbox_carrier_) {
         if (carrier_ != mailbox_carrier_) {
             carrier_ = mailbox_carrier_;

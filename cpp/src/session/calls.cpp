@@ -162,6 +162,7 @@ CallFuture PythonSession::calculate_async(const std::string& command, const std:
     const auto call =
         std::make_shared<session::AsyncCall>(command, tensors, session.deadline_of(timeout_ms), work, [&session] {
             session.wake_all();
+            session.turns.wake();
             session.async.wake();
         });
     auto future = call->future();

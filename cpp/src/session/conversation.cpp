@@ -70,13 +70,12 @@ void Conversation::require_worker() const {
 
 bool Conversation::hear() {
     if (channel_->ready()) return true;
-    if (const auto news = channel_->hear()) {
-        if (channel_->is_first()) {
-            worker_->says_ready();
-            core_.record(core_.event(SessionEvent::Kind::ready, worker_.get()));
-            core_.log(LogLevel::info, "worker ready: " + *news);  // with no lock held: the callback may ask for stats()
-        }
-        worker_->wake_at_end(channel_->carriers());
+    try {
+        if (const auto news = channel_->hear()) core_.heard(*worker_, *channel_, *news);
+    } catch (const RetryError&) {
+        note_failure(std::current_exception());
+        leave_further();  // which the worker has refused; there may be room for the next one
+        throw;
     }
     return channel_->ready();
 }
@@ -180,9 +179,13 @@ RestartError Conversation::death(bool unsent) {
 void Conversation::fail_as_vanished() {
     const auto error = vanished();
     note_failure(std::make_exception_ptr(error));
+    leave_further();
+    throw error;
+}
+
+void Conversation::leave_further() {
     if (channel_->request()) forget_request();
     if (channel_ != &core_.first()) channel_->leave();
-    throw error;
 }
 
 /// Of the request in flight, which the worker has had.
@@ -228,11 +231,11 @@ TimeoutError Conversation::timeout(const char* purpose, const worker::Liveness& 
     else
         message += "alive and idle";
     if (!found.progress.empty()) message += ", its status is '" + found.progress + "'";
-    if (found.state == "wedged")
+    if (found.condition == worker::Condition::wedged)
         message +=
             "; its interpreter does not run: native code keeps it from it (holds the GIL), or the machine is "
             "very busy; it may never come back: restart() ends it";
-    else if (found.state == "stopped")
+    else if (found.condition == worker::Condition::stopped)
         message += "; the process is stopped, by a signal (SIGSTOP) or a debugger: continue it with SIGCONT";
     else if (of_start)
         message += "; its imports and on_start may take longer than that: raise start_timeout_ms, and restart()";

@@ -103,6 +103,7 @@ class Conversation {
     Answer read_answer(protocol::Response response);
     RestartError vanished() const;
     [[noreturn]] void fail_as_vanished();
+    void leave_further();
     void note_failure(const std::exception_ptr& error, bool keep = true);
     void happened(channel::Event event);
 

@@ -114,7 +114,7 @@ bool Core::is_ready() {
     if (!now->was_ready()) {
         // Who has the turn relies on the carrier, which changes as the worker is heard, and hears it for itself.
         Conversation conversation(*this, turns.try_take(0));
-        if (!conversation.held() || !conversation.hear()) return false;
+        if (!(conversation.held() ? conversation.hear() : hear_parked(*now))) return false;
     }
     return !is_busy();
 }
@@ -149,19 +149,38 @@ void Core::throw_taken() const {
 void Core::wait_for_hello(Conversation& own, worker::Worker& worker, Deadline deadline) {
     const Purpose purpose{"for the worker to be ready", true};
     if (&own.channel() == &first()) return own.wait_until(deadline, purpose, [&own] { return own.hear(); });
-    constexpr std::int64_t kStepMs = 200;  // a signal does not end this wait
-    while (!worker.was_ready() && worker.alive()) {
+    constexpr std::int64_t kStepMs = 20;
+    while (!worker.was_ready() && worker.alive() && !hear_parked(worker)) {
         Conversation first_one(*this, turns.try_take(0));
         if (first_one.held()) return first_one.wait_until(deadline, purpose, [&first_one] { return first_one.hear(); });
-        if (deadline.passed()) throw_taken();
-        worker.wait_until_ready(Deadline::after(kStepMs).sooner(deadline));  // who has it hears the worker
+        const Deadline limit = deadline.sooner(worker.launched().limit);
+        if (limit.passed()) own.fail(own.timeout(purpose.text, {}, limit.when() < deadline.when()));
+        worker.wait_until_ready(Deadline::after(kStepMs).sooner(limit));  // who has it hears the worker
         detail::check_interrupt();
+        AsyncCalls::throw_if_cancelled();
     }
+}
+
+bool Core::hear_parked(worker::Worker& worker) {
+    std::optional<std::string> news;
+    turns.while_parked(0, [&] { news = first().hear(); });
+    if (news) heard(worker, first(), *news);
+    return worker.was_ready();
+}
+
+void Core::heard(worker::Worker& worker, const channel::Channel& channel, const std::string& news) {
+    if (channel.is_first()) {
+        worker.says_ready();
+        record(event(SessionEvent::Kind::ready, &worker));
+        log(LogLevel::info, "worker ready: " + news);  // with no lock held: the callback may ask for stats()
+    }
+    worker.wake_at_end(channel.carriers());
 }
 
 void Core::open_further(channel::Channel& channel, const worker::Worker& worker) {
     const auto hello = first().hello();
-    if (hello && !hello->has_feature("channels"))
+    // Of another program's worker that was looked at before.
+    if (!attached_ && !(hello && hello->has_feature("channels")))
         throw InputError("the worker of session '" + id +
                          "' serves one request at a time: its package tech_renaissance is older than this library. "
                          "Set SessionOptions::max_ongoing_requests to 1");
@@ -300,7 +319,7 @@ SessionStats Core::stats() const {
         stats.python = now->launched().interpreter.path;
         stats.worker_pid = now->pid();
     }
-    stats.worker_state = found.state;
+    stats.worker_state = to_string(found.condition);
     stats.busy_ms = found.busy_ms;
     stats.progress = found.progress;
     return stats;
@@ -311,7 +330,7 @@ WorkerHealth Core::probe() const {
     const auto now = worker();
     worker::Liveness found;
     if (now) found = worker::examine(*now, busiest(*this), Deadline::never());
-    health.state = found.state;
+    health.state = to_string(found.condition);
     health.busy_ms = found.busy_ms;
     health.progress = found.progress;
     return health;

@@ -70,6 +70,11 @@ class Core {
     /// @param own the caller's, which may be of the first channel
     /// @throws RestartError, TimeoutError
     void wait_for_hello(Conversation& own, worker::Worker& worker, Deadline deadline);
+    /// Listens in the first channel when a stream has it that nobody reads just then.
+    /// @returns whether the worker has been heard
+    bool hear_parked(worker::Worker& worker);
+    /// The worker has said hello in a channel.
+    void heard(worker::Worker& worker, const channel::Channel& channel, const std::string& news);
     /// Makes a further channel ready for the worker.
     void open_further(channel::Channel& channel, const worker::Worker& worker);
     /// A request is about to be published in a channel: until it has ended, the worker may look up what is under the

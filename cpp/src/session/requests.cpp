@@ -66,6 +66,7 @@ void Conversation::send(const std::string& message, const std::vector<TensorView
     if (carrier.request_pending())
         wait_until(deadline, {"for the worker to take the request before this one", true},
                    [this] { return !channel_->carrier().request_pending(); });
+    AsyncCalls::throw_if_cancelled();
     core_.request_begins(*channel_, request.id);
     try {
         channel_->carrier().publish(wire.text);

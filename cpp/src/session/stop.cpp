@@ -31,7 +31,7 @@ void Core::please_exit(std::int64_t timeout_ms, bool ensure) {
             found = worker::examine(*now, first(), deadline);
             log(LogLevel::warning,
                 "worker " + std::to_string(now->pid()) + " has not left when asked to" +
-                    (found.state == "stopped" ? ", as it is stopped (SIGSTOP)" : "") +
+                    (found.condition == worker::Condition::stopped ? ", as it is stopped (SIGSTOP)" : "") +
                     (!ensure || deadline.is_never()
                          ? "; waiting on"
                          : "; it is terminated in " + std::to_string(deadline.remaining_ms(INT64_MAX)) + " ms"));

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "platform/interrupt.h"
+#include "session/async_calls.h"
 
 namespace tr::session {
 
@@ -20,9 +21,22 @@ bool Turns::step(std::unique_lock<std::mutex>& lock, Deadline deadline) {
     if (deadline.passed()) return false;
     changed_.wait_until(lock, Deadline::after(kStepMs).sooner(deadline).when());
     lock.unlock();
-    detail::check_interrupt();
+    try {
+        detail::check_interrupt();
+        AsyncCalls::throw_if_cancelled();
+    } catch (...) {
+        lock.lock();
+        changed_.notify_one();  // what has woken it may have been for another
+        throw;
+    }
     lock.lock();
     return true;
+}
+
+/// What has woken the caller may have been for another.
+Turns::Turn Turns::none() {
+    changed_.notify_one();
+    return {};
 }
 
 Turns::Turn Turns::for_request(Deadline deadline) {
@@ -30,7 +44,7 @@ Turns::Turn Turns::for_request(Deadline deadline) {
     do {
         if (const auto chosen = starting_ ? std::nullopt : channel_for_request()) return take(*chosen);
     } while (step(lock, deadline));
-    return {};
+    return none();
 }
 
 std::optional<std::size_t> Turns::channel_for_request() {
@@ -54,7 +68,7 @@ Turns::Turn Turns::for_answer(Deadline deadline, const std::function<bool()>& el
         if (elsewhere()) break;
         if (const auto chosen = starting_ ? std::nullopt : channel_for_answer()) return take(*chosen);
     } while (step(lock, deadline));
-    return {};
+    return none();
 }
 
 std::optional<std::size_t> Turns::channel_for_answer() const {
@@ -74,12 +88,24 @@ Turns::Turn Turns::for_channel(std::size_t channel, Deadline deadline) {
     do {
         if (!starting_ && is_free(channel)) return take(channel);
     } while (step(lock, deadline));
-    return {};
+    return none();
 }
 
 Turns::Turn Turns::try_take(std::size_t channel) {
     const std::lock_guard<std::mutex> lock(mutex_);
     return starting_ || !is_free(channel) ? Turn{} : take(channel);
+}
+
+bool Turns::while_parked(std::size_t channel, const std::function<void()>& use) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (starting_ || !channels_[channel].parked) return false;
+    use();
+    return true;
+}
+
+void Turns::wake() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    changed_.notify_all();
 }
 
 void Turns::release(Turn turn, std::optional<channel::ThreadToken> answer_of) {
@@ -131,6 +157,7 @@ bool Turns::begin_start(Turn own, Deadline deadline, const std::function<bool()>
     }
     if (!all_quiet() || (needless && needless())) {
         if (own) channels_[own.channel].waits_to_start = false;
+        changed_.notify_one();
         return false;
     }
     starting_ = true;

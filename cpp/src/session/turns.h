@@ -30,7 +30,7 @@ class Turns {
     /// A channel for a new request of this thread: the one whose answer it has not read, else the first that is free
     /// and keeps no answer, else one more, else any that is free.
     /// @returns none when the deadline passed first
-    /// @throws what the interrupt check throws
+    /// @throws what the interrupt check throws, RetryError when the call of this thread has been cancelled
     Turn for_request(platform::Deadline deadline);
     /// The channel in which this thread's request is in flight, or another thread's where it has none.
     /// @param elsewhere asked now and then: another thread has taken the answer, for this one; then it gives none
@@ -39,6 +39,11 @@ class Turns {
     Turn for_channel(std::size_t channel, platform::Deadline deadline);
     /// The same, if it is free just then.
     Turn try_take(std::size_t channel);
+    /// Uses a channel whose holder does not: nobody else gets it meanwhile, nor any other.
+    /// @returns false when it is not parked
+    bool while_parked(std::size_t channel, const std::function<void()>& use);
+    /// Has all that wait look again.
+    void wake();
     /// @param answer_of whose request is in flight in it, where that one still wants the answer
     void release(Turn turn, std::optional<channel::ThreadToken> answer_of);
 
@@ -72,6 +77,7 @@ class Turns {
     bool step(std::unique_lock<std::mutex>& lock, platform::Deadline deadline);
     bool is_free(std::size_t i) const { return channels_[i].holder == 0; }
     Turn take(std::size_t i);
+    Turn none();
 
     const std::size_t most_;
     mutable std::mutex mutex_;

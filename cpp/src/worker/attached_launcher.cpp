@@ -137,7 +137,12 @@ std::string open_further(channel::Channel& channel, const Further& further) {
     platform::write_atomic(directory->unfinished() + "/" + protocol::kSessionFile, protocol::encode_session(record));
     directory->appear();
     channel.move_into(std::move(directory));
-    channel.open_further(further.wake_up, further.epoch, mailbox, further.first);
+    try {
+        channel.open_further(further.wake_up, further.epoch, mailbox, further.first);
+    } catch (...) {
+        channel.leave();
+        throw;
+    }
     if (!further.first) return name;  // the worker watches the directory that it appeared in
     further.first->tell_channels_changed();
     return name;

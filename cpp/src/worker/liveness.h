@@ -11,9 +11,12 @@
 
 namespace tr::worker {
 
-/// How a worker is; see WorkerHealth.
+/// How a worker is, as WorkerHealth and SessionStats say it.
+enum class Condition { none, starting, ready, busy, wedged, stopped, dead };
+const char* to_string(Condition condition);
+
 struct Liveness {
-    std::string state = "none";
+    Condition condition = Condition::none;
     std::int64_t busy_ms = 0;
     std::string progress;
     bool interpreter_runs = false;            ///< it answered just now

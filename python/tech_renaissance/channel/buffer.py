@@ -1,4 +1,4 @@
-"""One file of shared memory, and who sees it; see `shared_storage`."""
+"""One file of shared memory, and who sees it; see `shared_tensor_store`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The files carrier: requests and responses as files in the directory of a channel.
 
-What another carrier has to offer is `Carrier`; tensors travel apart from it (`storage.py`), and what it
+What another carrier has to offer is `Carrier`; tensors travel apart from it (`tensor_store.py`), and what it
 waits on is a `Bell`.
 """
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .bell import Bell
     from .carrier import Carrier
     from .session_dir import HostRecord
-    from .storage import FileStorage
+    from .tensor_store import TensorStore
 
 
 class Channel:
@@ -41,7 +41,7 @@ class Channel:
         self.host = host
         self.bell = bell
         self.carrier: Carrier
-        self.storage: FileStorage
+        self.tensors: TensorStore
         self.call: Any = None
         self.lock = _thread.RLock()
         self.closed = False
@@ -65,14 +65,14 @@ class Channel:
     def load(self, tag: str, framework: str) -> Any:
         """The tensor under a tag, of this channel or else of the one that it shares tags with; under the lock."""
         other = None
-        if self.record.tags_of is not None and not self.storage.has(tag):
+        if self.record.tags_of is not None and not self.tensors.has(tag):
             other = self.find(self.record.tags_of)
-        if other is None or other.closed or not other.record.same_host(self.record) or not other.storage.has(tag):
-            return self.storage.load(tag, framework)
+        if other is None or other.closed or not other.record.same_host(self.record) or not other.tensors.has(tag):
+            return self.tensors.load(tag, framework)
         # Never both locks at once, as the other may look for a tag here.
         self.lock.release()
         try:
             with other.lock:
-                return other.storage.load(tag, framework)
+                return other.tensors.load(tag, framework)
         finally:
             self.lock.acquire()

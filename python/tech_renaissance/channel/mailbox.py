@@ -16,6 +16,7 @@ import time
 from ..errors import InputError, RestartError
 from ..platform import library, steps
 from ..protocol.messages import encode_success
+from .busy_wait import BusyWait, busy_wait_us
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,9 +35,6 @@ _LINES = 64
 _SLOTS = 256
 _LEASES = _SLOTS + 2 * SLOT_BYTES
 _LEASE_BYTES = 16
-_AUTOMATIC_US = 100
-_MOST_US = 10_000
-_LONG_YIELD, _SHORTEST_PAUSE, _LONGEST_PAUSE = 700e-6, 0.1, 2.0
 FILE_BYTES = _LEASES + 2 * LEASES * _LEASE_BYTES
 
 
@@ -166,12 +164,7 @@ class PureMailbox:
         self._wake_peer = (futex, ctypes.c_void_p(address + _LINES + 64), wake, everybody)
         self._sent = 0
         self._received = 0
-        self._busy = busy_wait_us()
-        # Waits that may look and fail before no other one does; and what others that want the core have cost.
-        self._credit = 1 if self._busy else 0
-        self._pause = _SHORTEST_PAUSE
-        self._not_before = 0.0
-        self._debt = 0
+        self._busy = BusyWait(self._bell)
 
     def next(self, timeout_ms: int) -> bytes | None:
         """The message that lies ready or comes within the time; None when none did, or something else rang.
@@ -243,42 +236,17 @@ class PureMailbox:
 
     def wait(self, seen: int, timeout_ms: int) -> None:
         """Blocks while nobody has rung since `bell` gave `seen`, at most so long."""
-        begin = time.monotonic() if self._busy else 0.0
-        if self._credit > 0 and self._look(seen, begin, timeout_ms * 1e-3):
-            return
+        busy, begin = self._busy, 0.0
+        if busy.on:
+            begin = time.monotonic()
+            if busy.look(seen, begin, timeout_ms * 1e-3):
+                return
         limit = self._limit
         if limit[0] != timeout_ms:
             limit = self._limit = (timeout_ms, self._timespec(timeout_ms // 1000, timeout_ms % 1000 * 1_000_000))
         self._syscall(*self._wait_for, seen, limit[1], None, 0)
-        if self._busy and self._credit <= 0 and time.monotonic() - begin < 1.5 * self._window():
-            self._credit = 1
-
-    def _window(self) -> float:
-        return (self._busy if self._busy > 0 else _AUTOMATIC_US) * 1e-6
-
-    def _look(self, seen: int, begin: float, most: float) -> bool:
-        """Whether it has rung soon. Simpler than the library's BusyWait, which measures what is shorter."""
-        if begin < self._not_before:
-            return False
-        word, step, now = self._bell, os.sched_yield, begin
-        end = begin + min(self._window(), most)
-        while word[0] == seen:  # _BELL
-            if now > end:
-                self._credit -= 2
-                return False
-            before = now
-            step()
-            now = time.monotonic()
-            if now - before > _LONG_YIELD:
-                self._debt += 400
-                if self._debt >= 800:
-                    self._not_before = now + self._pause
-                    self._pause = min(2 * self._pause, _LONGEST_PAUSE)
-                    self._debt = 400
-                return bool(word[0] != seen)
-        self._credit = min(self._credit + 1, 4)
-        self._debt = max(self._debt - 1, 0)
-        return True
+        if busy.on:
+            busy.slept(begin)
 
     def ring_self(self) -> None:
         """Ends the waits of this worker; any thread."""
@@ -342,12 +310,6 @@ class LibraryMailbox:
         self.host_leases = LibraryLeases(functions.pop("host_leases"))
         self.own_leases = LibraryLeases(functions.pop("own_leases"))
         self.__dict__.update(functions)
-
-
-def busy_wait_us() -> int:
-    """For how long a wait may look before it sleeps, as the host says; negative: as long as it pays."""
-    text = os.environ.get("TR_BUSY_WAIT_US", "")
-    return min(int(text), _MOST_US) if text.lstrip("-").isdigit() else -1
 
 
 #: Of the words of the line to the worker: how often a channel was made or removed, in the first one's mailbox.

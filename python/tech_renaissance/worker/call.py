@@ -86,7 +86,7 @@ class Call:
             if self._parts and not self._tensors:
                 self._wait_for_room()  # or this would replace what the host has yet to take
             tag = f"result_{len(self._tensors)}"
-            self.channel.storage.store(tag, tensor)
+            self.channel.tensors.store(tensor, tag)
             self._tensors = [*self._tensors, tag]
             if steps.hook:
                 steps.hook("result staged")
@@ -112,7 +112,7 @@ class Call:
             response.more = True
             armed = self._stop.disarm()
             try:
-                self.channel.storage.settle()
+                self.channel.tensors.settle()
                 self.channel.carrier.publish_part(response)
                 self._tensors = ()
                 self._parts += 1
@@ -222,7 +222,7 @@ class Call:
             elif armed:
                 armed = stop.disarm()
             if self._tensors:
-                channel.storage.settle()
+                channel.tensors.settle()
             self.answered = channel.carrier.answer(self.request.id or 0, command, result, self._tensors)
             if armed:
                 stop.arm()
@@ -248,7 +248,7 @@ class Call:
         with self.channel.lock:
             if not (self.answered or self.over):
                 for tag in self._tensors:
-                    self.channel.storage.discard(tag)
+                    self.channel.tensors.discard(tag)
                 self._tensors = ()
             self._publish(
                 Response(self.request.command, result, message=failure.message, failure=failure),
@@ -283,7 +283,7 @@ class Call:
                 self.answered = True  # to nobody
             # Also of a stream that was cancelled: the host takes all its parts, and would burn this unread.
             elif not self._parts or self._has_room_in_time(channel.is_lost):
-                channel.storage.settle()
+                channel.tensors.settle()
                 self.answered = True
                 channel.carrier.publish(response, status)
             else:  # The host may be reading the part before, so this side may write nothing; its end will tell enough.

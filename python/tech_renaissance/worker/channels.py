@@ -12,7 +12,7 @@ from ..channel.channel import Channel
 from ..channel.doorbell import RECHECK_MS, DoorbellError, open_doorbell
 from ..channel.session_dir import HostRecord, read_host_record
 from ..channel.status import StatusKeeper
-from ..channel.storage import FileStorage
+from ..channel.tensor_store import TensorStore
 from ..errors import InputError
 from ..platform.files import AtomicWriter, Place
 from ..platform.output import log
@@ -110,18 +110,18 @@ class Channels:
         """Its carrier and its tensors. Raises MailboxError when it has no mailbox that can be used."""
         if self._box is None:
             channel.carrier = FilesCarrier(channel.place, channel.writer, self._keeper)
-            channel.storage = FileStorage(channel.directory, channel.writer)
+            channel.tensors = TensorStore(channel.directory, channel.writer)
             return channel
         from ..channel.mailbox import open_mailbox
         from ..channel.mailbox_carrier import MailboxCarrier
-        from ..channel.shared_storage import SharedStorage
+        from ..channel.shared_tensor_store import SharedTensorStore
 
         box = self._box
         if channel.name:
             box = open_mailbox(channel.directory, channel.record.epoch, self._box)[0]
         files = FilesCarrier(channel.place, channel.writer, None)
         channel.carrier = MailboxCarrier(box, files, self._keeper)
-        channel.storage = SharedStorage(channel.directory, channel.writer, box)
+        channel.tensors = SharedTensorStore(channel.directory, channel.writer, box)
         return channel
 
     def _watch(self) -> bool:

@@ -38,6 +38,7 @@ class EventLoop(Dispatcher):
         """See Dispatcher."""
         self._tasks: dict[Call, asyncio.Task[None]] = {}
         self._told: set[Call] = set()
+        self._waiting: set[Call] = set()  # whose tasks have yet to begin: one that is cancelled before never does
         loop = self._loop = self._runtime.event_loop()
         self._ended, self._news = loop.create_future(), loop.create_future()
         bell = self._channels.bell
@@ -85,7 +86,7 @@ class EventLoop(Dispatcher):
         try:
             channels.look()
             for call, task in list(self._tasks.items()):
-                if call not in self._told and call.look():
+                if call not in self._told and call.look() and call not in self._waiting:
                     self._told.add(call)
                     task.cancel()
             while not self._leaving and (found := channels.take()) is not None:
@@ -111,12 +112,14 @@ class EventLoop(Dispatcher):
             return
         call.hear = self.hear
         current.set(call)
+        self._waiting.add(call)
         try:
             self._tasks[call] = self._loop.create_task(self._run(call))
         finally:
             current.set(None)
 
     async def _run(self, call: Call) -> None:
+        self._waiting.discard(call)
         finish = await self._outcome(call)
         try:
             while call.waits_for_room() and not (self._stop.requested or call.channel.is_lost()):
@@ -180,8 +183,9 @@ class EventLoop(Dispatcher):
             self._timer.cancel()
         for call in self._tasks:
             call.cancel()
+        waiting = {self._tasks[call] for call in self._waiting}
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
+        for task in tasks - waiting:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 

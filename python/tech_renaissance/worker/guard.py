@@ -53,8 +53,9 @@ class Guard:
 
     def watch(self, others: list[ProcessWatch], tell: Callable[[], None]) -> None:
         """Calls `tell` once when one of these, the hosts of further channels, has died."""
-        self._others = others
-        self._tell = tell
+        with self._mutex:
+            self._others = others
+            self._tell = tell
         self._stop.wake_guard()
 
     def leave(self) -> None:
@@ -73,13 +74,16 @@ class Guard:
         try:
             while not self._gone:
                 poll = select.poll()
-                others = [other.descriptor for other in self._others]
+                watched = self._others
+                others = [other.descriptor for other in watched]
                 for descriptor in (self._stop.noticed, self._host.descriptor, self._ping.descriptor, *others):
                     if descriptor >= 0:
                         poll.register(descriptor, select.POLLIN)
                 ready = [descriptor for descriptor, _ in poll.poll()]
                 if any(descriptor in ready for descriptor in others):
-                    self._others = []  # until the next `watch`
+                    with self._mutex:
+                        if self._others is watched:
+                            self._others = []  # until the next `watch`
                     self._tell()
                 if self._ping.descriptor in ready:
                     self._ping.answer()

@@ -7,7 +7,7 @@ import sys
 
 from .._version import __version__
 from ..channel.session_dir import find_session, read_host_record, sweep
-from ..channel.storage import FileStorage
+from ..channel.tensor_store import TensorStore
 from ..platform import steps
 from ..platform.files import AtomicWriter, Place, keep_spares
 from ..platform.output import log_output
@@ -49,7 +49,7 @@ class Runtime:
         self._record = read_host_record(self.directory)
         self._place = Place(self.directory)
         self._writer = AtomicWriter(self.directory, self._place)
-        self.storage = FileStorage(self.directory, self._writer)
+        self.tensors = TensorStore(self.directory, self._writer)
         self._stop = StopSignals()
         self._host = ProcessWatch(
             self._record.host_pid or _number(os.environ.get("TR_HOST_PID")), self._record.host_start_time
@@ -89,7 +89,7 @@ class Runtime:
             channels = self._channels = Channels(
                 self._place, self._writer, self._record, self._stop, self._host, self._guard, self._announce
             )
-            self.storage = channels.first.storage
+            self.tensors = channels.first.tensors
             if steps.hook:
                 steps.hook("carrier open")
             dispatcher = choose(self._server, self, channels, self._stop)

@@ -160,9 +160,9 @@ class TechRenaissanceServer:
         framework = choose_framework(self.framework)
         call = find_call()
         if call is None:
-            return self._running().storage.empty(shape, dtype, framework)
+            return self._running().tensors.empty(shape, dtype, framework)
         with call.channel.lock:
-            return call.channel.storage.empty(shape, dtype, framework)
+            return call.channel.tensors.empty(shape, dtype, framework)
 
     def send_tensors(self, *tensors: object) -> None:
         """Sends tensors with the answer to come, in this order; further calls in the same request add to them.

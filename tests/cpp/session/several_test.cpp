@@ -96,6 +96,54 @@ TEST_P(SeveralTest, AQuickCallDoesNotWaitForASlowOne) {
     EXPECT_EQ(session.wait_for_response(), "slow");
 }
 
+TEST_P(SeveralTest, AStreamThatNobodyReadsHoldsUpNoCallWhileTheWorkerStarts) {
+    const Gate gate(workspace_.path() + "/gate");
+    auto slow = several("threads", 2);
+    slow.environment["START_GATE"] = gate.path();
+    PythonSession session(slow);
+    session.start();
+    TensorStream stream = session.stream("count 2", {});
+    std::string answer;
+    std::thread other([&] { answer = session.fetch_response("echo beside"); });
+    gate.release();
+    other.join();
+    EXPECT_EQ(answer, "beside");
+    EXPECT_EQ(stream.next()->data<std::int64_t>()[0], 0);
+}
+
+TEST_P(SeveralTest, AChannelThatWasRefusedIsAskedForAgain) {
+    PythonSession session(several("threads", 2));
+    session.start();
+    session.fetch_response("refuse_the_next_channel");
+    const Gate gate(workspace_.path() + "/gate");
+    session.send_request(gate.command());
+    std::string answer;
+    std::thread other([&] {
+        const auto error = expect_throw<RetryError>([&] { session.fetch_response("echo refused"); });
+        EXPECT_TRUE(contains(error.what(), "cannot serve one more channel: it was asked to refuse one"));
+        answer = session.fetch_response("echo again");
+    });
+    other.join();
+    EXPECT_EQ(answer, "again");
+    gate.release("first");
+    EXPECT_EQ(session.wait_for_response(), "first");
+}
+
+TEST_F(SessionTest, AnOlderWorkerServesOneRequestAtATime) {
+    auto older = options("older_server");
+    older.environment = {{"OLDER_WORKSPACE", workspace_.path()}};
+    older.max_ongoing_requests = 2;
+    PythonSession session(older);
+    session.start();
+    session.send_request("greet you");
+    std::thread other([&] {
+        const auto error = expect_throw<InputError>([&] { session.fetch_response("greet me"); });
+        EXPECT_TRUE(contains(error.what(), "Set SessionOptions::max_ongoing_requests to 1"));
+    });
+    other.join();
+    EXPECT_EQ(session.wait_for_response(), "greet got you");
+}
+
 TEST_P(SeveralTest, APlainServerAnswersOneAfterTheOther) {
     PythonSession session(several("plain"));
     session.start();
@@ -263,6 +311,17 @@ TEST_P(SeveralTest, AsyncCallsAreMadeInOrderAndTheirLimitCountsFromTheCall) {
     ::close(closed);
     expect_throw<InputError>([&] { first.get(); });  // it has no tensor
     EXPECT_EQ(last.get().data<float>()[0], 2.0);
+}
+
+TEST_P(SeveralTest, AnAsyncCallThatWaitsForItsTurnCanBeCancelled) {
+    PythonSession session(several("plain", 1));
+    session.start();
+    TensorStream stream = session.stream("count 2", {});
+    auto call = session.calculate_async("double", {Tensor::full(Shape(2), 1.0)});
+    call.cancel();
+    expect_throw<RetryError>([&] { call.get(); });
+    EXPECT_EQ(session.stats().requests, 1U);
+    while (stream.next()) continue;
 }
 
 TEST_P(SeveralTest, AWaitSetGivesTheNextOfAll) {

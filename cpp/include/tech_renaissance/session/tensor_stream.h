@@ -66,7 +66,6 @@ class TR_API TensorStream {
     friend class PythonSession;
     struct State;
     explicit TensorStream(std::unique_ptr<State> state);
-    void tell_server_to_stop();
     std::unique_ptr<State> state_;
 };
 

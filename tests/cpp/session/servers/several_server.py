@@ -4,7 +4,8 @@ import asyncio
 import os
 import threading
 
-from tech_renaissance import TechRenaissanceServer
+from tech_renaissance import InputError, TechRenaissanceServer
+from tech_renaissance.worker.channels import Channels
 
 
 def work(server, command, parameters):
@@ -19,6 +20,18 @@ def work(server, command, parameters):
         open(f"{server.session_dir}/{parameters}", "w").close()
         server.wait_until_cancelled()
         open(f"{server.session_dir}/{parameters}.noticed", "w").close()
+    elif command == "count":
+        for number in range(int(parameters)):
+            server.stream_tensors(number)
+    elif command == "refuse_the_next_channel":
+        serve = Channels._serve
+
+        def refuse(channels, channel):
+            Channels._serve = serve
+            raise InputError("it was asked to refuse one")
+
+        Channels._serve = refuse
+        server.write_response(command, "")
     elif command == "die":
         os.kill(os.getpid(), 9)
     else:
@@ -70,4 +83,7 @@ class Async(TechRenaissanceServer):
 
 
 if __name__ == "__main__":
+    if "START_GATE" in os.environ:
+        with open(os.environ["START_GATE"]) as gate:
+            gate.read()
     {"plain": Plain, "threads": Threaded, "async": Async}[os.environ["KIND"]]().run()

@@ -21,7 +21,7 @@ SUFFIX = ".tsr"
 _MANY = 256
 
 
-class FileStorage:
+class TensorStore:
     """Hands tensors out of a session directory and puts them there.
 
     A tensor handed out is private to its holder: writing to it changes no file, and the file may be replaced or
@@ -67,7 +67,7 @@ class FileStorage:
         header = decode_header(memoryview(memory), size, path)
         return import_tensor(header, memory, framework, path)
 
-    def store(self, tag: str, tensor: object) -> None:
+    def store(self, tensor: object, tag: str) -> None:
         """Puts a tensor under a tag; the memory is free for use afterwards.
 
         Raises:

@@ -17,7 +17,7 @@ from ..platform.mapping import Mapping
 from ..platform.place import is_full, is_place_error, place_error
 from .buffer import Buffer
 from .names import Names
-from .storage import FileStorage
+from .tensor_store import TensorStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _SMALL = 16 << 10
 _MIDDLE = 2 << 20
 
 
-class SharedStorage(FileStorage):
+class SharedTensorStore(TensorStore):
     """Hands tensors out of shared memory and puts them there.
 
     A tensor handed out is the file's memory. The host does not write to it as long as it is held; what is written to it
@@ -60,7 +60,7 @@ class SharedStorage(FileStorage):
     # -------------------------------------------------------------------------------------------------- receiving
 
     def load(self, tag: str, framework: str) -> Any:
-        """See FileStorage."""
+        """See TensorStore."""
         path = self.path(tag)
         try:
             inode = self._names.identify(path)[0]
@@ -110,8 +110,8 @@ class SharedStorage(FileStorage):
 
     # ---------------------------------------------------------------------------------------------------- sending
 
-    def store(self, tag: str, tensor: object) -> None:
-        """See FileStorage. A tensor whose memory is shared already is sent by reference."""
+    def store(self, tensor: object, tag: str) -> None:
+        """See TensorStore. A tensor whose memory is shared already is sent by reference."""
         path = self.path(tag)
         exported = export_tensor(tensor)
         header = encode_header(exported.dtype, exported.shape)
@@ -122,7 +122,7 @@ class SharedStorage(FileStorage):
             buffer = self._writable(size, path)
             if buffer is None:
                 self._set_aside(path)
-                super().store(tag, tensor)
+                super().store(tensor, tag)
                 self._names.changed()
                 return
             buffer.memory[: len(header)] = header
@@ -135,7 +135,7 @@ class SharedStorage(FileStorage):
             raise place_error(error, f"writing tensor {tag!r}", self.directory, size) from None
 
     def empty(self, shape: Sequence[int], dtype: object, framework: str) -> Any:
-        """See FileStorage."""
+        """See TensorStore."""
         header, data_bytes = empty_header(shape, dtype)
         size = len(header) + data_bytes
         try:
@@ -151,7 +151,7 @@ class SharedStorage(FileStorage):
         return import_tensor(contents, buffer.hand_out(), framework, buffer.path)
 
     def discard(self, tag: str) -> None:
-        """See FileStorage."""
+        """See TensorStore."""
         path = self.path(tag)
         self._sent_back.pop(path, None)
         self._set_aside(path)
@@ -159,7 +159,7 @@ class SharedStorage(FileStorage):
         self._names.changed()
 
     def settle(self) -> None:
-        """See FileStorage. What the server has kept of the inputs that it sends back is its own from now on."""
+        """See TensorStore. What the server has kept of the inputs that it sends back is its own from now on."""
         if not self._sent_back:
             return
         for path, buffer in self._sent_back.items():
