@@ -13,6 +13,7 @@
 #include "channel/mailbox.h"
 #include "data/tsr_header.h"
 #include "platform/file.h"
+#include "protocol/buffers.h"
 #include "protocol/message.h"
 #include "protocol/names.h"
 #include "protocol/plain_message.h"
@@ -85,6 +86,18 @@ class Scene {
     std::size_t last_length_ = channel::Mailbox::kSlotBytes;
 };
 
+/// What a message tells of names that are behind.
+std::string places(std::string_view buffers) {
+    try {
+        std::string text;
+        for (const auto& place : protocol::parse_places(buffers))
+            text += std::string(place.tag) + ":" + std::to_string(place.inode) + ":" + std::string(place.name) + ",";
+        return text;
+    } catch (const InputError&) {
+        return kRefused;
+    }
+}
+
 }  // namespace
 
 std::string tsr(std::string_view input) {
@@ -121,7 +134,7 @@ std::string response(std::string_view input) {
                 require(protocol::is_tag(tag), "a tag that is none");
                 text += tag + ",";
             }
-            return text;
+            return text + " places=" + places(found.buffers);
         } catch (const InputError&) {
             return kRefused;
         }
@@ -140,7 +153,8 @@ std::string plain(std::string_view input) {
     return "accepted id=" + std::to_string(found->id) + " command=" + hex(found->command) +
            " parameters=" + hex(found->parameters) +
            " deadline=" + (found->deadline_ms ? std::to_string(*found->deadline_ms) : "none") +
-           " traceparent=" + hex(found->traceparent) + " arguments=" + hex(found->arguments);
+           " buffers=" + hex(found->buffers) + " traceparent=" + hex(found->traceparent) +
+           " arguments=" + hex(found->arguments);
 }
 
 std::string hello(std::string_view input) {

@@ -54,8 +54,15 @@ def read_response(data: bytes) -> str:
     tags = "".join(f"{tag}," for tag in found.tensors)
     return (
         f"accepted id={number} more={int(found.more)} older={int(found.legacy)} command={command} result={result} "
-        f"tensors={tags}"
+        f"tensors={tags} places={_places(found.buffers)}"
     )
+
+
+def _places(buffers: str) -> str:
+    try:
+        return "".join(f"{tag}:{inode}:{name}," for tag, (inode, name) in protocol.places_in(buffers).items())
+    except InputError:
+        return REFUSED
 
 
 def read_request(data: bytes) -> str:

@@ -15,6 +15,7 @@ from host import Host, start_time
 
 MAILBOX_BYTES = 139520
 TO_WORKER, TO_HOST = 64, 128
+HOST_LEASES, WORKER_LEASES = 131328, 135424
 BELL, SEQUENCE, LENGTH, RECEIVED, CHANNELS, SENT_NS = 0, 4, 8, 12, 20, 24
 SLOT_TO_WORKER, SLOT_TO_HOST, SLOT_BYTES = 256, 65792, 65536
 _FUTEX, _WAIT, _WAKE = 202, 0, 1
@@ -77,6 +78,19 @@ class Box:
         self.ring()  # there is room for the next part of a stream
         return message
 
+    def list_buffer(self, slot: int, inode: int) -> None:
+        """In the host's lease table."""
+        struct.pack_into("<QII", self._memory, HOST_LEASES + 16 * slot, inode, 0, 0)
+
+    def hold(self, inode: int) -> None:
+        """Takes a lease of the worker's buffer."""
+        slot = next(slot for slot in range(256) if self.buffer(slot) == inode)
+        self._set(WORKER_LEASES + 16 * slot + 8, 1)
+
+    def buffer(self, slot: int) -> int:
+        """Of the worker, in this slot."""
+        return int(struct.unpack_from("<Q", self._memory, WORKER_LEASES + 16 * slot)[0])
+
     def wait(self, seen: int) -> None:
         """Until somebody rings for the host, for a moment at most."""
         limit = (ctypes.c_long * 2)(0, 20_000_000)
@@ -113,9 +127,9 @@ class Channel:
         self.host.wait_until(lambda: self.read("status.txt"), timeout)
         return json.loads(self.read("hello.json") or b"")  # type: ignore[no-any-return]
 
-    def send(self, command: str, parameters: str = "") -> int:
+    def send(self, command: str, parameters: str = "", **members: object) -> int:
         self._next += 1
-        message = {"id": self._next, "command": command, "parameters": parameters, "timestamp": 1}
+        message = {"id": self._next, "command": command, "parameters": parameters, "timestamp": 1, **members}
         data = json.dumps(message, separators=(",", ":")).encode()
         if self.box is None:
             self.write("request.json", data)
@@ -148,8 +162,8 @@ class Channel:
             else:
                 self.box.wait(seen)
 
-    def ask(self, command: str, parameters: str = "") -> dict[str, object]:
-        self.send(command, parameters)
+    def ask(self, command: str, parameters: str = "", **members: object) -> dict[str, object]:
+        self.send(command, parameters, **members)
         return self.receive()
 
     def cancel(self, request: int) -> None:
@@ -171,7 +185,9 @@ class ChannelHost(Host):
         self.tier = tier
         environment = {"TR_LIBRARY": ""} if tier == "ctypes" else {}
         environment |= options.pop("environment", {})  # type: ignore[arg-type]
-        super().__init__(workspace, script, record=dict(TIERS[tier]), environment=environment, **options)  # type: ignore[arg-type]
+        super().__init__(
+            workspace, script, record=TIERS[tier] | options.pop("record", {}), environment=environment, **options
+        )  # type: ignore[arg-type]
 
     def prepare(self) -> None:
         """See Host."""

@@ -278,6 +278,74 @@ def test_what_is_no_channel_is_left_alone(host: Start, tier: str, workspace: Pat
     assert "1-0 is no channel" in one.log()
 
 
+def put_buffer(host: ChannelHost, name: str, slot: int, value: float) -> int:
+    """A buffer of the host's; its inode."""
+    from tech_renaissance import write_tsr
+
+    path = host.directory / name
+    write_tsr(value, path)
+    inode = path.stat().st_ino
+    if host.first.box is not None:
+        host.first.box.list_buffer(slot, inode)
+    return inode
+
+
+@pytest.mark.parametrize("tier", ["library", "ctypes"])
+def test_a_request_tells_where_tensors_lie_whose_names_are_behind(host: Start, tier: str) -> None:
+    pytest.importorskip("numpy")
+    from tech_renaissance import read_tsr
+
+    one = host("plain", tier)
+
+    def back(buffers: str) -> object:
+        assert one.first.ask("back", "a", buffers=buffers)["tensors"] == ["result_0"]
+        return read_tsr(one.directory / "result_0.tsr").item()
+
+    old = put_buffer(one, "a.tsr", 0, 1.5)
+    new = put_buffer(one, ".host-1", 1, 2.5)
+    assert back(f"a {new} .host-1") == 2.5
+    assert back("") == 1.5
+    assert back(f"b 1 .host-7 a {old} .host-1") == 1.5, "a buffer that is mapped is known by its inode"
+    last = put_buffer(one, ".host-2", 2, 3.5)
+    os.rename(one.directory / ".host-2", one.directory / "a.tsr")
+    assert back(f"a {last} .host-2") == 3.5, "it has got its name meanwhile"
+    for wrong in ("a", "a 1 ..host-1", "a 0 .host-1", "a 1 ./host", f"a {last} .host-2 ", "a x .host-1"):
+        answer = one.first.ask("back", "a", buffers=wrong)
+        assert answer["error"]["code"] == "E1001", wrong  # type: ignore[index]
+        assert "does not tell where tensors lie" in str(answer["message"])
+
+
+@pytest.mark.parametrize("features", [["buffers"], []])
+def test_an_answer_tells_where_tensors_lie_whose_names_are_behind(host: Start, features: list[str]) -> None:
+    pytest.importorskip("numpy")
+    from tech_renaissance import read_tsr, write_tsr
+
+    one = host("plain", "library", record={"features": features})
+    box = one.first.box
+    assert box is not None
+    result = one.directory / "result_0.tsr"
+
+    def back(value: float) -> dict[str, object]:
+        write_tsr(value, one.directory / "a.tsr")
+        return one.first.ask("back", "a")
+
+    assert "buffers" not in back(1.0)
+    inode = result.stat().st_ino
+    box.hold(inode)  # so that the next result needs another buffer
+    answer = back(2.0)
+    if not features:
+        assert "buffers" not in answer
+        assert read_tsr(result).item() == 2.0
+        return
+    tag, other, name = str(answer["buffers"]).split()
+    assert tag == "result_0"
+    assert int(other) != inode
+    assert (one.directory / name).exists()
+    one.wait_until(lambda: read_tsr(result).item() == 2.0)
+    assert result.stat().st_ino == int(other)
+    assert read_tsr(one.directory / name).item() == 1.0, "they have changed places"
+
+
 @pytest.mark.parametrize("shared", ["", "1-0"])
 def test_tags_of_another_channel_are_found(host: Start, shared: str) -> None:
     pytest.importorskip("numpy")

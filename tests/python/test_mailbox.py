@@ -61,6 +61,9 @@ def test_both_kinds_of_worker_read_and_write_the_same(mailbox: MailboxFile) -> N
     requests = [
         b'{"command":"matmul","parameters":"a,b","id":7,"timestamp":1699123456789,"deadline_ms":60000}',
         b'{"command":"hello","parameters":"","id":0,"timestamp":1}',
+        b'{"command":"x","parameters":"a","id":1,"timestamp":1,"deadline_ms":6,"buffers":"a 7 .host-1"}',
+        b'{"command":"x","parameters":"a","id":1,"timestamp":1,"buffers":"a 7 .host-1","traceparent":"00-ab"}',
+        b'{"command":"x","parameters":"a","id":1,"timestamp":1,"buffers":"","arguments":{}}',
         b'{"command":"x","parameters":"a \\"b\\"","id":18446744073709551615,"timestamp":1}',
         '{"command":"x","parameters":"ä","id":1,"timestamp":1}'.encode(),
         b'{"cmd":"x","params":"a"}',
@@ -81,7 +84,8 @@ def test_both_kinds_of_worker_read_and_write_the_same(mailbox: MailboxFile) -> N
         written = []
         for messages in (PureMailbox(mailbox), LibraryMailbox(mailbox.path, EPOCH)):
             response = protocol.Response("x", result, 2**64 - 1, tensors=["result_0", "b"])
-            if not messages.answer(response.id, response.command, response.result, response.tensors):
+            response.buffers = "b 7 .worker-1-1"
+            if not messages.answer(response.id, response.command, response.result, response.tensors, response.buffers):
                 assert not result.isascii()
                 messages.send(protocol.encode_response(response))
             told = parse_object(answer_in(mailbox), "response")

@@ -117,7 +117,7 @@ def test_arguments_are_an_object_wherever_they_stand() -> None:
 
 
 def test_arguments_from_the_compiled_module_are_read_when_they_are_asked_for() -> None:
-    request = Request("x", "", 7, None, "t", b'{"dim": 1}')
+    request = Request("x", "", 7, None, "", "t", b'{"dim": 1}')
     assert request.arguments == {"dim": 1}
     assert request.arguments is request.arguments
 

@@ -148,6 +148,7 @@ std::string Channel::take_hello(protocol::Hello hello) {
             if (request_) carrier_->ring_worker();
         }
         fallback_ = hello.fallback;  // a lower tier that was given up does not matter
+        if (hello.has_feature(protocol::kBuffersFeature)) tensors_->let_names_wait();
     } else if (wake_up_ == WakeUp::futex) {
         throw InputError("wake-up tier 'futex' was asked for and the worker cannot use it: " + hello.fallback +
                          "; use WakeUp::automatic");

@@ -31,9 +31,17 @@ TensorStore::TensorStore(std::string directory, DirectoryMark mark)
 
 void TensorStore::attach(std::shared_ptr<Mailbox> mailbox) {
     const std::lock_guard<std::mutex> lock(mutex_);
+    try {
+        follow();
+    } catch (const std::exception&) {
+        // The directory has gone, or is beyond use.
+    }
+    behind_ = false;
+    for (auto& buffer : buffers_) buffer->place = buffer->path;
     mailbox_ = std::move(mailbox);
     names_.attach(mailbox_);
     shared_ = false;
+    reads_places_ = false;
     in_flight_.clear();
     peer_files_.clear();
     std::vector<std::shared_ptr<Buffer>> held;
@@ -93,14 +101,16 @@ bool TensorStore::has(const std::string& tag) const {
     return platform::file_exists(path_of(tag));
 }
 
-void TensorStore::store(const TensorView& tensor, const std::string& tag) {
+void TensorStore::store(const TensorView& tensor, const std::string& tag, bool for_a_request) {
     const std::string path = path_of(tag);
     const auto header = encode_tsr_header(tensor.dtype(), tensor.shape());
     const std::uint64_t bytes = header.size() + tensor.nbytes();
     const std::lock_guard<std::mutex> lock(mutex_);
     try {
+        const bool names_may_wait = for_a_request && reads_places_;
+        if (!names_may_wait) follow();
         if (shared_) {
-            if (const auto own = buffer_of(tensor, header, path); own && put_under(own, path)) {
+            if (const auto own = buffer_of(tensor, header, path); own && put_under(own, path, names_may_wait)) {
                 trim();
                 return;
             }
@@ -110,11 +120,12 @@ void TensorStore::store(const TensorView& tensor, const std::string& tag) {
                     std::memcpy(memory, header.data(), header.size());
                 TR_SEQUENCE_POINT("tensor half written");
                 if (tensor.nbytes() > 0) std::memcpy(memory + header.size(), tensor.data(), tensor.nbytes());
-                put_under(buffer, path);
+                put_under(buffer, path, names_may_wait);
                 trim();
                 return;
             }
         }
+        follow();
         mark_.require();
         set_aside(path);
         platform::write_atomic(path, {reinterpret_cast<const char*>(header.data()), header.size()},
@@ -162,7 +173,7 @@ bool TensorStore::is_free(const std::shared_ptr<Buffer>& buffer) {
 
 std::shared_ptr<TensorStore::Buffer> TensorStore::buffer_at(const std::string& path) const {
     for (const auto& buffer : buffers_)
-        if (buffer->path == path) return buffer;
+        if (buffer->place == path) return buffer;
     return nullptr;
 }
 
@@ -186,7 +197,7 @@ std::shared_ptr<TensorStore::Buffer> TensorStore::buffer_of(const TensorView& te
     if (!found || found->inode != buffer->file.identity.inode) return nullptr;  // without a name it cannot get another
     if (std::memcmp(memory, header.data(), header.size()) != 0) {
         // It has another shape now, which what is there under another name, or being looked at, must not get.
-        const bool elsewhere = found->links > 1 || (!is_hidden(buffer->path) && buffer->path != path);
+        const bool elsewhere = found->links > 1 || (!is_hidden(buffer->place) && buffer->place != path);
         if (elsewhere || !in_flight_.empty()) return nullptr;
         std::memcpy(memory, header.data(), header.size());
     }
@@ -206,7 +217,7 @@ std::shared_ptr<TensorStore::Buffer> TensorStore::take_buffer(std::uint64_t byte
 std::shared_ptr<TensorStore::Buffer> TensorStore::spare_buffer(std::uint64_t bytes) {
     for (const auto& listed : buffers_) {
         const auto buffer = listed;  // a second owner, as is_free() counts on
-        if (is_hidden(buffer->path) && buffer->file.identity.size == bytes && is_free(buffer)) return buffer;
+        if (is_hidden(buffer->place) && buffer->file.identity.size == bytes && is_free(buffer)) return buffer;
     }
     return make_buffer(bytes);
 }
@@ -218,8 +229,9 @@ std::shared_ptr<TensorStore::Buffer> TensorStore::make_buffer(std::uint64_t byte
     while (slot < Mailbox::kLeases && leases[slot].inode.load(std::memory_order_relaxed) != 0) ++slot;
     if (slot == Mailbox::kLeases) return nullptr;
     mark_.require();
+    follow();
     auto buffer = std::make_shared<Buffer>();
-    buffer->path = hidden_path();
+    buffer->path = buffer->place = hidden_path();
     try {
         buffer->file = platform::create_shared(buffer->path, bytes);
     } catch (const std::system_error& error) {
@@ -236,15 +248,17 @@ std::shared_ptr<TensorStore::Buffer> TensorStore::make_buffer(std::uint64_t byte
 }
 
 /// @returns false when the buffer has lost its name meanwhile, and nothing was done
-bool TensorStore::put_under(const std::shared_ptr<Buffer>& buffer, const std::string& path) {
+bool TensorStore::put_under(const std::shared_ptr<Buffer>& buffer, const std::string& path, bool names_may_wait) {
+    if (buffer->place == path || (names_may_wait && change_places(buffer, path))) return true;
+    follow();
     // Of two names of one file, a rename would keep both.
-    if (buffer->path == path || names_.names(path, buffer->file.identity.inode)) return true;
+    if (names_.names(path, buffer->file.identity.inode)) return true;
     mark_.require();
     if (is_hidden(buffer->path)) {
         if (take_place(buffer, path)) return true;
         set_aside(path);
         names_.rename(buffer->path, path);
-        buffer->path = path;
+        buffer->path = buffer->place = path;
         return true;
     }
     // Under a tag already: now under two, and never written in place while that is so.
@@ -261,10 +275,77 @@ bool TensorStore::take_place(const std::shared_ptr<Buffer>& buffer, const std::s
     const auto old = buffer_at(path);
     if (!old || !names_.exchange(buffer->path, path)) return false;
     const std::string hidden = std::exchange(buffer->path, path);
+    buffer->place = path;
     old->lost_in = last_in_flight();
     old->path = names_.names(hidden, old->file.identity.inode) ? hidden : "";
+    old->place = old->path;
     if (old->path.empty()) names_.remove(hidden);  // a result that the worker had put there meanwhile
     return true;
+}
+
+/// The same, with the names left behind.
+/// @returns false when the files are not what they were; nothing was done then
+bool TensorStore::change_places(const std::shared_ptr<Buffer>& buffer, const std::string& path) {
+    if (!is_hidden(buffer->place)) return false;
+    const auto old = buffer_at(path);
+    if (!old || !has_its_name(*old) || !has_its_name(*buffer)) return false;
+    old->lost_in = last_in_flight();
+    buffer->place.swap(old->place);
+    behind_ = true;
+    return true;
+}
+
+bool TensorStore::has_its_name(const Buffer& buffer) {
+    return names_.names(buffer.path, buffer.file.identity.inode);
+}
+
+/// Gives the files the names that are behind.
+void TensorStore::follow() {
+    if (!behind_) return;
+    std::vector<std::pair<std::shared_ptr<Buffer>, std::string>> late;
+    for (const auto& buffer : buffers_) {
+        if (buffer->place != buffer->path && !is_hidden(buffer->place)) late.emplace_back(buffer, buffer->place);
+        buffer->place = buffer->path;
+    }
+    behind_ = false;
+    followed_ = Clock::now();
+    try {
+        for (; !late.empty(); late.pop_back()) put_under(late.back().first, late.back().second, false);
+    } catch (...) {
+        for (const auto& [buffer, path] : late) change_places(buffer, path);
+        throw;
+    }
+}
+
+std::string TensorStore::places() const {
+    if (!behind_) return {};
+    const auto name = [](const std::string& path) { return path.substr(path.rfind('/') + 1); };
+    const std::lock_guard<std::mutex> lock(mutex_);
+    std::string text;
+    for (const auto& buffer : buffers_) {
+        if (buffer->place == buffer->path || is_hidden(buffer->place)) continue;
+        const std::string tag = name(buffer->place);
+        text += (text.empty() ? "" : " ") + tag.substr(0, tag.size() - std::strlen(protocol::kTensorSuffix)) + " " +
+                std::to_string(buffer->file.identity.inode) + " " + name(buffer->path);
+    }
+    return text;
+}
+
+void TensorStore::name_all() {
+    if (!behind_) return;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    try {
+        follow();
+    } catch (const std::system_error& error) {
+        throw_place_error(error, directory_, 0);
+    }
+}
+
+bool TensorStore::names_are_due(Clock::time_point now) const {
+    constexpr std::chrono::milliseconds kLongEnough(50);
+    if (!behind_) return false;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return now - followed_ >= kLongEnough;
 }
 
 /// @returns false when its name is not its own any more: the worker may put results under any tag, at any time
@@ -286,7 +367,7 @@ void TensorStore::set_aside(const std::string& path) {
     if (!old) return;
     old->lost_in = last_in_flight();
     const std::string name = hidden_path();
-    old->path = add_name(old, name) ? name : "";
+    old->path = old->place = add_name(old, name) ? name : "";
 }
 
 /// Lets go of buffers set aside beyond what is in use.
@@ -294,7 +375,7 @@ void TensorStore::trim() {
     constexpr std::uint64_t kSpare = 1U << 20;
     std::uint64_t named = kSpare;
     for (const auto& buffer : buffers_)
-        if (!is_hidden(buffer->path)) named += buffer->file.identity.size;
+        if (!is_hidden(buffer->place)) named += buffer->file.identity.size;
     trim(named);
 }
 
@@ -304,10 +385,11 @@ std::uint64_t TensorStore::trim(std::uint64_t keep) {
     std::uint64_t aside = 0;
     std::uint64_t freed = 0;
     for (const auto& buffer : buffers_)
-        if (is_hidden(buffer->path)) aside += buffer->file.identity.size;
+        if (is_hidden(buffer->place)) aside += buffer->file.identity.size;
     for (std::size_t i = 0; i < buffers_.size();) {
         const auto buffer = buffers_[i];
-        if (aside > keep && is_hidden(buffer->path) && is_free(buffer)) {
+        if (aside > keep && is_hidden(buffer->place) && is_free(buffer)) {
+            follow();
             aside -= buffer->file.identity.size;
             freed += buffer->file.identity.size;
             names_.remove(buffer->path);

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -12,6 +14,7 @@
 #include "channel/file_names.h"
 #include "channel/mailbox.h"
 #include "platform/file.h"
+#include "protocol/buffers.h"
 #include "tech_renaissance/data/tensor.h"
 
 namespace tr::channel {
@@ -22,14 +25,21 @@ namespace tr::channel {
 /// nobody can see what it holds: no lease of the worker, no tensor of this process, no second name, no request in
 /// flight that may look it up. Otherwise another buffer gets the name, and this one waits to be used again. Without a
 /// mailbox each send makes a new file, which never changes. See docs/protocol.md, "Tensors". Thread-safe.
+///
+/// Names may be behind: two buffers have changed places, requests tell where a tag's tensor lies, and the files follow
+/// when somebody has the time.
 class TensorStore {
   public:
+    using Clock = std::chrono::steady_clock;
+
     TensorStore(std::string directory, DirectoryMark mark);
 
     /// A worker starts that may use this mailbox. Tensors that are held stay valid; what the dead worker held is free.
     void attach(std::shared_ptr<Mailbox> mailbox);
     /// The worker uses the mailbox.
     void share();
+    /// It also reads where a tensor lies whose name is behind.
+    void let_names_wait() { reads_places_ = true; }
 
     /// A request is about to be published: until it has ended, the worker may look tags up. Waits for a tensor that
     /// another thread is storing, maybe where the worker is going to look. Several may be in flight, in other channels.
@@ -39,20 +49,30 @@ class TensorStore {
     void request_ended(std::uint64_t id);
 
     /// Puts a tensor under a tag. The memory of a tensor made by empty() is the file, so nothing is copied.
-    void store(const TensorView& tensor, const std::string& tag);
+    /// @param for_a_request it will be named in the next one, which tells where it lies
+    void store(const TensorView& tensor, const std::string& tag, bool for_a_request = false);
+    /// What a request has to tell of names that are behind; empty when none is.
+    std::string places() const;
+    bool names_are_behind() const { return behind_; }
+    /// Has them follow.
+    void name_all();
+    /// They have not for a while: who looks at the files is to see what is.
+    bool names_are_due(Clock::time_point now) const;
     /// A tensor, not initialised, that can be sent under the tag without a copy. It is shared with the worker: who
     /// writes to it while the other side reads it shows it half a change.
     Tensor empty(const Shape& shape, DType dtype, const std::string& tag);
     /// The tensor under a tag; nobody writes to its memory as long as it is held.
+    /// @param places where the worker says that tensors lie
     /// @throws NotFoundError when there is none, TSRError when it is malformed
-    Tensor load(const std::string& tag);
+    Tensor load(const std::string& tag, const std::vector<protocol::BufferPlace>& places = {});
     bool has(const std::string& tag) const;
 
   private:
     /// A file of ours, mapped. A tensor over it shares its ownership, so its use count tells who holds it.
     struct Buffer {
         platform::SharedFile file;
-        std::string path;  ///< empty when the worker has put a result under the only name it had
+        std::string path;   ///< empty when the worker has put a result under the only name it had
+        std::string place;  ///< the path that it is to have, where names are behind; else the same
         std::size_t slot = 0;
         /// The last request that was in flight when it lost its tag, or 0. As long as that or one before it is, the
         /// worker may be about to look at what it found there.
@@ -75,8 +95,11 @@ class TensorStore {
     std::shared_ptr<Buffer> take_buffer(std::uint64_t bytes, const std::string& path);
     std::shared_ptr<Buffer> spare_buffer(std::uint64_t bytes);
     std::shared_ptr<Buffer> make_buffer(std::uint64_t bytes);
-    bool put_under(const std::shared_ptr<Buffer>& buffer, const std::string& path);
+    bool put_under(const std::shared_ptr<Buffer>& buffer, const std::string& path, bool names_may_wait);
     bool take_place(const std::shared_ptr<Buffer>& buffer, const std::string& path);
+    bool change_places(const std::shared_ptr<Buffer>& buffer, const std::string& path);
+    bool has_its_name(const Buffer& buffer);
+    void follow();
     std::uint64_t last_in_flight() const;
     bool add_name(const std::shared_ptr<Buffer>& buffer, const std::string& name);
     void set_aside(const std::string& path);
@@ -84,7 +107,8 @@ class TensorStore {
     void trim();
     std::uint64_t trim(std::uint64_t keep);
     void release(const std::shared_ptr<Buffer>& buffer);
-    Tensor load_from(const std::string& path, const std::string& tag);
+    Tensor load_from(const std::string& path, const std::string& tag, const protocol::BufferPlace* place);
+    const PeerFile* peer_file_at(const protocol::BufferPlace& place, const std::string& path);
     Tensor tensor_over(const std::shared_ptr<Buffer>& buffer, const std::string& path) const;
     Tensor load_private(const std::string& path, const std::string& tag) const;
     Tensor load_leased(const PeerFile& file, const std::string& path) const;
@@ -96,6 +120,9 @@ class TensorStore {
     std::shared_ptr<Mailbox> mailbox_;
     FileNames names_;
     std::atomic<bool> shared_{false};
+    std::atomic<bool> reads_places_{false};  ///< the worker does
+    std::atomic<bool> behind_{false};
+    Clock::time_point followed_{};
     std::vector<std::uint64_t> in_flight_;  ///< ids of requests
     std::vector<std::shared_ptr<Buffer>> buffers_;
     std::unordered_map<std::uint64_t, PeerFile> peer_files_;  ///< by inode

@@ -33,11 +33,11 @@ TsrHeader header_of(const platform::SharedFile& file, const std::string& path) {
 
 }  // namespace
 
-Tensor TensorStore::load(const std::string& tag) {
+Tensor TensorStore::load(const std::string& tag, const std::vector<protocol::BufferPlace>& places) {
     const std::string path = path_of(tag);
     const std::lock_guard<std::mutex> lock(mutex_);
     try {
-        return load_from(path, tag);
+        return load_from(path, tag, protocol::find_place(places, tag));
     } catch (const std::system_error& error) {
         if (place_advice(error, path).empty()) throw TSRError(error.what());
         const auto found = platform::identify(path);
@@ -45,8 +45,10 @@ Tensor TensorStore::load(const std::string& tag) {
     }
 }
 
-Tensor TensorStore::load_from(const std::string& path, const std::string& tag) {
+Tensor TensorStore::load_from(const std::string& path, const std::string& tag, const protocol::BufferPlace* place) {
     if (shared_) {
+        if (const PeerFile* file = place ? peer_file_at(*place, path) : nullptr) return load_leased(*file, path);
+        if (const auto own = behind_ ? buffer_at(path) : nullptr; own && own->path != path) follow();
         const auto found = names_.identify(path);
         for (const auto& buffer : buffers_)
             if (found && buffer->file.identity.inode == found->inode) return tensor_over(buffer, path);
@@ -89,6 +91,12 @@ Tensor TensorStore::load_leased(const PeerFile& file, const std::string& path) c
             if (platform::process_id() == holder) count.fetch_sub(1, std::memory_order_acq_rel);
         });
     return Tensor::from_storage(std::move(memory), header.shape, header.dtype);
+}
+
+/// The worker's buffer that has yet to get this path, or has got it meanwhile.
+const TensorStore::PeerFile* TensorStore::peer_file_at(const protocol::BufferPlace& place, const std::string& path) {
+    const auto* file = peer_file(place.inode, directory_ + "/" + std::string(place.name));
+    return file != nullptr ? file : peer_file(place.inode, path);
 }
 
 /// The worker's buffer of this inode, mapped; nothing when it is not one that has leases.

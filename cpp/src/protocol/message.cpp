@@ -52,7 +52,7 @@ std::string complete_request(json& object, bool both_spellings) {
         object[older ? "command" : "cmd"] = command;
         object[older ? "parameters" : "params"] = parameters;
     }
-    for (const char* name : {"id", "timestamp", "deadline_ms"}) object.erase(name);
+    for (const char* name : {"id", "timestamp", "deadline_ms", "buffers"}) object.erase(name);
     return command;
 }
 
@@ -112,6 +112,7 @@ void finish_request(std::string& text, std::uint64_t id, std::int64_t deadline_m
     append_number(text.append(",\"id\":"), id);
     append_number(text.append(",\"timestamp\":"), static_cast<std::uint64_t>(now_ms()));
     if (deadline_ms > 0) append_number(text.append(",\"deadline_ms\":"), static_cast<std::uint64_t>(deadline_ms));
+    if (!attached.buffers.empty()) text.append(",\"buffers\":\"").append(attached.buffers).append("\"");
     if (!attached.traceparent.empty()) {
         if (!is_plain(attached.traceparent))
             throw InputError("a traceparent is a text like '00-<trace id>-<parent id>-<flags>', found '" +
@@ -147,6 +148,7 @@ Response read_response(const std::string& message) {
     response.text = std::move(response.older_spelling ? params : result);
     response.message = text("message");
     response.tensors = texts_member(object, "tensors", "response");
+    response.buffers = text("buffers");
     for (const std::string& tag : response.tensors)
         if (!is_tag(tag)) throw InputError("response: '" + tag + "' in 'tensors' is not a tensor tag");
     if (const auto id = object.find("id"); id != object.end() && !id->is_null()) {

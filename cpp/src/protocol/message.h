@@ -23,6 +23,7 @@ struct Request {
 struct Attached {
     std::string arguments;    ///< a JSON object; empty for none
     std::string traceparent;  ///< as W3C Trace Context has it; empty for none
+    std::string buffers{};    ///< see BufferPlace; empty for none
 };
 
 /// @param message    JSON object, or "command parameters"
@@ -49,6 +50,7 @@ struct Response {
     std::string text;
     std::string message;  ///< of a failure
     std::vector<std::string> tensors;
+    std::string buffers;  ///< see BufferPlace; empty for none
     std::optional<RemoteFailure> failure;
     bool more = false;            ///< a part of a stream; others and a last one without it follow
     bool older_spelling = false;  ///< then `tensors` is what the text may name, to be checked against the files

@@ -74,6 +74,10 @@ bool read_deadline(Reader& reader, std::optional<std::uint64_t>& deadline_ms) {
     return true;
 }
 
+bool read_buffers(Reader& reader, std::string_view& buffers) {
+    return !reader.skip(",\"buffers\":\"") || reader.text(buffers);
+}
+
 bool read_attached(Reader& reader, PlainRequest& request) {
     if (reader.skip(",\"traceparent\":\"") && !reader.text(request.traceparent)) return false;
     return !reader.skip(",\"arguments\":") || reader.object(request.arguments);
@@ -99,8 +103,8 @@ std::optional<PlainRequest> read_plain_request(std::string_view message) {
     const bool good = reader.skip("{\"command\":\"") && reader.text(request.command) && !request.command.empty() &&
                       reader.skip(",\"parameters\":\"") && reader.text(request.parameters) && reader.skip(",\"id\":") &&
                       reader.number(request.id) && reader.skip(",\"timestamp\":") && reader.number(unused) &&
-                      read_deadline(reader, request.deadline_ms) && read_attached(reader, request) &&
-                      reader.skip("}") && reader.at_end();
+                      read_deadline(reader, request.deadline_ms) && read_buffers(reader, request.buffers) &&
+                      read_attached(reader, request) && reader.skip("}") && reader.at_end();
     return good ? std::optional(request) : std::nullopt;
 }
 
@@ -110,26 +114,28 @@ std::optional<Response> read_plain_response(std::string_view message) {
     std::uint64_t unused = 0;
     std::string_view command;
     std::string_view text;
+    std::string_view buffers;
     std::optional<Response> response;
     if (!(reader.skip("{\"id\":") && reader.number(id) && reader.skip(",\"command\":\"") && reader.text(command) &&
           reader.skip(",\"result\":\"") && reader.text(text) && reader.skip(",\"message\":\"\",\"tensors\":[")))
         return response;
     response.emplace();
-    if (!(read_tags(reader, response->tensors) && reader.skip(",\"timestamp\":") && reader.number(unused) &&
-          reader.skip("}") && reader.at_end())) {
+    if (!(read_tags(reader, response->tensors) && read_buffers(reader, buffers) && reader.skip(",\"timestamp\":") &&
+          reader.number(unused) && reader.skip("}") && reader.at_end())) {
         response.reset();
         return response;
     }
     response->id = id;
     response->command = command;
     response->text = text;
+    response->buffers = buffers;
     return response;
 }
 
 std::string write_plain_response(std::uint64_t id, std::string_view command, std::string_view result,
-                                 const std::vector<std::string_view>& tensors) {
+                                 const std::vector<std::string_view>& tensors, std::string_view buffers) {
     std::string message;
-    message.reserve(128 + command.size() + result.size() + 16 * tensors.size());
+    message.reserve(128 + command.size() + result.size() + 16 * tensors.size() + buffers.size());
     append_number(message.append("{\"id\":"), id);
     message.append(",\"command\":\"").append(command);
     message.append("\",\"result\":\"").append(result).append("\",\"message\":\"\",\"tensors\":[");
@@ -137,7 +143,9 @@ std::string write_plain_response(std::uint64_t id, std::string_view command, std
         if (message.back() != '[') message += ',';
         message.append("\"").append(tag).append("\"");
     }
-    append_number(message.append("],\"timestamp\":"), static_cast<std::uint64_t>(now_ms()));
+    message += ']';
+    if (!buffers.empty()) message.append(",\"buffers\":\"").append(buffers).append("\"");
+    append_number(message.append(",\"timestamp\":"), static_cast<std::uint64_t>(now_ms()));
     return message += '}';
 }
 

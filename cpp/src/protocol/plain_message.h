@@ -26,6 +26,7 @@ struct PlainRequest {
     std::string_view parameters;
     std::uint64_t id = 0;
     std::optional<std::uint64_t> deadline_ms;
+    std::string_view buffers;      ///< empty for none
     std::string_view traceparent;  ///< empty for none
     std::string_view arguments;    ///< a JSON object, not taken apart; empty for none
 };
@@ -35,8 +36,9 @@ TR_API std::optional<PlainRequest> read_plain_request(std::string_view message);
 /// @returns nothing when the response is not plain
 std::optional<Response> read_plain_response(std::string_view message);
 /// The response to a request that succeeded. All texts have to be plain.
+/// @param buffers empty for none
 TR_API std::string write_plain_response(std::uint64_t id, std::string_view command, std::string_view result,
-                                        const std::vector<std::string_view>& tensors);
+                                        const std::vector<std::string_view>& tensors, std::string_view buffers);
 
 /// Appends a number in decimal digits, in a third of the time that a string of it takes.
 void append_number(std::string& text, std::uint64_t number);

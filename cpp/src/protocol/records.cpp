@@ -74,6 +74,7 @@ std::string encode_session(const SessionRecord& record) {
                 {"wake_up", record.wake_up},    {"limits", json::object()},
                 {"timestamp", now_ms()}};
     if (record.tags_of) object["tags_of"] = *record.tags_of;
+    if (!record.features.empty()) object["features"] = record.features;
     return object.dump(2);
 }
 

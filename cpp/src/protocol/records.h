@@ -14,6 +14,7 @@ inline constexpr std::size_t kMaxRecordBytes = 1U << 20;
 
 /// What a worker may be able to do besides the protocol's first version: see docs/protocol.md, "Start-up".
 inline constexpr const char* kArgumentsFeature = "arguments";
+inline constexpr const char* kBuffersFeature = "buffers";  ///< of either side
 
 /// What a worker says of itself when it is ready.
 struct Hello {
@@ -51,6 +52,7 @@ struct SessionRecord {
     std::vector<std::string> carriers;
     std::string wake_up;
     std::optional<std::string> tags_of;  ///< of a further channel: whose tensors its requests may name as well
+    std::vector<std::string> features;   ///< what the host can do besides the protocol's first version
 };
 std::string encode_session(const SessionRecord& record);
 /// Who the host is, and the epoch; what it offers is for workers to read.

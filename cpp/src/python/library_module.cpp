@@ -27,7 +27,7 @@ namespace {
 using channel::Mailbox;
 using platform::Deadline;
 
-constexpr int kVersion = 1;  ///< of what the module offers; library.py asks for it
+constexpr int kVersion = 2;  ///< of what the module offers; library.py asks for it
 constexpr const char* kWorkerMailbox = "tech_renaissance.mailbox";
 constexpr const char* kLeaseTable = "tech_renaissance.leases";
 constexpr const char* kGuard = "tech_renaissance.guard";
@@ -172,14 +172,15 @@ void require_whole(const WorkerMailbox& self) {
 
 PyObject* members_of(const protocol::PlainRequest& plain) {
     const bool attached = !plain.traceparent.empty() || !plain.arguments.empty();
-    Ref members(PyTuple_New(attached ? 6 : 4));
+    Ref members(PyTuple_New(attached ? 7 : plain.buffers.empty() ? 4 : 5));
     PyTuple_SetItem(members.get(), 0, text(plain.command));
     PyTuple_SetItem(members.get(), 1, text(plain.parameters));
     PyTuple_SetItem(members.get(), 2, number(plain.id));
     PyTuple_SetItem(members.get(), 3, plain.deadline_ms ? number(*plain.deadline_ms) : none());
+    if (attached || !plain.buffers.empty()) PyTuple_SetItem(members.get(), 4, text(plain.buffers));
     if (attached) {
-        PyTuple_SetItem(members.get(), 4, text(plain.traceparent));
-        PyTuple_SetItem(members.get(), 5, plain.arguments.empty() ? none() : bytes(plain.arguments));
+        PyTuple_SetItem(members.get(), 5, text(plain.traceparent));
+        PyTuple_SetItem(members.get(), 6, plain.arguments.empty() ? none() : bytes(plain.arguments));
     }
     return members.release();
 }
@@ -214,13 +215,14 @@ PyObject* mailbox_send(WorkerMailbox& self, Arguments arguments) {
     return PyBool_FromLong(self.mailbox->send(message));
 }
 
-/// Answers a request that succeeded: its id, command, result and tags. False when that takes more than a plain
-/// response; nothing was done then.
+/// Answers a request that succeeded: its id, command, result, tags, and where they lie. False when that takes more than
+/// a plain response; nothing was done then.
 PyObject* mailbox_answer(WorkerMailbox& self, Arguments arguments) {
     const auto id = to_number(arguments[0]);
     const auto command = to_plain_text(arguments[1]);
     const auto result = to_plain_text(arguments[2]);
-    if (!command || !result) return PyBool_FromLong(0);
+    const auto buffers = to_plain_text(arguments[4]);
+    if (!command || !result || !buffers) return PyBool_FromLong(0);
     std::vector<std::string_view> tags;
     const Py_ssize_t count = PySequence_Size(arguments[3]);
     if (count < 0) throw Raised{};
@@ -231,7 +233,7 @@ PyObject* mailbox_answer(WorkerMailbox& self, Arguments arguments) {
         tags.push_back(*plain);
     }
     require_whole(self);
-    return PyBool_FromLong(self.mailbox->send(protocol::write_plain_response(id, *command, *result, tags)));
+    return PyBool_FromLong(self.mailbox->send(protocol::write_plain_response(id, *command, *result, tags, *buffers)));
 }
 
 PyObject* mailbox_wait(WorkerMailbox& self, Arguments arguments) {
@@ -354,7 +356,7 @@ PyObject* open_mailbox(PyObject*, Arguments arguments, Py_ssize_t count) {
     static PyMethodDef functions[] = {
         of_mailbox<1, mailbox_next>("next"),
         of_mailbox<1, mailbox_send>("send"),
-        of_mailbox<4, mailbox_answer>("answer"),
+        of_mailbox<5, mailbox_answer>("answer"),
         of_mailbox<2, mailbox_wait>("wait"),
         of_mailbox<0, mailbox_ready_since>("ready_since"),
         of_mailbox<0, mailbox_received_by_peer>("received_by_peer"),

@@ -19,7 +19,8 @@ using platform::Deadline;
 
 namespace {
 constexpr std::chrono::milliseconds kRecheck(1024);  ///< a ring is a hint: the truth is looked at this often anyway
-}
+constexpr std::chrono::milliseconds kShort(1);       ///< from here on there is time for names that are behind
+}  // namespace
 
 // ---------------------------------------------------------------------------------------------------------- holding
 
@@ -83,6 +84,7 @@ bool Conversation::hear() {
 void Conversation::wait_until(Deadline deadline, Purpose purpose, const std::function<bool()>& done) {
     require_worker();
     channel_->carrier().expect();
+    bool names_are_behind = channel_->tensors()->names_are_behind();
     std::optional<Deadline::Clock::time_point> begin;
     // Looked at before the limit passes, as from then on the caller is to have control again.
     std::optional<std::pair<Deadline::Clock::time_point, worker::Liveness>> before;
@@ -110,13 +112,26 @@ void Conversation::wait_until(Deadline deadline, Purpose purpose, const std::fun
             fail(timeout(purpose.text, before ? before->second : examined(), limit.when() < deadline.when()));
         throw_if_damaged();
         AsyncCalls::throw_if_cancelled();
+        if (names_are_behind && now - *begin >= kShort) {
+            name_tensors();
+            names_are_behind = false;
+        }
         const auto patience = std::min<Deadline::Clock::duration>(worker::kSignOfLife, (limit.when() - *begin) / 2);
         const auto ask = limit.when() - patience;
         if (!before && ask <= now)
             before.emplace(limit.when(), examined());
         else
-            carrier.wait(Deadline::at(now + kRecheck).sooner(before ? limit : Deadline::at(ask)));
+            carrier.wait(
+                Deadline::at(now + (names_are_behind ? kShort : kRecheck)).sooner(before ? limit : Deadline::at(ask)));
         detail::check_interrupt();
+    }
+}
+
+void Conversation::name_tensors() noexcept {
+    try {
+        channel_->tensors()->name_all();
+    } catch (const TRException&) {
+        // They stay behind. Who needs them tries again, and says what is wrong.
     }
 }
 

@@ -104,6 +104,7 @@ class Conversation {
     RestartError vanished() const;
     [[noreturn]] void fail_as_vanished();
     void leave_further();
+    void name_tensors() noexcept;
     void note_failure(const std::exception_ptr& error, bool keep = true);
     void happened(channel::Event event);
 

@@ -184,6 +184,7 @@ void Core::open_further(channel::Channel& channel, const worker::Worker& worker)
         throw InputError("the worker of session '" + id +
                          "' serves one request at a time: its package tech_renaissance is older than this library. "
                          "Set SessionOptions::max_ongoing_requests to 1");
+    if (const auto tensors = first().shared_tensors()) tensors->name_all();
     channel.leave();
     worker::Further further;
     further.session_directory = launcher_->session_directory();

@@ -37,8 +37,11 @@ void Conversation::begin(const std::vector<TensorView>& tensors, const std::stri
     require_channel(deadline);
     settle_previous(deadline);  // the worker may still read tensors under these tags
     try {
+        // Requests of other channels, which may name a tag of this one, would not tell where it lies.
+        const bool alone = core_.turns.count() == 1;
         for (std::size_t i = 0; i < tensors.size(); ++i)
-            channel_->tensors()->store(tensors[i], std::string(1, static_cast<char>('a' + i)));
+            channel_->tensors()->store(tensors[i], std::string(1, static_cast<char>('a' + i)), alone);
+        if (alone && core_.turns.count() != 1) channel_->tensors()->name_all();
     } catch (const RestartError&) {
         if (worker_->is_ours() || channel_->is_there()) throw;
         fail_as_vanished();  // with the session of another program, which the message names
@@ -56,7 +59,8 @@ void Conversation::send(const std::string& message, const std::vector<TensorView
     channel::Request request;
     request.id = core_.new_request_id();
     auto wire = protocol::make_request(message, request.id, !understood,
-                                       deadline.is_never() ? 0 : deadline.remaining_ms(INT64_MAX, now));
+                                       deadline.is_never() ? 0 : deadline.remaining_ms(INT64_MAX, now),
+                                       {{}, {}, channel_->tensors()->places()});
     if (!worker_->alive()) fail(death(true));
     if (wire.has_arguments) require_arguments(wire.command, deadline);
     settle_previous(deadline);
@@ -193,13 +197,15 @@ std::optional<Answer> Conversation::take_answer() {
     event.request_id = request.id;
     event.command = answer.command;
     for (const auto& tensor : answer.tensors) event.bytes += tensor.nbytes();
-    event.duration_us = std::chrono::duration<double, std::micro>(Deadline::Clock::now() - request.sent).count();
+    const auto now = Deadline::Clock::now();
+    event.duration_us = std::chrono::duration<double, std::micro>(now - request.sent).count();
     if (!answer.more) core_.supervisor.answered(request.identity);  // what comes after a part may end the worker
     happened(answer.more ? Event::part_came : Event::answered);
     carrier.acknowledge();  // its tensors are held from here on, so the next ones may be written
     TR_SEQUENCE_POINT("answer acknowledged");
     core_.record(event);
     if (answer.more) carrier.ring_worker();
+    if (channel_->tensors()->names_are_due(now)) name_tensors();
     return answer;
 }
 
@@ -219,12 +225,13 @@ Answer Conversation::read_answer(protocol::Response response) {
             protocol::throw_failure(*response.failure, answer.command);
         }
         if (answer.command == protocol::kExitCommand) worker_->says_leaving();
+        const auto places = protocol::parse_places(response.buffers);
         for (const auto& tag : response.tensors) {
             if (response.older_spelling && !channel_->tensors()->has(tag)) {
                 answer.tensors.clear();  // words, not tags
                 break;
             }
-            answer.tensors.push_back(channel_->tensors()->load(tag));
+            answer.tensors.push_back(channel_->tensors()->load(tag, places));
         }
     } catch (const TRException&) {
         answer.error = channel_->is_there() ? std::current_exception() : std::make_exception_ptr(vanished());

@@ -133,6 +133,7 @@ std::string open_further(channel::Channel& channel, const Further& further) {
     record.epoch = further.epoch;
     record.carriers = mailbox ? std::vector<std::string>{"mailbox", "files"} : std::vector<std::string>{"files"};
     record.wake_up = further.wake_up == WakeUp::automatic ? "auto" : to_string(further.wake_up);
+    record.features = {protocol::kBuffersFeature};
     if (further.has_tags_of) record.tags_of = further.tags_of;
     platform::write_atomic(directory->unfinished() + "/" + protocol::kSessionFile, protocol::encode_session(record));
     directory->appear();

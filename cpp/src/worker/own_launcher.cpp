@@ -142,6 +142,7 @@ class OwnLauncher final : public Launcher {
         const std::int64_t busy_wait_us = effective_busy_wait(options_);
         record.carriers = first.open(wake_up, launched.epoch, busy_wait_us);
         record.wake_up = wake_up == WakeUp::automatic ? "auto" : to_string(wake_up);
+        record.features = {protocol::kBuffersFeature};
         platform::write_atomic(first.directory()->file(protocol::kSessionFile), protocol::encode_session(record));
         platform::SpawnOptions spawn;
         spawn.argv = launched.argv;

@@ -30,6 +30,7 @@ class Buffer:
 
     Attributes:
         path: its name; of one of ours that waits to be used again, a hidden one.
+        place: the name that it is to have, where names are behind; else the same.
         slot: in its owner's lease table.
         refs: one for each tensor over it that is alive in this process.
         inherited: this process is a fork of the one whose tensors the lease tables count. It has copies of them, and of
@@ -39,10 +40,10 @@ class Buffer:
     inherited = False
 
     __slots__ = ("__weakref__", "_array", "_counts", "_header", "_header_bytes", "address", "inode", "memory", "path",
-                 "refs", "size", "slot")  # fmt: skip
+                 "place", "refs", "size", "slot")  # fmt: skip
 
     def __init__(self, path: str, mapping: Mapping, inode: int, slot: int, counts: Leases | None) -> None:
-        self.path = path
+        self.path = self.place = path
         self.memory = mapping
         self.size = len(mapping)
         self.inode = inode

@@ -64,7 +64,14 @@ class Carrier:
         """
         raise NotImplementedError
 
-    def answer(self, id: int, command: str, result: str, tensors: Sequence[str]) -> bool:  # noqa: A002 - as on the wire
+    def answer(
+        self,
+        id: int,  # noqa: A002 - as on the wire
+        command: str,
+        result: str,
+        tensors: Sequence[str],
+        buffers: str,
+    ) -> bool:
         """The same for a request that succeeded, where it can be done in a shorter way; else False."""
         return False
 

@@ -62,13 +62,27 @@ class Channel:
         except OSError:
             return  # the directory may be gone, which is one of the reasons to leave
 
-    def load(self, tag: str, framework: str) -> Any:
-        """The tensor under a tag, of this channel or else of the one that it shares tags with; under the lock."""
+    def name_tensors(self) -> None:
+        """Gives tensors their names where these are behind, unless a call has this channel just then."""
+        if self.lock.acquire(blocking=False):
+            try:
+                self.tensors.name_now_and_then(0)
+            finally:
+                self.lock.release()
+
+    def load(self, tag: str, framework: str, buffers: str) -> Any:
+        """The tensor under a tag, of this channel or else of the one that it shares tags with; under the lock.
+
+        Args:
+            tag: which.
+            framework: of which library.
+            buffers: where the request says that tensors lie.
+        """
         other = None
         if self.record.tags_of is not None and not self.tensors.has(tag):
             other = self.find(self.record.tags_of)
         if other is None or other.closed or not other.record.same_host(self.record) or not other.tensors.has(tag):
-            return self.tensors.load(tag, framework)
+            return self.tensors.load(tag, framework, buffers)
         # Never both locks at once, as the other may look for a tag here.
         self.lock.release()
         try:

@@ -222,9 +222,9 @@ class PureMailbox:
             steps.hook("message rung")
         return True
 
-    def answer(self, request_id: int, command: str, result: str, tensors: Sequence[str]) -> bool:
+    def answer(self, request_id: int, command: str, result: str, tensors: Sequence[str], buffers: str) -> bool:
         """Publishes the answer to a request that succeeded; False when that has to be done in another way."""
-        return self.send(encode_success(request_id, command, result, tensors))
+        return self.send(encode_success(request_id, command, result, tensors, buffers))
 
     def received_by_peer(self) -> bool:
         """The host has taken the message sent last."""
@@ -291,7 +291,7 @@ class LibraryMailbox:
     next: Callable[[int], Any]
     ready_since: Callable[[], int]
     send: Callable[[bytes], bool]
-    answer: Callable[[int, str, str, Sequence[str]], bool]
+    answer: Callable[[int, str, str, Sequence[str], str], bool]
     received_by_peer: Callable[[], bool]
     bell: Callable[[], int]
     wait: Callable[[int, int], None]

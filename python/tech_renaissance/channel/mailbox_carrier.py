@@ -80,13 +80,20 @@ class MailboxCarrier(Carrier):
         self._by_file = request is not None
         return request
 
-    def answer(self, id: int, command: str, result: str, tensors: Sequence[str]) -> bool:  # noqa: A002 - see Carrier
+    def answer(
+        self,
+        id: int,  # noqa: A002 - see Carrier
+        command: str,
+        result: str,
+        tensors: Sequence[str],
+        buffers: str,
+    ) -> bool:
         """See Carrier."""
         if self._by_file:
             return False
         self._line.finish(messages.OK)
         self.idle = True
-        return self._box.answer(id, command, result, tensors)  # type: ignore[no-any-return]
+        return self._box.answer(id, command, result, tensors, buffers)  # type: ignore[no-any-return]
 
     def publish(self, response: messages.Response, status: str) -> None:
         """See Carrier."""

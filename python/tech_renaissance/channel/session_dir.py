@@ -21,7 +21,7 @@ _MAX_RECORD_BYTES = 1 << 20
 class HostRecord:
     """What the host says of the session in session.json; all of it empty for a host that writes none."""
 
-    __slots__ = ("carriers", "epoch", "host_pid", "host_start_time", "known", "tags_of", "wake_up")
+    __slots__ = ("carriers", "epoch", "features", "host_pid", "host_start_time", "known", "tags_of", "wake_up")
 
     def __init__(self, message: dict[str, object] | None) -> None:
         message = message or {}
@@ -34,6 +34,8 @@ class HostRecord:
         self.tags_of = tags_of if isinstance(tags_of, str) else None
         carriers = message.get("carriers")
         self.carriers = [str(carrier) for carrier in carriers] if isinstance(carriers, list) else []
+        features = message.get("features")
+        self.features = [str(feature) for feature in features] if isinstance(features, list) else []
 
     def same_host(self, other: HostRecord) -> bool:
         """Both are of one process."""

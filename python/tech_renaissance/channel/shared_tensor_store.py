@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 
 from ..data.tensors import empty_header, export_tensor, import_tensor
 from ..data.tsr_header import encode_header
+from ..errors import NotFoundError
 from ..platform.files import close_file, open_file
 from ..platform.mapping import Mapping
 from ..platform.place import is_full, is_place_error, place_error
+from ..protocol.messages import places_in
 from .buffer import Buffer
 from .names import Names
-from .tensor_store import TensorStore
+from .tensor_store import LONG_ENOUGH, TensorStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,9 +45,18 @@ class SharedTensorStore(TensorStore):
 
     A tensor handed out is the file's memory. The host does not write to it as long as it is held; what is written to it
     here is what the tag holds from then on.
+
+    Names may be behind: two buffers have changed places, the answer tells where a tag's tensor lies, and the files
+    follow when there is time.
+
+    Args:
+        directory: of the channel.
+        writer: of the files in it.
+        mailbox: of the channel.
+        names_may_wait: the host reads where tensors lie whose names are behind.
     """
 
-    def __init__(self, directory: str, writer: AtomicWriter, mailbox: Messages) -> None:
+    def __init__(self, directory: str, writer: AtomicWriter, mailbox: Messages, *, names_may_wait: bool) -> None:
         super().__init__(directory, writer)
         Buffer.inherited = False
         self._host = mailbox.host_leases
@@ -54,30 +66,55 @@ class SharedTensorStore(TensorStore):
         self._count = 0
         self._host_buffers: dict[int, Buffer] = {}
         self._own_buffers: dict[int, Buffer] = {}
-        self._by_path: dict[str, Buffer] = {}
+        self._by_path: dict[str, Buffer] = {}  # those that have a tag, by their places
+        self._names_may_wait = names_may_wait
+        self._behind = False
+        self._followed = 0.0
         self._sent_back: dict[str, Buffer] = {}  # the host's buffers that the answer to come refers to
 
     # -------------------------------------------------------------------------------------------------- receiving
 
-    def load(self, tag: str, framework: str) -> Any:
+    def load(self, tag: str, framework: str, buffers: str = "") -> Any:
         """See TensorStore."""
-        path = self.path(tag)
-        try:
-            inode = self._names.identify(path)[0]
-        except FileNotFoundError:
-            raise self.missing(tag) from None
-        buffer = self._host_buffers.get(inode) or self._own_buffers.get(inode) or self._map_host_buffer(path, inode)
+        path = name = self.path(tag)
+        told = places_in(buffers).get(tag) if buffers else None
+        if told is not None:
+            inode, name = told[0], f"{self.directory}/{told[1]}"
+        else:
+            if path in self._by_path:
+                self.name_all()
+            try:
+                inode = self._names.identify(path)[0]
+            except FileNotFoundError:
+                raise self.missing(tag) from None
+        buffer = self._host_buffers.get(inode) or self._own_buffers.get(inode) or self._map_host_buffer(name, inode)
+        if buffer is None and told is not None:
+            name = path  # it may have got it meanwhile
+            buffer = self._map_host_buffer(name, inode)
         if buffer is None:
             # The host may write its buffers again: of one that cannot be mapped only a copy will do.
-            return self._load(tag, framework, map_large=self._host.find(inode) < 0)
+            if told is not None:
+                return self._copy_of(inode, (f"{self.directory}/{told[1]}", path), tag, framework)
+            return self._load(path, tag, framework, map_large=self._host.find(inode) < 0)
         if inode in self._host_buffers:
-            buffer.path = path  # by which it can be found again, should it be sent back by reference
+            buffer.path = name  # by which it can be found again, should it be sent back by reference
         if buffer.size <= _SMALL or inode in self._own_buffers:
             # A copy costs less than a lease; and what is done to a result read again must not touch the host's.
             return import_tensor(buffer.header(path), bytearray(buffer.memory), framework, path)
         # Taken before the look at the header, so that nothing changes between the two.
         memory = buffer.hand_out()
         return import_tensor(buffer.header(path), memory, framework, path)
+
+    def _copy_of(self, inode: int, paths: Sequence[str], tag: str, framework: str) -> Any:
+        """The tensor in a buffer that has one of these names, and may get the other."""
+        for path in (*paths, *paths):
+            try:
+                found = self._load(path, tag, framework, map_large=False)
+                if os.lstat(path).st_ino == inode:  # as it was before, since no other has got its name back
+                    return found
+            except (NotFoundError, FileNotFoundError):
+                continue
+        raise self.missing(tag)
 
     def _map_host_buffer(self, path: str, inode: int) -> Buffer | None:
         self.sweep()
@@ -121,6 +158,7 @@ class SharedTensorStore(TensorStore):
                 return
             buffer = self._writable(size, path)
             if buffer is None:
+                self.name_all()
                 self._set_aside(path)
                 super().store(tensor, tag)
                 self._names.changed()
@@ -128,7 +166,7 @@ class SharedTensorStore(TensorStore):
             buffer.memory[: len(header)] = header
             if exported.data:
                 buffer.memory[len(header) :] = exported.data
-            if buffer.path != path:
+            if buffer.place != path:
                 self._put_under(buffer, path)
                 self._trim()
         except OSError as error:
@@ -154,6 +192,7 @@ class SharedTensorStore(TensorStore):
         """See TensorStore."""
         path = self.path(tag)
         self._sent_back.pop(path, None)
+        self.name_all()
         self._set_aside(path)
         super().discard(tag)
         self._names.changed()
@@ -167,6 +206,7 @@ class SharedTensorStore(TensorStore):
                 continue
             copy = self._writable(buffer.size, "")
             if copy is None:
+                self.name_all()
                 self._writer.write(path, buffer.memory)
                 self._names.changed()
             else:
@@ -193,7 +233,7 @@ class SharedTensorStore(TensorStore):
 
     def _only_at(self, buffer: Buffer, path: str) -> bool:
         """Whether a buffer of ours has no other name that anybody can see."""
-        return self._has_one_name(buffer) and (buffer.path == path or buffer.path not in self._by_path)
+        return self._has_one_name(buffer) and (buffer.place == path or buffer.place not in self._by_path)
 
     def _writable(self, size: int, path: str) -> Buffer | None:
         """A buffer of this size that nobody sees: the one under the name, one set aside, or a new one."""
@@ -201,7 +241,7 @@ class SharedTensorStore(TensorStore):
         if current is not None and current.size == size and self._is_free(current):
             return current
         for buffer in self._own_buffers.values():
-            if buffer.size == size and buffer.path not in self._by_path and self._is_free(buffer):
+            if buffer.size == size and buffer.place not in self._by_path and self._is_free(buffer):
                 return buffer
         return self._make(size)
 
@@ -221,6 +261,7 @@ class SharedTensorStore(TensorStore):
         slot = self._own.find(0)
         if slot < 0:
             return None
+        self.name_all()
         path = self._hidden_path()
         try:
             mapping, inode = self._reserve(path, size)
@@ -250,15 +291,18 @@ class SharedTensorStore(TensorStore):
         finally:
             close_file(descriptor)
 
-    def _put_under(self, buffer: Buffer, path: str) -> bool:
+    def _put_under(self, buffer: Buffer, path: str, *, may_wait: bool = True) -> bool:
         """False when the buffer has lost its name, and with it the way to another; nothing was done then."""
+        if may_wait and self._change_places(buffer, path):
+            return True
+        self.name_all()
         if self._names.names(path, buffer.inode):
             return True  # of two names of one file, a rename would keep both
         if buffer.inode in self._own_buffers and buffer.path and buffer.path not in self._by_path:
             if not self._take_place(buffer, path):
                 self._set_aside(path)
                 self._names.rename(buffer.path, path)
-            buffer.path = path
+            buffer.path = buffer.place = path
             self._by_path[path] = buffer
             return True
         # It keeps the name it has, and is not written in place as long as it has two.
@@ -274,11 +318,68 @@ class SharedTensorStore(TensorStore):
         old = self._by_path.get(path)
         if old is None or not self._names.exchange(buffer.path, path):
             return False
-        old.path = buffer.path
+        old.path = old.place = buffer.path
         if not self._names.names(old.path, old.inode):  # what the host had put there meanwhile
             self._names.unlink(old.path)
-            old.path = ""
+            old.path = old.place = ""
         return True
+
+    def _change_places(self, buffer: Buffer, path: str) -> bool:
+        """The same, with the names left behind; False where that may not be, and nothing was done."""
+        old, names = self._by_path.get(path), self._names
+        if old is None or not self._names_may_wait:
+            return False
+        if old is buffer:
+            return buffer.path != path or names.names(path, buffer.inode)
+        if not buffer.place or buffer.place in self._by_path or buffer.inode not in self._own_buffers:
+            return False
+        if not (names.names(buffer.path, buffer.inode) and names.names(old.path, old.inode)):
+            return False
+        old.place, buffer.place = buffer.place, path
+        self._by_path[path] = buffer
+        self._behind = True
+        return True
+
+    def places(self, tags: Sequence[str]) -> str:
+        """See TensorStore."""
+        if not self._behind:
+            return ""
+        late = ((tag, self._by_path.get(self.path(tag))) for tag in tags)
+        return " ".join(
+            f"{tag} {buffer.inode} {buffer.path[len(self.directory) + 1 :]}"
+            for tag, buffer in late
+            if buffer is not None and buffer.path != buffer.place
+        )
+
+    def name_all(self) -> None:
+        """See TensorStore. Raises OSError."""
+        if not self._behind:
+            return
+        late = [(buffer, path) for path, buffer in self._by_path.items() if buffer.path != path]
+        tags = set(self._by_path)
+        self._by_path.clear()
+        for buffer in self._own_buffers.values():
+            buffer.place = buffer.path
+            if buffer.path in tags:
+                self._by_path[buffer.path] = buffer
+        self._behind = False
+        self._followed = time.monotonic()
+        try:
+            while late:
+                self._put_under(*late[-1], may_wait=False)
+                late.pop()
+        except BaseException:
+            for buffer, path in late:
+                self._change_places(buffer, path)
+            raise
+
+    def name_now_and_then(self, seconds: float = LONG_ENOUGH) -> None:
+        """See TensorStore."""
+        if self._behind and time.monotonic() - self._followed > seconds:
+            try:
+                self.name_all()
+            except OSError:
+                return  # they stay behind, and who needs them says what is wrong
 
     def _add_name(self, buffer: Buffer) -> str:
         """A hidden name; "" when the one it had is not its own any more, as the host may send under any tag."""
@@ -295,7 +396,7 @@ class SharedTensorStore(TensorStore):
         """Keeps the buffer that is about to lose its name."""
         old = self._by_path.pop(path, None)
         if old is not None:
-            old.path = self._add_name(old)
+            old.path = old.place = self._add_name(old)
 
     def _trim(self) -> None:
         """Lets go of buffers set aside beyond what is in use."""
@@ -303,7 +404,7 @@ class SharedTensorStore(TensorStore):
 
     def _let_go(self, keep: int) -> int:
         """Of buffers set aside beyond so many bytes, the oldest first, and of those without a name; bytes set free."""
-        aside = [buffer for buffer in self._own_buffers.values() if buffer.path not in self._by_path]
+        aside = [buffer for buffer in self._own_buffers.values() if buffer.place not in self._by_path]
         excess = sum(buffer.size for buffer in aside) - keep
         freed = 0
         for buffer in aside:
@@ -312,6 +413,7 @@ class SharedTensorStore(TensorStore):
                     freed += buffer.size
                     self._release(buffer)
             elif excess > 0 and self._is_free(buffer):
+                self.name_all()
                 excess -= buffer.size
                 freed += buffer.size
                 self._names.unlink(buffer.path)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SUFFIX = ".tsr"
 _MANY = 256
+# For so long names may be behind, where somebody has the time to see to them.
+LONG_ENOUGH = 0.05
 
 
 class TensorStore:
@@ -49,17 +51,21 @@ class TensorStore:
         """Something lies under a tag."""
         return os.path.lexists(self.path(tag))
 
-    def load(self, tag: str, framework: str) -> Any:
+    def load(self, tag: str, framework: str, buffers: str = "") -> Any:
         """The tensor under a tag, of the library "torch" or "numpy".
+
+        Args:
+            tag: which.
+            framework: of which library.
+            buffers: where the request says that tensors lie.
 
         Raises:
             NotFoundError: there is none.
             TSRError: the file is malformed, or no regular file.
         """
-        return self._load(tag, framework, map_large=True)
+        return self._load(self.path(tag), tag, framework, map_large=True)
 
-    def _load(self, tag: str, framework: str, *, map_large: bool) -> Any:
-        path = self.path(tag)
+    def _load(self, path: str, tag: str, framework: str, *, map_large: bool) -> Any:
         try:
             memory, size = read_private(path, map_large=map_large)
         except FileNotFoundError:
@@ -92,6 +98,16 @@ class TensorStore:
 
     def settle(self) -> None:
         """Called before an answer, or a part of one, is published: what was stored for it must not change any more."""
+
+    def places(self, tags: Sequence[str]) -> str:
+        """What an answer has to tell of those whose files have yet to get the names of their tags."""
+        return ""
+
+    def name_all(self) -> None:
+        """Gives them their names."""
+
+    def name_now_and_then(self, seconds: float = LONG_ENOUGH) -> None:
+        """The same, if they have been without for a while: who looks at the files is to see what is."""
 
     def discard(self, tag: str) -> None:
         """Removes a tensor, if it is there."""

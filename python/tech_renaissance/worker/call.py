@@ -69,8 +69,8 @@ class Call:
     def _load(self, tags: Sequence[str], framework: str) -> list[Any]:
         if self.answered or self.over:
             raise too_late(" ".join(tags))
-        load = self.channel.load
-        return [load(tag, framework) for tag in tags]
+        load, buffers = self.channel.load, self.request.buffers
+        return [load(tag, framework, buffers) for tag in tags]
 
     def stage(self, tensors: tuple[object, ...]) -> bool:
         """Puts tensors where the host will find them, to be announced by the answer; False when that is out."""
@@ -113,6 +113,7 @@ class Call:
             armed = self._stop.disarm()
             try:
                 self.channel.tensors.settle()
+                response.buffers = self.channel.tensors.places(self._tensors)
                 self.channel.carrier.publish_part(response)
                 self._tensors = ()
                 self._parts += 1
@@ -221,9 +222,13 @@ class Call:
                 stop.armed = False
             elif armed:
                 armed = stop.disarm()
+            buffers = ""
             if self._tensors:
                 channel.tensors.settle()
-            self.answered = channel.carrier.answer(self.request.id or 0, command, result, self._tensors)
+                buffers = channel.tensors.places(self._tensors)
+            self.answered = channel.carrier.answer(self.request.id or 0, command, result, self._tensors, buffers)
+            if self.answered and buffers:
+                channel.tensors.name_now_and_then()
             if armed:
                 stop.arm()
             if self.answered:
@@ -284,6 +289,7 @@ class Call:
             # Also of a stream that was cancelled: the host takes all its parts, and would burn this unread.
             elif not self._parts or self._has_room_in_time(channel.is_lost):
                 channel.tensors.settle()
+                response.buffers = channel.tensors.places(self._tensors)
                 self.answered = True
                 channel.carrier.publish(response, status)
             else:  # The host may be reading the part before, so this side may write nothing; its end will tell enough.

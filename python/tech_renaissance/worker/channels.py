@@ -121,7 +121,8 @@ class Channels:
             box = open_mailbox(channel.directory, channel.record.epoch, self._box)[0]
         files = FilesCarrier(channel.place, channel.writer, None)
         channel.carrier = MailboxCarrier(box, files, self._keeper)
-        channel.tensors = SharedTensorStore(channel.directory, channel.writer, box)
+        reads = "buffers" in channel.record.features
+        channel.tensors = SharedTensorStore(channel.directory, channel.writer, box, names_may_wait=reads)
         return channel
 
     def _watch(self) -> bool:
@@ -185,6 +186,7 @@ class Channels:
         self._state = _STALE  # whoever makes a channel may die before it has told
         for channel in self.all():
             channel.carrier.doubt()
+            channel.name_tensors()
         return True
 
     def all(self) -> list[Channel]:
@@ -317,5 +319,6 @@ class Channels:
         """Releases what it holds; what there is yet to say, each channel says."""
         for channel in self.all():
             channel.carrier.close()
+            channel.name_tensors()
         self._keeper.close()
         self.bell.close()

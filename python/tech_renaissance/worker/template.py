@@ -14,6 +14,8 @@ It never starts a thread, as a fork takes only the calling one along, nor touche
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import gc
 import importlib
 import json
 import os
@@ -21,6 +23,7 @@ import signal
 import socket
 import sys
 
+from ..platform import library
 from .script import run_as_main
 
 TYPE_CHECKING = False
@@ -28,6 +31,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 _HUP_AT_PARENTS_END = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+#: What every worker imports, so that none has to.
+_OF_WORKERS = ("faulthandler", "pkgutil", *(f"tech_renaissance.{name}" for name in (
+    "channel.mailbox_carrier", "channel.shared_tensor_store", "worker.runtime", "worker.server",
+)))  # fmt: skip
 
 
 def main() -> None:
@@ -44,11 +52,17 @@ def main() -> None:
 
 def _preload(modules: list[str]) -> str:
     """Imports them; why no worker can be forked afterwards, "" when one can."""
-    for module in modules:
+    for module in (*_OF_WORKERS, *modules):
         try:
             importlib.import_module(module)
         except Exception as error:
             return f"{module} cannot be imported by {sys.executable}: {type(error).__name__}: {error}"
+    with contextlib.suppress(library.LibraryError):  # each worker says why there is none
+        library.load()
+    if "numpy" in sys.modules:
+        importlib.import_module("numpy.random")  # which each worker gives a seed of its own
+    gc.collect()
+    gc.freeze()  # a collection in a worker would copy all that these have made
     # A fork takes along no thread but its own. A library that knows (OpenBLAS is one) ends its threads before a fork
     # and starts them again when it needs them; any other thread is one that a worker would miss.
     pid = os.fork()
@@ -97,21 +111,22 @@ def _become_worker(work: dict[str, Any]) -> None:
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(output)
+    preloaded = os.environ.get("TR_LIBRARY")
     os.environ.clear()
     os.environ.update(entry.split("=", 1) for entry in work["environment"])
+    if os.environ.get("TR_LIBRARY") != preloaded:
+        library.module = None
     if work["working_directory"]:
         os.chdir(work["working_directory"])
     # NumPy draws its seed when it is imported: without this, all workers would draw the same numbers.
     if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed()
+        sys.modules["numpy.random"].seed()
     run_as_main(work["arguments"])
 
 
 def _end_with(parent: int) -> None:
     """Has the kernel end this process with the template, as it ends that with the host."""
     os.setpgid(0, 0)
-    import ctypes
-
     ctypes.CDLL(None).prctl(_HUP_AT_PARENTS_END, signal.SIGHUP)
     if os.getppid() != parent:
         os._exit(127)

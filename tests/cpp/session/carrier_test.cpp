@@ -145,6 +145,68 @@ TEST_F(CarrierTest, WhatTheWorkerMayBeAboutToLeaseIsNotWrittenAgain) {
     EXPECT_EQ(*last, 9.0F) << "with the first request answered nobody is about to look any more";
 }
 
+TEST_F(CarrierTest, NamesThatAreBehindAreToldOfAndFollow) {
+    const std::string lock = workspace_.path() + "/lock";
+    platform::write_atomic(lock, "");
+    TensorStore store(workspace_.path(), {lock, platform::identify(lock)->inode});
+    store.attach(host_);
+    store.share();
+    const auto send = [&](const char* tag, double value) { store.store(Tensor::full(Shape(5'000), value), tag, true); };
+    const auto under = [&](const std::string& name) {
+        const auto file = platform::map_shared(workspace_.path() + "/" + name);
+        return static_cast<float*>(file.memory.get())[file.identity.size / sizeof(float) - 1];
+    };
+    send("a", 1);
+    store.request_begins(1);
+    send("a", 2);
+    EXPECT_EQ(under("a.tsr"), 2.0F) << "the worker would not know";
+    store.let_names_wait();
+    store.request_ended(1);
+    store.request_begins(2);
+    send("a", 3);
+    const auto names = host_->names_state();
+    EXPECT_EQ(under("a.tsr"), 2.0F);
+    const std::string told = store.places();
+    const auto places = protocol::parse_places(told);
+    ASSERT_EQ(places.size(), 1U);
+    EXPECT_EQ(places[0].tag, "a");
+    EXPECT_EQ(under(std::string(places[0].name)), 3.0F);
+    EXPECT_EQ(platform::identify(workspace_.path() + "/" + std::string(places[0].name))->inode, places[0].inode);
+    store.request_ended(2);
+    store.request_begins(3);
+    send("a", 4);
+    EXPECT_EQ(under("a.tsr"), 4.0F);
+    EXPECT_EQ(store.places(), "") << "it has its name again";
+    store.request_ended(3);
+    store.request_begins(4);
+    send("a", 5);
+    EXPECT_EQ(store.places(), told);
+    EXPECT_EQ(host_->names_state(), names);
+    EXPECT_EQ(under("a.tsr"), 4.0F);
+    store.request_ended(4);
+    store.store(Tensor::full(Shape(7), 6.0), "by_hand");
+    EXPECT_EQ(under("a.tsr"), 5.0F) << "who changes a name sees to the others first";
+    EXPECT_EQ(store.places(), "");
+    store.request_begins(5);
+    send("a", 7);
+    EXPECT_TRUE(store.names_are_behind());
+    EXPECT_FALSE(store.names_are_due(TensorStore::Clock::now() - std::chrono::hours(1)));
+    EXPECT_TRUE(store.names_are_due(TensorStore::Clock::now() + std::chrono::hours(1)));
+    store.attach(nullptr);
+    EXPECT_EQ(under("a.tsr"), 7.0F) << "for the next worker";
+}
+
+TEST(BuffersTest, WhereTensorsLie) {
+    const auto places = protocol::parse_places("a 12 .host-1 result_0 18446744073709551615 .worker-7-1");
+    ASSERT_EQ(places.size(), 2U);
+    EXPECT_EQ(protocol::find_place(places, "result_0")->inode, UINT64_MAX);
+    EXPECT_EQ(protocol::find_place(places, "b"), nullptr);
+    EXPECT_TRUE(protocol::parse_places("").empty());
+    for (const char* wrong : {"a", "a 1", "a 1 ..host", "a 0 .host-1", "a x .host-1", "a 1 .host-1 ", "a 1 .host-1 b",
+                              "a/b 1 .host-1", "a 1 ./x", " a 1 .host-1", "a -1 .host-1", "a 1 .."})
+        EXPECT_THROW(protocol::parse_places(wrong), InputError) << wrong;
+}
+
 TEST_F(CarrierTest, AWorkerSleepsOnTheBellOfItsFirstChannel) {
     const std::string path = workspace_.path() + "/further";
     const auto host = Mailbox::create(path, 1);

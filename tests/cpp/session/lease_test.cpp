@@ -1,8 +1,11 @@
 // Nothing that any holder can still see is ever overwritten, whatever carries the tensors.
 #include <sys/wait.h>
 
+#include <algorithm>
+#include <cstring>
 #include <map>
 #include <sstream>
+#include <thread>
 
 #include "support.h"
 
@@ -80,8 +83,68 @@ class LeaseTest : public SessionTest, public testing::WithParamInterface<Carrier
         session_->wait_until_ready();
     }
 
+    /// The last element of what lies under a name in the directory.
+    float last_of(const std::string& name) const {
+        const std::string bytes = read_text(session_->session_dir() + "/" + name);
+        float value = 0;
+        if (bytes.size() >= sizeof(value))
+            std::memcpy(&value, bytes.data() + bytes.size() - sizeof(value), sizeof(value));
+        return value;
+    }
+
+    /// How often both sides have changed names.
+    std::uint32_t names_changed() const {
+        const std::string mailbox = read_text(session_->session_dir() + "/mailbox");
+        std::uint32_t sides[2] = {};
+        for (int side = 0; side < 2 && mailbox.size() > 256; ++side)
+            std::memcpy(&sides[side], mailbox.data() + 64 * (side + 1) + 16, sizeof(sides[side]));
+        return sides[0] + sides[1];
+    }
+
     std::unique_ptr<PythonSession> session_;
 };
+
+TEST_P(LeaseTest, ALoopInPlaceChangesNoNamesAndTheyFollow) {
+    using Clock = std::chrono::steady_clock;
+    using std::chrono::milliseconds;
+    Tensor result;
+    float value = 0;
+    // The result before is still held, and the input as well: each side needs another buffer in every call.
+    const auto step = [&](const std::string& command = "in_place") {
+        Tensor mine = session_->empty(Shape(20'000), DType::FP32, "a");
+        std::fill_n(mine.data<float>(), 20'000, ++value);
+        Tensor next = session_->calculate(command, mine);
+        expect_full(next, value + 1);
+        result = next;
+    };
+    for (int i = 0; i < 10; ++i) step();
+    const auto before = names_changed();
+    const auto begin = Clock::now();
+    std::uint32_t slow = 0;  // in which there was time for names
+    constexpr int kCalls = 300;
+    for (int i = 0; i < kCalls; ++i) {
+        const auto start = Clock::now();
+        step();
+        if (Clock::now() - start >= milliseconds(1)) ++slow;
+    }
+    const auto bursts = static_cast<std::uint32_t>((Clock::now() - begin) / milliseconds(50));
+    if (GetParam().wake_up == WakeUp::futex && !GetParam().without_core) {
+        EXPECT_LE(names_changed() - before, 2 * (slow + bursts + 2)) << "of " << kCalls << " calls";
+    }
+    EXPECT_TRUE(eventually([&] { return last_of("result_0.tsr") == value + 1; })) << "once the worker is idle";
+    step();
+    session_->send_tensor(full(5'000, 0), "other");
+    EXPECT_EQ(last_of("a.tsr"), value);
+    step();
+    expect_full(session_->fetch_tensor("twice a"), 2 * value);
+    step();
+    const float last = value;
+    std::thread killer([pid = session_->stats().worker_pid] { ::kill(static_cast<pid_t>(pid), SIGKILL); });
+    killer.join();
+    restart();
+    expect_full(session_->fetch_tensor("twice a"), 2 * last);
+    step();
+}
 
 TEST_P(LeaseTest, InputsAndResultsThatAreKeptNeverChange) {
     for (const auto numel : kSizes) {

@@ -218,13 +218,14 @@ TEST(PlainMessages, AreWhatEachSideWrites) {
     EXPECT_EQ(read_plain_request(with)->traceparent, "00-ab-cd-01");
     EXPECT_EQ(read_plain_request(with)->deadline_ms, 500U);
 
-    const auto response = read_plain_response(write_plain_response(9, "c", "r", {"a", "b"}));
+    const auto response = read_plain_response(write_plain_response(9, "c", "r", {"a", "b"}, "a 7 .x"));
     ASSERT_TRUE(response);
     EXPECT_EQ(response->id, 9U);
     EXPECT_EQ(response->command, "c");
     EXPECT_EQ(response->text, "r");
     EXPECT_EQ(response->tensors, (std::vector<std::string>{"a", "b"}));
-    EXPECT_TRUE(read_plain_response(write_plain_response(9, "c", "r", {}))->tensors.empty());
+    EXPECT_EQ(response->buffers, "a 7 .x");
+    EXPECT_TRUE(read_plain_response(write_plain_response(9, "c", "r", {}, ""))->tensors.empty());
     EXPECT_TRUE(read_plain_response(kPlainResponse));
 }
 

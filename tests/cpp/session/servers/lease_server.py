@@ -31,6 +31,12 @@ class LeaseServer(TechRenaissanceServer):
     def do_twice(self, tags):
         self.send_tensors(self.get_tensors(tags) * 2)
 
+    def do_in_place(self, tags):
+        array = self.get_tensors(tags)
+        output = self.empty(array.shape)
+        output[...] = array + 1
+        self.send_tensors(output)
+
     def do_keep(self, tags):
         self.kept.extend(self.get_tensors(tags, None))
 
