@@ -19,7 +19,9 @@ using platform::Deadline;
 
 namespace {
 constexpr std::chrono::milliseconds kRecheck(1024);  ///< a ring is a hint: the truth is looked at this often anyway
-constexpr std::chrono::milliseconds kShort(1);       ///< from here on there is time for names that are behind
+/// From here on there is time for names that are behind. Not less: a timer before the next tick costs a virtual machine
+/// 20 µs.
+constexpr std::chrono::milliseconds kShort(50);
 }  // namespace
 
 // ---------------------------------------------------------------------------------------------------------- holding

@@ -154,7 +154,7 @@ class SharedTensorStore(TensorStore):
         header = encode_header(exported.dtype, exported.shape)
         size = len(header) + len(exported.data)
         try:
-            if size > _SMALL and exported.address and self._by_reference(exported, header, size, path):
+            if size > _SMALL and self._by_reference(exported, header, size, path):
                 return
             buffer = self._writable(size, path)
             if buffer is None:
@@ -215,21 +215,33 @@ class SharedTensorStore(TensorStore):
         self._sent_back.clear()
 
     def _by_reference(self, exported: Exported, header: bytes, size: int, path: str) -> bool:
-        for buffers in (self._own_buffers, self._host_buffers) if size > _MIDDLE else (self._own_buffers,):
-            for buffer in buffers.values():
-                if buffer.address + len(header) != exported.address or buffer.size != size:
-                    continue
-                if buffer.memory[: len(header)] != header:
-                    # It has another shape now, which what is there under another name must not get.
-                    if buffers is self._host_buffers or not self._only_at(buffer, path):
-                        return False
-                    buffer.memory[: len(header)] = header
-                if not self._put_under(buffer, path):
-                    return False
-                if buffers is self._host_buffers:
-                    self._sent_back[path] = buffer
-                return True
-        return False
+        buffer = self._buffer_of(exported, len(header), size)
+        if buffer is None:
+            return False
+        of_host = buffer.inode in self._host_buffers
+        if buffer.memory[: len(header)] != header:
+            # It has another shape now, which what is there under another name must not get.
+            if of_host or not self._only_at(buffer, path):
+                return False
+            buffer.memory[: len(header)] = header
+        if not self._put_under(buffer, path):
+            return False
+        if of_host:
+            self._sent_back[path] = buffer
+        return True
+
+    def _buffer_of(self, exported: Exported, header_bytes: int, size: int) -> Buffer | None:
+        """The one that is this tensor's memory."""
+        buffers = list(self._own_buffers.values())
+        if size > _MIDDLE:
+            buffers += self._host_buffers.values()
+        address = 0
+        for buffer in buffers:
+            if buffer.refs and buffer.size == size:  # a tensor lies over it
+                address = address or exported.address
+                if buffer.address + header_bytes == address:
+                    return buffer
+        return None
 
     def _only_at(self, buffer: Buffer, path: str) -> bool:
         """Whether a buffer of ours has no other name that anybody can see."""

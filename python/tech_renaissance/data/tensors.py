@@ -120,6 +120,23 @@ def find_dtype(dtype: object) -> DType:
     Raises:
         InputError: there is no such dtype.
     """
+    try:
+        known = _asked_for.get(dtype)
+    except TypeError:  # what cannot be looked up can be of no use either, but for what NumPy takes
+        return _look_for(dtype)
+    if known is None:
+        known = _look_for(dtype)
+        if len(_asked_for) < _MANY:
+            _asked_for[dtype] = known
+    return known
+
+
+# As NumPy takes microseconds to tell a name.
+_asked_for: dict[Any, DType] = {}
+_MANY = 256
+
+
+def _look_for(dtype: object) -> DType:
     torch = sys.modules.get("torch")
     if dtype is None:
         name = "float32"
