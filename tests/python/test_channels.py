@@ -305,6 +305,7 @@ def test_a_request_tells_where_tensors_lie_whose_names_are_behind(host: Start, t
     new = put_buffer(one, ".host-1", 1, 2.5)
     assert back(f"a {new} .host-1") == 2.5
     assert back("") == 1.5
+    assert back("a 999999999 .host-9") == 1.5, "where it is nowhere, another tensor has got the tag"
     assert back(f"b 1 .host-7 a {old} .host-1") == 1.5, "a buffer that is mapped is known by its inode"
     last = put_buffer(one, ".host-2", 2, 3.5)
     os.rename(one.directory / ".host-2", one.directory / "a.tsr")
@@ -329,9 +330,16 @@ def test_an_answer_tells_where_tensors_lie_whose_names_are_behind(host: Start, f
         write_tsr(value, one.directory / "a.tsr")
         return one.first.ask("back", "a")
 
-    assert "buffers" not in back(1.0)
-    inode = result.stat().st_ino
-    box.hold(inode)  # so that the next result needs another buffer
+    def hold() -> int:
+        """So that the next result needs another buffer."""
+        inode = result.stat().st_ino
+        box.hold(inode)
+        return inode
+
+    assert "buffers" not in back(0.0)
+    hold()
+    assert "buffers" not in back(1.0), "whether two names can be exchanged has to be seen"
+    inode = hold()
     answer = back(2.0)
     if not features:
         assert "buffers" not in answer

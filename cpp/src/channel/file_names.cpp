@@ -73,6 +73,7 @@ void FileNames::remove(const std::string& path) {
 
 bool FileNames::exchange(const std::string& one, const std::string& other) {
     if (!platform::exchange_files(one, other)) return false;
+    exchanges_ = true;
     if (!count()) return true;
     // What was under the other name may not be what was known of it: the peer counts a change after it.
     forget_file_at(other);

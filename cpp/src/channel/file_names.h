@@ -32,6 +32,8 @@ class FileNames {
     /// Each of two files gets the other's name.
     /// @returns false where the file system cannot do that; nothing was done then
     bool exchange(const std::string& one, const std::string& other);
+    /// It has been done once, so it can be done again.
+    bool exchanges() const { return exchanges_; }
     /// A name was changed in another way.
     void changed();
 
@@ -41,6 +43,7 @@ class FileNames {
 
     std::shared_ptr<Mailbox> mailbox_;
     bool shared_ = false;
+    bool exchanges_ = false;
     std::uint64_t state_ = 0;  ///< as which `known_` was found
     std::unordered_map<std::string, platform::FileIdentity> known_;
 };

@@ -38,6 +38,10 @@ void TensorStore::attach(std::shared_ptr<Mailbox> mailbox) {
     }
     behind_ = false;
     for (auto& buffer : buffers_) buffer->place = buffer->path;
+    // What lies under a tag that the dead worker has not come to give its result may be anything.
+    for (const auto& [path, inode] : told_)
+        if (const auto found = platform::identify(path); found && found->inode != inode) platform::remove_file(path);
+    told_.clear();
     mailbox_ = std::move(mailbox);
     names_.attach(mailbox_);
     shared_ = false;
@@ -65,8 +69,13 @@ void TensorStore::share() {
     shared_ = true;
 }
 
-void TensorStore::request_begins(std::uint64_t id) {
+void TensorStore::request_begins(std::uint64_t id, bool with_names) {
     const std::lock_guard<std::mutex> lock(mutex_);
+    try {
+        if (with_names) follow();
+    } catch (const std::system_error& error) {
+        throw_place_error(error, directory_, 0);
+    }
     in_flight_.push_back(id);
 }
 
@@ -108,6 +117,7 @@ void TensorStore::store(const TensorView& tensor, const std::string& tag, bool f
     const std::lock_guard<std::mutex> lock(mutex_);
     try {
         const bool names_may_wait = for_a_request && reads_places_;
+        told_.erase(path);
         if (!names_may_wait) follow();
         if (shared_) {
             if (const auto own = buffer_of(tensor, header, path); own && put_under(own, path, names_may_wait)) {
@@ -286,35 +296,44 @@ bool TensorStore::take_place(const std::shared_ptr<Buffer>& buffer, const std::s
 /// The same, with the names left behind.
 /// @returns false when the files are not what they were; nothing was done then
 bool TensorStore::change_places(const std::shared_ptr<Buffer>& buffer, const std::string& path) {
-    if (!is_hidden(buffer->place)) return false;
+    if (!names_.exchanges()) return false;
     const auto old = buffer_at(path);
-    if (!old || !has_its_name(*old) || !has_its_name(*buffer)) return false;
+    const auto file = file_at(path);  // which is the old one's, or that of another that has made way for it
+    if (!is_hidden(buffer->place) || !old || !file || !has_its_name(*file) || !has_its_name(*buffer)) return false;
     old->lost_in = last_in_flight();
     buffer->place.swap(old->place);
     behind_ = true;
     return true;
 }
 
+std::shared_ptr<TensorStore::Buffer> TensorStore::file_at(const std::string& path) const {
+    for (const auto& buffer : buffers_)
+        if (buffer->path == path) return buffer;
+    return nullptr;
+}
+
 bool TensorStore::has_its_name(const Buffer& buffer) {
     return names_.names(buffer.path, buffer.file.identity.inode);
 }
 
-/// Gives the files the names that are behind.
+/// Gives the files the names that are behind. Where the worker has put a result under a tag meanwhile, that is the
+/// newer one.
 void TensorStore::follow() {
     if (!behind_) return;
-    std::vector<std::pair<std::shared_ptr<Buffer>, std::string>> late;
     for (const auto& buffer : buffers_) {
-        if (buffer->place != buffer->path && !is_hidden(buffer->place)) late.emplace_back(buffer, buffer->place);
+        if (buffer->place == buffer->path || is_hidden(buffer->place)) continue;
+        const auto other = file_at(buffer->place);
+        if (!other || !has_its_name(*other) || !has_its_name(*buffer)) continue;
+        if (!names_.exchange(buffer->path, buffer->place))
+            throw std::system_error(std::make_error_code(std::errc::io_error), "exchanging two names");
+        buffer->path.swap(other->path);
+    }
+    for (const auto& buffer : buffers_) {
+        if (buffer->place != buffer->path && !is_hidden(buffer->place)) buffer->lost_in = last_in_flight();
         buffer->place = buffer->path;
     }
     behind_ = false;
     followed_ = Clock::now();
-    try {
-        for (; !late.empty(); late.pop_back()) put_under(late.back().first, late.back().second, false);
-    } catch (...) {
-        for (const auto& [buffer, path] : late) change_places(buffer, path);
-        throw;
-    }
 }
 
 std::string TensorStore::places() const {

@@ -44,7 +44,8 @@ class TensorStore {
     /// A request is about to be published: until it has ended, the worker may look tags up. Waits for a tensor that
     /// another thread is storing, maybe where the worker is going to look. Several may be in flight, in other channels.
     /// @param id of each another one, and not 0; a later request has a higher one
-    void request_begins(std::uint64_t id);
+    /// @param with_names which have to be right for it
+    void request_begins(std::uint64_t id, bool with_names = false);
     /// It has been answered, or there is nobody left to answer it.
     void request_ended(std::uint64_t id);
 
@@ -99,6 +100,7 @@ class TensorStore {
     bool take_place(const std::shared_ptr<Buffer>& buffer, const std::string& path);
     bool change_places(const std::shared_ptr<Buffer>& buffer, const std::string& path);
     bool has_its_name(const Buffer& buffer);
+    std::shared_ptr<Buffer> file_at(const std::string& path) const;
     void follow();
     std::uint64_t last_in_flight() const;
     bool add_name(const std::shared_ptr<Buffer>& buffer, const std::string& name);
@@ -123,6 +125,8 @@ class TensorStore {
     std::atomic<bool> reads_places_{false};  ///< the worker does
     std::atomic<bool> behind_{false};
     Clock::time_point followed_{};
+    std::unordered_map<std::string, std::uint64_t>
+        told_;                              ///< inodes of results, by paths that their files may lack yet
     std::vector<std::uint64_t> in_flight_;  ///< ids of requests
     std::vector<std::shared_ptr<Buffer>> buffers_;
     std::unordered_map<std::uint64_t, PeerFile> peer_files_;  ///< by inode

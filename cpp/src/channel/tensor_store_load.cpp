@@ -47,7 +47,14 @@ Tensor TensorStore::load(const std::string& tag, const std::vector<protocol::Buf
 
 Tensor TensorStore::load_from(const std::string& path, const std::string& tag, const protocol::BufferPlace* place) {
     if (shared_) {
-        if (const PeerFile* file = place ? peer_file_at(*place, path) : nullptr) return load_leased(*file, path);
+        told_.erase(path);
+        if (place != nullptr) {
+            told_[path] = place->inode;
+            if (const PeerFile* file = peer_file_at(*place, path)) return load_leased(*file, path);
+            throw TSRError("the worker says that '" + tag + "' lies in '" + std::string(place->name) +
+                           "', and there is no such buffer: expected a file that the worker shares, of inode " +
+                           std::to_string(place->inode));
+        }
         if (const auto own = behind_ ? buffer_at(path) : nullptr; own && own->path != path) follow();
         const auto found = names_.identify(path);
         for (const auto& buffer : buffers_)
@@ -95,8 +102,10 @@ Tensor TensorStore::load_leased(const PeerFile& file, const std::string& path) c
 
 /// The worker's buffer that has yet to get this path, or has got it meanwhile.
 const TensorStore::PeerFile* TensorStore::peer_file_at(const protocol::BufferPlace& place, const std::string& path) {
-    const auto* file = peer_file(place.inode, directory_ + "/" + std::string(place.name));
-    return file != nullptr ? file : peer_file(place.inode, path);
+    const std::string name = directory_ + "/" + std::string(place.name);
+    for (const std::string& candidate : {name, path, name})
+        if (const auto* file = peer_file(place.inode, candidate)) return file;
+    return nullptr;
 }
 
 /// The worker's buffer of this inode, mapped; nothing when it is not one that has leases.

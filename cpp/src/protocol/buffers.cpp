@@ -32,6 +32,12 @@ bool is_name(std::string_view name) {
 
 }  // namespace
 
+void tell_places(std::string& request, const std::string& places) {
+    if (places.empty()) return;
+    request.pop_back();  // the brace
+    request.append(",\"buffers\":\"").append(places).append("\"}");
+}
+
 std::vector<BufferPlace> parse_places(std::string_view text) {
     const auto whole = text;
     std::vector<BufferPlace> places;

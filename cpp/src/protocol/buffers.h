@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -13,6 +14,8 @@ struct BufferPlace {
     std::string_view name;  ///< that its file has until then
 };
 
+/// Adds such a text to a request.
+void tell_places(std::string& request, const std::string& places);
 /// Takes "a 1234 .host-1 b 1235 .host-2" apart.
 /// @param text lives longer than what is found
 /// @throws InputError when it is not such a text

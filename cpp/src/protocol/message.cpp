@@ -112,7 +112,6 @@ void finish_request(std::string& text, std::uint64_t id, std::int64_t deadline_m
     append_number(text.append(",\"id\":"), id);
     append_number(text.append(",\"timestamp\":"), static_cast<std::uint64_t>(now_ms()));
     if (deadline_ms > 0) append_number(text.append(",\"deadline_ms\":"), static_cast<std::uint64_t>(deadline_ms));
-    if (!attached.buffers.empty()) text.append(",\"buffers\":\"").append(attached.buffers).append("\"");
     if (!attached.traceparent.empty()) {
         if (!is_plain(attached.traceparent))
             throw InputError("a traceparent is a text like '00-<trace id>-<parent id>-<flags>', found '" +

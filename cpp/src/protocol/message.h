@@ -23,7 +23,6 @@ struct Request {
 struct Attached {
     std::string arguments;    ///< a JSON object; empty for none
     std::string traceparent;  ///< as W3C Trace Context has it; empty for none
-    std::string buffers{};    ///< see BufferPlace; empty for none
 };
 
 /// @param message    JSON object, or "command parameters"

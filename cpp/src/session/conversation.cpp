@@ -154,6 +154,7 @@ void Conversation::note_failure(const std::exception_ptr& error, bool keep) {
         event.command = request->command;
     }
     core_.record(event);
+    if (channel_->tensors()) name_tensors();  // for who looks into the directory
     if (keep && core_.post_mortem.wanted()) core_.keep(error, *channel_, worker_.get());
 }
 

@@ -202,7 +202,8 @@ void Core::open_further(channel::Channel& channel, const worker::Worker& worker)
 void Core::request_begins(const channel::Channel& channel, std::uint64_t request) {
     channel.tensors()->request_begins(request);
     if (&channel == &first()) return;
-    if (const auto tensors = first().shared_tensors()) tensors->request_begins(request);
+    // In which this request may look for a tag, and would not be told where it lies.
+    if (const auto tensors = first().shared_tensors()) tensors->request_begins(request, true);
 }
 
 void Core::request_ended(const channel::Channel& channel, std::uint64_t request) {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "platform/sequence_point.h"
+#include "protocol/buffers.h"
 #include "protocol/names.h"
 #include "session/conversation.h"
 #include "session/core.h"
@@ -59,8 +60,7 @@ void Conversation::send(const std::string& message, const std::vector<TensorView
     channel::Request request;
     request.id = core_.new_request_id();
     auto wire = protocol::make_request(message, request.id, !understood,
-                                       deadline.is_never() ? 0 : deadline.remaining_ms(INT64_MAX, now),
-                                       {{}, {}, channel_->tensors()->places()});
+                                       deadline.is_never() ? 0 : deadline.remaining_ms(INT64_MAX, now));
     if (!worker_->alive()) fail(death(true));
     if (wire.has_arguments) require_arguments(wire.command, deadline);
     settle_previous(deadline);
@@ -71,8 +71,9 @@ void Conversation::send(const std::string& message, const std::vector<TensorView
         wait_until(deadline, {"for the worker to take the request before this one", true},
                    [this] { return !channel_->carrier().request_pending(); });
     AsyncCalls::throw_if_cancelled();
-    core_.request_begins(*channel_, request.id);
     try {
+        core_.request_begins(*channel_, request.id);
+        protocol::tell_places(wire.text, channel_->tensors()->places());
         channel_->carrier().publish(wire.text);
     } catch (...) {
         core_.request_ended(*channel_, request.id);
@@ -190,6 +191,7 @@ std::optional<Answer> Conversation::take_answer() {
         answer.error = std::current_exception();  // an answer that makes no sense is one all the same
     }
     throw_if_damaged();
+    if (answer.error) name_tensors();
     // Of a request that was given up, that was the failure, and is kept.
     if (answer.error && core_.post_mortem.wanted() && channel_->state() != Exchange::given_up)
         core_.keep(answer.error, *channel_, worker_.get());

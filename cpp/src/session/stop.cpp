@@ -10,8 +10,9 @@ namespace tr::session {
 namespace {
 
 using platform::Deadline;
-constexpr std::int64_t kStepMs = 1'024;  ///< between looks whether a wait is to be interrupted
-constexpr std::int64_t kPromptMs = 500;  ///< a stop that takes longer is explained in the log
+constexpr std::int64_t kStepMs = 1'024;    ///< between looks whether a wait is to be interrupted
+constexpr std::int64_t kPromptMs = 1'000;  ///< a stop that takes longer is explained in the log
+constexpr std::int64_t kQuietMs = 500;     ///< for calls to end, which the end of a client does not wait for
 
 }  // namespace
 
@@ -61,7 +62,7 @@ void Core::terminate() {
 
 /// Those that nobody uses just then; the others go with the session.
 void Core::close_channels() {
-    if (!turns.begin_start({}, Deadline::after(kPromptMs), [] { return true; }, {})) return;
+    if (!turns.begin_start({}, Deadline::after(kQuietMs), [] { return true; }, {})) return;
     for (const auto& channel : channels_) {
         Conversation(*this, *channel).settle_lost();
         channel->leave();

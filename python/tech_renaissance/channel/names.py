@@ -18,9 +18,11 @@ class Names:
 
     Attributes:
         changed: tells of a name that was changed in another way.
+        exchanges: two names have been exchanged here, so it can be done again.
     """
 
     def __init__(self, mailbox: Messages) -> None:
+        self.exchanges = False
         self._changes = mailbox.names_state
         self.changed = mailbox.tell_names_changed
         self._state = 0  # as which `_known` was found
@@ -75,6 +77,7 @@ class Names:
         """Each of two files gets the other's name; False where that cannot be done, and nothing was done."""
         if not exchange(one, other):
             return False
+        self.exchanges = True
         if self._count():
             # What was under the other name may not be what was known of it: the host counts a change after it.
             self._forget_file_at(other)

@@ -89,15 +89,16 @@ class SharedTensorStore(TensorStore):
                 raise self.missing(tag) from None
         buffer = self._host_buffers.get(inode) or self._own_buffers.get(inode) or self._map_host_buffer(name, inode)
         if buffer is None and told is not None:
-            name = path  # it may have got it meanwhile
-            buffer = self._map_host_buffer(name, inode)
+            buffer = self._map_host_buffer(path, inode)  # which it may have got meanwhile
         if buffer is None:
             # The host may write its buffers again: of one that cannot be mapped only a copy will do.
             if told is not None:
-                return self._copy_of(inode, (f"{self.directory}/{told[1]}", path), tag, framework)
+                found = self._copy_of(inode, (name, path), tag, framework)
+                # Where it is nowhere, somebody has put another tensor under the tag.
+                return self.load(tag, framework) if found is None else found
             return self._load(path, tag, framework, map_large=self._host.find(inode) < 0)
         if inode in self._host_buffers:
-            buffer.path = name  # by which it can be found again, should it be sent back by reference
+            buffer.path, buffer.place = name, path  # by which it can be found, should it be sent back by reference
         if buffer.size <= _SMALL or inode in self._own_buffers:
             # A copy costs less than a lease; and what is done to a result read again must not touch the host's.
             return import_tensor(buffer.header(path), bytearray(buffer.memory), framework, path)
@@ -106,7 +107,7 @@ class SharedTensorStore(TensorStore):
         return import_tensor(buffer.header(path), memory, framework, path)
 
     def _copy_of(self, inode: int, paths: Sequence[str], tag: str, framework: str) -> Any:
-        """The tensor in a buffer that has one of these names, and may get the other."""
+        """The tensor in a buffer that has one of these names, and may get the other; None when it has neither."""
         for path in (*paths, *paths):
             try:
                 found = self._load(path, tag, framework, map_large=False)
@@ -114,7 +115,7 @@ class SharedTensorStore(TensorStore):
                     return found
             except (NotFoundError, FileNotFoundError):
                 continue
-        raise self.missing(tag)
+        return None
 
     def _map_host_buffer(self, path: str, inode: int) -> Buffer | None:
         self.sweep()
@@ -338,19 +339,25 @@ class SharedTensorStore(TensorStore):
 
     def _change_places(self, buffer: Buffer, path: str) -> bool:
         """The same, with the names left behind; False where that may not be, and nothing was done."""
-        old, names = self._by_path.get(path), self._names
-        if old is None or not self._names_may_wait:
+        old = self._by_path.get(path)
+        if old is None or not (self._names_may_wait and self._names.exchanges):
             return False
+        file = old if old.path == path else self._file_at(path)  # or another's that has made way for it
+        if file is None or not self._names.names(path, file.inode):
+            return False  # the host has put a tensor there
         if old is buffer:
-            return buffer.path != path or names.names(path, buffer.inode)
+            return True
         if not buffer.place or buffer.place in self._by_path or buffer.inode not in self._own_buffers:
             return False
-        if not (names.names(buffer.path, buffer.inode) and names.names(old.path, old.inode)):
+        if not self._names.names(buffer.path, buffer.inode):
             return False
         old.place, buffer.place = buffer.place, path
         self._by_path[path] = buffer
         self._behind = True
         return True
+
+    def _file_at(self, path: str) -> Buffer | None:
+        return next((buffer for buffer in self._own_buffers.values() if buffer.path == path), None)
 
     def places(self, tags: Sequence[str]) -> str:
         """See TensorStore."""
@@ -364,10 +371,21 @@ class SharedTensorStore(TensorStore):
         )
 
     def name_all(self) -> None:
-        """See TensorStore. Raises OSError."""
+        """See TensorStore. Raises OSError.
+
+        Where the host has put a tensor under a tag meanwhile, that is the newer one.
+        """
         if not self._behind:
             return
-        late = [(buffer, path) for path, buffer in self._by_path.items() if buffer.path != path]
+        names = self._names
+        for path, buffer in self._by_path.items():
+            other = self._file_at(path)
+            if buffer is other or other is None:
+                continue
+            if names.names(path, other.inode) and names.names(buffer.path, buffer.inode):
+                if not names.exchange(buffer.path, path):
+                    raise OSError(errno.EIO, "two names cannot be exchanged", path)
+                other.path, buffer.path = buffer.path, path
         tags = set(self._by_path)
         self._by_path.clear()
         for buffer in self._own_buffers.values():
@@ -376,14 +394,6 @@ class SharedTensorStore(TensorStore):
                 self._by_path[buffer.path] = buffer
         self._behind = False
         self._followed = time.monotonic()
-        try:
-            while late:
-                self._put_under(*late[-1], may_wait=False)
-                late.pop()
-        except BaseException:
-            for buffer, path in late:
-                self._change_places(buffer, path)
-            raise
 
     def name_now_and_then(self, seconds: float = LONG_ENOUGH) -> None:
         """See TensorStore."""
@@ -395,10 +405,11 @@ class SharedTensorStore(TensorStore):
 
     def _add_name(self, buffer: Buffer) -> str:
         """A hidden name; "" when the one it had is not its own any more, as the host may send under any tag."""
-        if not self._names.names(buffer.path, buffer.inode):
+        known = next((path for path in (buffer.path, buffer.place) if self._names.names(path, buffer.inode)), "")
+        if not known:
             return ""
         name = self._hidden_path()
-        self._names.link(buffer.path, name)
+        self._names.link(known, name)
         if self._names.names(name, buffer.inode):
             return name
         self._names.unlink(name)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import os
+
 from ..data.tensors import choose_framework
 from ..errors import INVALID_REQUEST
 from ..platform.output import log
@@ -62,6 +65,10 @@ class TechRenaissanceServer:
     session_id = ""
     session_dir = ""
     _runtime: Runtime | None = None
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        _freeze()
 
     def __init__(self, debug: bool = False, framework: str | None = None) -> None:
         """Nothing happens before `run()`.
@@ -270,3 +277,19 @@ async def _hear(call: Call) -> None:
     import asyncio
 
     await asyncio.sleep(_LOOK_SECONDS)  # a loop of the user's own, which no bell can ring for
+
+
+_frozen = False
+
+
+def _freeze() -> None:
+    """In a worker, as its first server is defined: what has been imported by then stays until the end.
+
+    To look through all of PyTorch for garbage, again and again, would take half a second there. What the server makes
+    comes later.
+    """
+    global _frozen
+    if not _frozen and "TR_SESSION_DIR" in os.environ and hasattr(gc, "freeze"):
+        _frozen = True
+        gc.collect(0)
+        gc.freeze()

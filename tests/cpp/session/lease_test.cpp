@@ -128,7 +128,7 @@ TEST_P(LeaseTest, ALoopInPlaceChangesNoNamesAndTheyFollow) {
         if (Clock::now() - start >= milliseconds(50)) ++slow;
     }
     const auto bursts = static_cast<std::uint32_t>((Clock::now() - begin) / milliseconds(50));
-    if (GetParam().wake_up == WakeUp::futex && !GetParam().without_core) {
+    if (session_->stats().worker_mailbox == "library") {
         EXPECT_LE(names_changed() - before, 2 * (slow + bursts + 2)) << "of " << kCalls << " calls";
     }
     EXPECT_TRUE(eventually([&] { return last_of("result_0.tsr") == value + 1; })) << "once the worker is idle";
@@ -137,11 +137,20 @@ TEST_P(LeaseTest, ALoopInPlaceChangesNoNamesAndTheyFollow) {
     EXPECT_EQ(last_of("a.tsr"), value);
     step();
     expect_full(session_->fetch_tensor("twice a"), 2 * value);
-    step();
+    // A tensor of this side's under the tag of a result that has yet to get its name.
+    for (int i = 0; i < 3; ++i) step();
+    session_->send_tensor(full(20'000, 70), "result_0");
+    expect_full(session_->fetch_tensor("twice result_0"), 140);
+    for (int i = 0; i < 3; ++i) step();
     const float last = value;
     std::thread killer([pid = session_->stats().worker_pid] { ::kill(static_cast<pid_t>(pid), SIGKILL); });
     killer.join();
     restart();
+    try {
+        expect_full(session_->fetch_tensor("twice result_0"), 2 * (last + 1));
+    } catch (const NotFoundError&) {
+        // It had not got its name when the worker died.
+    }
     expect_full(session_->fetch_tensor("twice a"), 2 * last);
     step();
 }

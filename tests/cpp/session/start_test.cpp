@@ -246,7 +246,7 @@ TEST_F(SlowStop, OfAStoppedWorkerIsExplainedAndItEndsByItself) {
     session.wait_until_ready();
     ::kill(static_cast<pid_t>(session.stats().worker_pid), SIGSTOP);
     ASSERT_TRUE(eventually([&] { return session.stats().worker_state == "stopped"; }));
-    session.please_exit(700);
+    session.please_exit(1'200);
     EXPECT_TRUE(contains(lines_, "has not left when asked to, as it is stopped (SIGSTOP); it is terminated in "));
     EXPECT_FALSE(contains(lines_, "SIGKILL"));
     EXPECT_TRUE(contains(lines_, "exited with code 0"));
