@@ -66,8 +66,7 @@ SessionOptions options_for(const Arguments& arguments, const std::string& sessio
     if (arguments.carrier == "inotify") options.wake_up = WakeUp::inotify;
     if (arguments.carrier == "polling") options.wake_up = WakeUp::polling;
     options.quick_start = quick_start;
-    options.preload = {"ctypes", "points", "tech_renaissance.worker.runtime",
-                       "tech_renaissance.channel.mailbox_carrier", "tech_renaissance.channel.shared_tensor_store"};
+    options.preload = {"points"};  // which changes what the package is made of
     return options;
 }
 

@@ -49,8 +49,8 @@ class Box:
         struct.pack_into("<I", self._memory, offset, value)
 
     def ring(self) -> None:
-        """The worker's bell, that of the first channel, and this one's own."""
-        for box in {self, self._first or self}:
+        """This channel's own bell, which says where there is news, then that of the first, which wakes the worker."""
+        for box in dict.fromkeys((self, self._first or self)):  # in this order, or it would look before there is any
             box._set(TO_WORKER + BELL, box.word(TO_WORKER + BELL) + 1)
             self._syscall(_FUTEX, ctypes.c_void_p(box._address + TO_WORKER), _WAKE, 1 << 30)
 

@@ -52,7 +52,7 @@ def main() -> None:
 
 def _preload(modules: list[str]) -> str:
     """Imports them; why no worker can be forked afterwards, "" when one can."""
-    for module in (*_OF_WORKERS, *modules):
+    for module in (*modules, *_OF_WORKERS):
         try:
             importlib.import_module(module)
         except Exception as error:

@@ -240,6 +240,27 @@ TEST_F(SlowStop, OfAWorkerThatIsDeafToSigtermIsExplained) {
     EXPECT_TRUE(contains(lines_, "is sent SIGKILL"));
 }
 
+TEST_F(SlowStop, AStartWaitsForAWorkerThatHasSaidThatItLeaves) {
+    const Gate gate(workspace_.path() + "/gate");
+    auto late = logged();
+    late.script = server("leaves_late");
+    late.environment["TR_TEST_GATE"] = gate.path();
+    PythonSession session(late);
+    session.start();
+    session.wait_until_ready();
+    const auto first = session.stats().worker_pid;
+    EXPECT_THROW(session.please_exit(200, false), TimeoutError);
+    EXPECT_EQ(session.stats().worker_pid, first) << "it has not left";
+    std::thread opener([&] { gate.release(); });
+    session.start();
+    opener.join();
+    EXPECT_NE(session.stats().worker_pid, first);
+    EXPECT_TRUE(contains(lines_, "exited with code 0"));
+    std::thread last([&] { gate.release(); });
+    session.please_exit();
+    last.join();
+}
+
 TEST_F(SlowStop, OfAStoppedWorkerIsExplainedAndItEndsByItself) {
     PythonSession session(logged());
     session.start();
