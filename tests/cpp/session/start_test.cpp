@@ -249,13 +249,13 @@ TEST_F(SlowStop, AStartWaitsForAWorkerThatHasSaidThatItLeaves) {
     session.start();
     session.wait_until_ready();
     const auto first = session.stats().worker_pid;
-    EXPECT_THROW(session.please_exit(200, false), TimeoutError);
-    EXPECT_EQ(session.stats().worker_pid, first) << "it has not left";
+    session.fetch_response("__exit__");
+    EXPECT_TRUE(process_runs(first)) << "it leaves when it may";
     std::thread opener([&] { gate.release(); });
-    session.start();
+    EXPECT_NO_THROW(session.start());
     opener.join();
     EXPECT_NE(session.stats().worker_pid, first);
-    EXPECT_TRUE(contains(lines_, "exited with code 0"));
+    EXPECT_FALSE(contains(lines_, "SIGTERM"));
     std::thread last([&] { gate.release(); });
     session.please_exit();
     last.join();
