@@ -86,6 +86,7 @@ class TensorStore {
     };
 
     std::string path_of(const std::string& tag) const;
+    static bool is_hidden(const std::string& path);
     std::string hidden_path();
     bool is_unseen(const std::shared_ptr<Buffer>& buffer) const;
     bool is_free(const std::shared_ptr<Buffer>& buffer);
@@ -102,6 +103,7 @@ class TensorStore {
     bool has_its_name(const Buffer& buffer);
     std::shared_ptr<Buffer> file_at(const std::string& path) const;
     void follow();
+    void follow_or_say_why();
     std::uint64_t last_in_flight() const;
     bool add_name(const std::shared_ptr<Buffer>& buffer, const std::string& name);
     void set_aside(const std::string& path);

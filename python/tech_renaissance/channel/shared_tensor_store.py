@@ -20,7 +20,7 @@ from ..platform.place import is_full, is_place_error, place_error
 from ..protocol.messages import places_in
 from .buffer import Buffer
 from .names import Names
-from .tensor_store import LONG_ENOUGH, TensorStore
+from .tensor_store import TensorStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ _SPARE = 1 << 20
 _SMALL = 16 << 10
 # Up to here it is quicker than giving a file of the host's a second name, as the host needs another one for the next.
 _MIDDLE = 2 << 20
+# For so many seconds names may be behind, where somebody has the time to see to them.
+_LONG_ENOUGH = 0.05
 
 
 class SharedTensorStore(TensorStore):
@@ -395,13 +397,9 @@ class SharedTensorStore(TensorStore):
         self._behind = False
         self._followed = time.monotonic()
 
-    def name_now_and_then(self, seconds: float = LONG_ENOUGH) -> None:
+    def names_are_due(self) -> bool:
         """See TensorStore."""
-        if self._behind and time.monotonic() - self._followed > seconds:
-            try:
-                self.name_all()
-            except OSError:
-                return  # they stay behind, and who needs them says what is wrong
+        return self._behind and time.monotonic() - self._followed > _LONG_ENOUGH
 
     def _add_name(self, buffer: Buffer) -> str:
         """A hidden name; "" when the one it had is not its own any more, as the host may send under any tag."""

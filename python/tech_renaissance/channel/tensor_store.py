@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 SUFFIX = ".tsr"
 _MANY = 256
-# For so long names may be behind, where somebody has the time to see to them.
-LONG_ENOUGH = 0.05
 
 
 class TensorStore:
@@ -106,8 +104,9 @@ class TensorStore:
     def name_all(self) -> None:
         """Gives them their names."""
 
-    def name_now_and_then(self, seconds: float = LONG_ENOUGH) -> None:
-        """The same, if they have been without for a while: who looks at the files is to see what is."""
+    def names_are_due(self) -> bool:
+        """They have been without for a while: who looks at the files is to see what is."""
+        return False
 
     def discard(self, tag: str) -> None:
         """Removes a tensor, if it is there."""

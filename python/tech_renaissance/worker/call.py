@@ -227,8 +227,8 @@ class Call:
                 channel.tensors.settle()
                 buffers = channel.tensors.places(self._tensors)
             self.answered = channel.carrier.answer(self.request.id or 0, command, result, self._tensors, buffers)
-            if self.answered and buffers:
-                channel.tensors.name_now_and_then()
+            if buffers and channel.tensors.names_are_due():
+                channel.name_tensors()
             if armed:
                 stop.arm()
             if self.answered:
