@@ -119,7 +119,7 @@ def owner_ends(folder: Path) -> None:
 def request_ends_workers(folder: Path) -> None:
     policy = RestartPolicy(attempts=3, backoff_ms=1, idempotent=["crash"])
     with PythonSession(replace(options(folder, EXAMPLES / "fragile_server.py"), restart=policy)) as session:
-        with pytest.raises(errors.RestartError, match="has ended 3 workers"):
+        with pytest.raises(errors.RestartError, match="was at work when 3 workers died"):
             session.fetch_response("crash")
         session.fetch_response("crash")
 

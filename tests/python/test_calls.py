@@ -69,3 +69,51 @@ Server().run()
         assert answer["tensors"] == []
         assert answer["result"] in ("busy", "from afar"), "anybody may tell how the worker is coming on"
         assert "write_response('x') outside a request: dropped" in host.log()
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_task_that_outlives_its_call_reaches_no_other(workspace: Path, before: bool) -> None:
+    """A plain server's own event loop: what is left on it runs again inside a later call, on the same thread."""
+    code = """
+import asyncio, sys
+from tech_renaissance import TechRenaissanceServer
+
+class Server(TechRenaissanceServer):
+    def on_start(self):
+        self.loop = asyncio.new_event_loop()
+        self.tasks = []
+        if sys.argv[1] == "True":
+            self.loop.run_until_complete(asyncio.sleep(0))
+
+    def main_logic(self, command, parameters):
+        if command == "before":
+            self.write_response(command, parameters)
+        elif command == "leave":
+            self.gate = asyncio.Event()
+            self.loop.run_until_complete(self.leave(parameters))
+        elif command == "again":
+            self.gate.set()
+            self.loop.run_until_complete(self.tasks.pop())
+            self.loop.run_until_complete(self.answer(command, parameters))
+        return True
+
+    async def leave(self, parameters):
+        self.tasks.append(self.loop.create_task(self.late(parameters)))
+        await asyncio.sleep(0)
+        self.write_response("leave", parameters)
+
+    async def late(self, parameters):
+        await self.gate.wait()
+        self.write_response("late", "late " + parameters)
+
+    async def answer(self, command, parameters):
+        self.write_response(command, parameters)
+
+Server().run()
+"""
+    with Host(workspace, ["-c", code, str(before)]) as host:
+        for number in range(3):
+            assert host.ask("before", f"quick {number}")["result"] == f"quick {number}"
+            assert host.ask("leave", f"text {number}")["result"] == f"text {number}"
+            assert host.ask("again", f"more {number}")["result"] == f"more {number}"
+        assert "a second answer to 'leave' was dropped" in host.log()

@@ -92,7 +92,7 @@ def test_policy_repeats_tensors_and_quarantines(options: SessionOptions) -> None
             Path(session.session_dir(), "die").write_text(text)
             assert session.calculate("sum", x)[0] == 60_000
         assert session.stats().epoch == 4
-        with pytest.raises(RestartError, match="has ended 3 workers"):
+        with pytest.raises(RestartError, match="was at work when 3 workers died"):
             session.fetch_response("kill")
         with pytest.raises(InputError, match="clear_quarantine"):
             session.fetch_response("kill")

@@ -22,7 +22,8 @@ std::string consequence(const Death& death) {
     if (!request) return {};
     if (!request->taken) return "; the request was not run: it may be sent again";
     if (request->deaths > 0)
-        return "; it has ended " + workers(request->deaths) + " and is refused from now on, until clear_quarantine()";
+        return "; it was at work when " + workers(request->deaths) +
+               " died, and is refused from now on, until clear_quarantine()";
     return effect(request->command, request->idempotent);
 }
 

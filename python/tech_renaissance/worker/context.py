@@ -25,12 +25,14 @@ class _Main:
     as a tenth of a call.
     """
 
-    __slots__ = ("call", "modules", "thread")
+    __slots__ = ("call", "loops", "modules", "noticed", "thread")
 
     def __init__(self) -> None:
         self.call: Call | None = None
         self.thread = 0
         self.modules = 0  # how many there were when none of them could make anything outlive a call; 0 when one can
+        self.loops = False  # an event loop has run
+        self.noticed: tuple[object, ...] = ()  # the module in which that would be noticed
 
 
 main = _Main()
@@ -55,9 +57,33 @@ def enter(call: Call, *, shared: bool) -> None:
 
 
 def _none_outlives() -> bool:
-    found = "asyncio" in sys.modules or "greenlet" in sys.modules
+    """No code on the thread can have begun in another call: no task of an event loop, and no greenlet."""
+    found = main.loops or "greenlet" in sys.modules or "uvloop" in sys.modules or not _notices_loops()
     main.modules = 0 if found else len(sys.modules)
     return not found
+
+
+def _notices_loops() -> bool:
+    """From now on it is known when an event loop runs for the first time; many import asyncio and run none."""
+    events: Any = sys.modules.get("asyncio.events")
+    if events is None or events in main.noticed:
+        return True
+    set_running = getattr(events, "_set_running_loop", None)  # which loops of other packages call as well
+    if set_running is None:
+        return False
+    main.noticed = (events,)
+
+    def noticing(loop: object) -> None:
+        if loop is not None:
+            main.loops = True
+            main.modules = 0
+            # The call that runs now is its thread's until it ends. From the next on each goes by its context, in which
+            # this call's tasks find no other.
+        set_running(loop)
+
+    package: Any = sys.modules["asyncio"]
+    events._set_running_loop = package._set_running_loop = noticing
+    return True
 
 
 def _context_of(call: Call) -> contextvars.Context:

@@ -213,7 +213,7 @@ TEST_P(RestartTest, AttemptsAreLimitedAndTheKillerIsQuarantined) {
     session.restart();
     // Dies, is repeated, dies, is repeated, dies: three deaths, and no attempt more.
     const auto error = expect_throw<RestartError>([&] { session.fetch_response("kill one"); });
-    EXPECT_TRUE(contains(error.what(), "it has ended 3 workers and is refused from now on"));
+    EXPECT_TRUE(contains(error.what(), "it was at work when 3 workers died, and is refused from now on"));
     EXPECT_FALSE(error.may_retry());
     EXPECT_EQ(session.stats().epoch, 3U);
     EXPECT_EQ(session.stats().quarantined, std::vector<std::string>{"kill one"});

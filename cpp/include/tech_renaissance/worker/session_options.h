@@ -40,7 +40,7 @@ struct TR_API RestartPolicy {
     std::vector<std::string> idempotent;
     /// A request that was at work in this many deaths, and was never answered in between, is refused with an InputError
     /// (E1003) from then on, until clear_quarantine(). It is told by its text, and the dtypes and shapes of the tensors
-    /// of calculate(). 0: never.
+    /// of calculate(). Of several in flight each counts, as nobody can tell which it was. 0: never.
     int quarantine_after = 3;
 };
 
