@@ -16,8 +16,7 @@ namespace tr::channel {
 namespace {
 
 /// Up to here a copy is quicker than a mapping of its own, or a lease.
-constexpr std::size_t kSmallFile = 64U << 10;
-constexpr std::size_t kSmallLease = 16U << 10;
+constexpr std::size_t kSmall = 64U << 10;
 
 /// From a copy, as a worker that breaks the rules may write to it meanwhile.
 TsrHeader header_of(const void* memory, std::uint64_t size, const std::string& path) {
@@ -77,8 +76,7 @@ Tensor TensorStore::load_private(const std::string& path, const std::string& tag
     const auto* bytes = static_cast<const unsigned char*>(file->memory.get());
     const auto header = header_of(bytes, file->size, path);
     check_tsr_data(header.dtype, bytes + header.header_bytes, header.data_bytes, path);
-    if (header.data_bytes <= kSmallFile)
-        return Tensor::from_data(bytes + header.header_bytes, header.shape, header.dtype);
+    if (header.data_bytes <= kSmall) return Tensor::from_data(bytes + header.header_bytes, header.shape, header.dtype);
     std::shared_ptr<void> data(file->memory, static_cast<char*>(file->memory.get()) + header.header_bytes);
     return Tensor::from_storage(std::move(data), header.shape, header.dtype);
 }
@@ -87,7 +85,7 @@ Tensor TensorStore::load_leased(const PeerFile& file, const std::string& path) c
     const auto header = header_of(file.file, path);
     auto* data = static_cast<char*>(file.file.memory.get()) + header.header_bytes;
     check_tsr_data(header.dtype, data, header.data_bytes, path);
-    if (header.data_bytes <= kSmallLease) return Tensor::from_data(data, header.shape, header.dtype);
+    if (header.data_bytes <= kSmall) return Tensor::from_data(data, header.shape, header.dtype);
     auto& count = mailbox_->peer_leases()[file.slot].count;
     count.fetch_add(1, std::memory_order_acq_rel);
     TR_SEQUENCE_POINT("lease taken");

@@ -1,12 +1,11 @@
-// The module that a worker's interpreter finds in this library, whatever its version: the mailbox as Python functions.
+// The module that a worker's interpreter finds in this library, whatever its version: the mailbox as Python functions,
+// and those of tensors.h.
 // tech_renaissance/platform/library.py loads it, and channel/mailbox.py does the same in Python where it cannot be had.
 #ifdef __linux__
 
 #include <algorithm>
 #include <cstdint>
-#include <exception>
 #include <memory>
-#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,9 +16,9 @@
 #include "platform/file.h"
 #include "platform/mapping_guard.h"
 #include "protocol/plain_message.h"
-#include "python/python_api.h"
+#include "python/tensors.h"
+#include "python/values.h"
 #include "tech_renaissance/export.h"
-#include "tech_renaissance/utils/tr_exception.h"
 
 namespace tr::python {
 namespace {
@@ -27,7 +26,7 @@ namespace {
 using channel::Mailbox;
 using platform::Deadline;
 
-constexpr int kVersion = 2;  ///< of what the module offers; library.py asks for it
+constexpr int kVersion = 3;  ///< of what the module offers; library.py asks for it
 constexpr const char* kWorkerMailbox = "tech_renaissance.mailbox";
 constexpr const char* kLeaseTable = "tech_renaissance.leases";
 constexpr const char* kGuard = "tech_renaissance.guard";
@@ -44,61 +43,6 @@ struct LeaseTable {
     Mailbox::Lease* leases;
 };
 
-/// A Python exception has been set.
-struct Raised {};
-
-using Arguments = PyObject* const*;
-
-/// A new reference to a result, or the exception.
-PyObject* checked(PyObject* object) {
-    if (object == nullptr) throw Raised{};
-    return object;
-}
-/// Owns a reference.
-class Ref {
-  public:
-    explicit Ref(PyObject* object) : object_(checked(object)) {}
-    ~Ref() {
-        if (object_ != nullptr) Py_DecRef(object_);
-    }
-    Ref(const Ref&) = delete;
-    Ref& operator=(const Ref&) = delete;
-    PyObject* get() const { return object_; }
-    PyObject* release() { return std::exchange(object_, nullptr); }
-
-  private:
-    PyObject* object_;
-};
-PyObject* none() {
-    Py_IncRef(&_Py_NoneStruct);
-    return &_Py_NoneStruct;
-}
-PyObject* number(std::uint64_t value) {
-    return checked(PyLong_FromUnsignedLongLong(value));
-}
-PyObject* text(std::string_view value) {
-    return checked(PyUnicode_FromStringAndSize(value.data(), static_cast<Py_ssize_t>(value.size())));
-}
-PyObject* bytes(std::string_view value) {
-    return checked(PyBytes_FromStringAndSize(value.data(), static_cast<Py_ssize_t>(value.size())));
-}
-std::uint64_t to_number(PyObject* object) {
-    const auto value = PyLong_AsUnsignedLongLong(object);
-    if (value == ~0ULL && PyErr_Occurred() != nullptr) throw Raised{};
-    return value;
-}
-std::int64_t to_signed(PyObject* object) {
-    const auto value = PyLong_AsLongLong(object);
-    if (value == -1 && PyErr_Occurred() != nullptr) throw Raised{};
-    return value;
-}
-/// The bytes lie in the object.
-std::string_view to_bytes(PyObject* object) {
-    char* start = nullptr;
-    Py_ssize_t length = 0;
-    if (PyBytes_AsStringAndSize(object, &start, &length) != 0) throw Raised{};
-    return {start, static_cast<std::size_t>(length)};
-}
 /// The text lies in the object; nothing when it is not plain (or has half a character, which UTF-8 cannot say).
 std::optional<std::string_view> to_plain_text(PyObject* object) {
     Py_ssize_t length = 0;
@@ -109,27 +53,6 @@ std::optional<std::string_view> to_plain_text(PyObject* object) {
     }
     const std::string_view found(start, static_cast<std::size_t>(length));
     return protocol::is_plain(found) ? std::optional(found) : std::nullopt;
-}
-
-template <class Body>
-PyObject* answer(PyObject* input_error, PyObject* restart_error, const Body& body) noexcept {
-    try {
-        return body();
-    } catch (const Raised&) {
-    } catch (const RestartError& error) {
-        PyErr_SetString(restart_error, error.what());
-    } catch (const std::bad_alloc&) {
-        PyErr_SetString(PyExc_MemoryError, "no memory for a message");
-    } catch (const std::exception& error) {
-        PyErr_SetString(input_error, error.what());
-    }
-    return nullptr;
-}
-
-void require_count(Py_ssize_t count, Py_ssize_t expected) {
-    if (count == expected) return;
-    PyErr_SetString(PyExc_TypeError, "a function of the mailbox was called with a wrong number of arguments");
-    throw Raised{};
 }
 
 /// A function whose `self` is a T.
@@ -373,10 +296,8 @@ PyObject* open_mailbox(PyObject*, Arguments arguments, Py_ssize_t count) {
         require_count(count, 6);
         const std::string path(to_bytes(arguments[0]));
         auto mailbox = Mailbox::open(path, to_number(arguments[1]), Mailbox::Side::worker, to_signed(arguments[2]));
-        if (arguments[3] != &_Py_NoneStruct) {
-            auto* first = static_cast<WorkerMailbox*>(PyCapsule_GetPointer(arguments[3], kWorkerMailbox));
-            if (first == nullptr) throw Raised{};
-            mailbox->ring_through(first->mailbox);
+        if (!is_none(arguments[3])) {
+            mailbox->ring_through(content<WorkerMailbox>(arguments[3], kWorkerMailbox).mailbox);
         }
         for (PyObject* error : errors) Py_IncRef(error);
         Ref into(PyDict_New());
@@ -421,6 +342,9 @@ extern "C" TR_API PyObject* PyInit__library() {
         {"mailbox", reinterpret_cast<void*>(&tr::python::open_mailbox), METH_FASTCALL, nullptr},
         {"guard", reinterpret_cast<void*>(&tr::python::guard), METH_FASTCALL, nullptr},
         {"exchange", reinterpret_cast<void*>(&tr::python::exchange), METH_FASTCALL, nullptr},
+        {"read_tensor", reinterpret_cast<void*>(&tr::python::read_tensor), METH_FASTCALL, nullptr},
+        {"write_tensor", reinterpret_cast<void*>(&tr::python::write_tensor), METH_FASTCALL, nullptr},
+        {"describe_tensor", reinterpret_cast<void*>(&tr::python::describe_tensor), METH_FASTCALL, nullptr},
         {nullptr, nullptr, 0, nullptr},
     };
     static PyModuleDef definition{1,       nullptr, nullptr,   0,       nullptr, "tech_renaissance._library",

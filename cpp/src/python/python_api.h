@@ -38,6 +38,22 @@ struct PyModuleDef {
 };
 constexpr int PYTHON_ABI_VERSION = 3;
 
+/// Of the stable ABI from 3.11 on, and the same since 2.6.
+struct Py_buffer {
+    void* buf;
+    PyObject* obj;
+    Py_ssize_t len;
+    Py_ssize_t itemsize;
+    int readonly;
+    int ndim;
+    char* format;
+    Py_ssize_t* shape;
+    Py_ssize_t* strides;
+    Py_ssize_t* suboffsets;
+    void* internal;
+};
+constexpr int PyBUF_CONTIGUOUS_WITH_FORMAT = 0x3c;  ///< PyBUF_C_CONTIGUOUS | PyBUF_FORMAT
+
 #define TR_WEAK __attribute__((weak))
 extern PyObject* PyExc_TypeError TR_WEAK;
 extern PyObject* PyExc_IndexError TR_WEAK;
@@ -68,6 +84,11 @@ TR_WEAK PyObject* PySequence_GetItem(PyObject*, Py_ssize_t);
 TR_WEAK void PyErr_SetString(PyObject*, const char*);
 TR_WEAK PyObject* PyErr_Occurred();
 TR_WEAK void PyErr_Clear();
+TR_WEAK int PyObject_GetBuffer(PyObject*, Py_buffer*, int flags);
+TR_WEAK void PyBuffer_Release(Py_buffer*);
+TR_WEAK int Py_IsInitialized();
+TR_WEAK int PyGILState_Ensure();
+TR_WEAK void PyGILState_Release(int);
 TR_WEAK void* PyEval_SaveThread();
 TR_WEAK void PyEval_RestoreThread(void*);
 #undef TR_WEAK

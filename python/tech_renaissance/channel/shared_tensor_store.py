@@ -11,8 +11,15 @@ import errno
 import os
 import time
 
-from ..data.tensors import empty_header, export_tensor, import_tensor
-from ..data.tsr_header import encode_header
+from ..data.tensors import (
+    describe_tensor,
+    empty_header,
+    export_tensor,
+    import_tensor,
+    read_tensor,
+    write_tensor,
+)
+from ..data.tsr_header import MAX_HEADER, encode_header
 from ..errors import NotFoundError
 from ..platform.files import close_file, open_file
 from ..platform.mapping import Mapping
@@ -35,7 +42,7 @@ _OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _SPARE = 1 << 20
 # Up to here a copy is quicker than a lease, and than giving a file another name.
-_SMALL = 16 << 10
+_SMALL = (64 << 10) + MAX_HEADER
 # Up to here it is quicker than giving a file of the host's a second name, as the host needs another one for the next.
 _MIDDLE = 2 << 20
 # For so many seconds names may be behind, where somebody has the time to see to them.
@@ -103,10 +110,16 @@ class SharedTensorStore(TensorStore):
             buffer.path, buffer.place = name, path  # by which it can be found, should it be sent back by reference
         if buffer.size <= _SMALL or inode in self._own_buffers:
             # A copy costs less than a lease; and what is done to a result read again must not touch the host's.
-            return import_tensor(buffer.header(path), bytearray(buffer.memory), framework, path)
+            found = read_tensor(buffer.address, buffer.size, framework)
+            return (
+                import_tensor(buffer.header(path), bytearray(buffer.memory), framework, path)
+                if found is None
+                else found
+            )
         # Taken before the look at the header, so that nothing changes between the two.
         memory = buffer.hand_out()
-        return import_tensor(buffer.header(path), memory, framework, path)
+        found = read_tensor(buffer.address, buffer.size, framework, memory)
+        return import_tensor(buffer.header(path), memory, framework, path) if found is None else found
 
     def _copy_of(self, inode: int, paths: Sequence[str], tag: str, framework: str) -> Any:
         """The tensor in a buffer that has one of these names, and may get the other; None when it has neither."""
@@ -153,11 +166,23 @@ class SharedTensorStore(TensorStore):
     def store(self, tensor: object, tag: str) -> None:
         """See TensorStore. A tensor whose memory is shared already is sent by reference."""
         path = self.path(tag)
-        exported = export_tensor(tensor)
-        header = encode_header(exported.dtype, exported.shape)
-        size = len(header) + len(exported.data)
+        current = self._by_path.get(path)
+        if (
+            current is not None
+            and current.size <= _SMALL
+            and self._is_free(current)
+            and write_tensor(tensor, current.address, current.size)
+        ):
+            return
+        exported = None
+        described = describe_tensor(tensor)
+        if described is None:
+            exported = export_tensor(tensor)
+            described = encode_header(exported.dtype, exported.shape), 0, len(exported.data)
+        header, address, data_bytes = described
+        size = len(header) + data_bytes
         try:
-            if size > _SMALL and self._by_reference(exported, header, size, path):
+            if size > _SMALL and self._by_reference(header, address or exported, size, path):
                 return
             buffer = self._writable(size, path)
             if buffer is None:
@@ -166,9 +191,9 @@ class SharedTensorStore(TensorStore):
                 super().store(tensor, tag)
                 self._names.changed()
                 return
-            buffer.memory[: len(header)] = header
-            if exported.data:
-                buffer.memory[len(header) :] = exported.data
+            if exported is not None or not write_tensor(tensor, buffer.address, size):
+                buffer.memory[: len(header)] = header
+                buffer.memory[len(header) :] = (exported or export_tensor(tensor)).data
             if buffer.place != path:
                 self._put_under(buffer, path)
                 self._trim()
@@ -189,7 +214,9 @@ class SharedTensorStore(TensorStore):
         contents = buffer.header(buffer.path)
         if contents.dtype.name == "bool":
             buffer.memory[len(header) :] = bytes(data_bytes)  # what was there before need not be bools
-        return import_tensor(contents, buffer.hand_out(), framework, buffer.path)
+        memory = buffer.hand_out()
+        found = read_tensor(buffer.address, buffer.size, framework, memory)
+        return import_tensor(contents, memory, framework, buffer.path) if found is None else found
 
     def discard(self, tag: str) -> None:
         """See TensorStore."""
@@ -217,8 +244,16 @@ class SharedTensorStore(TensorStore):
                 self._put_under(copy, path)
         self._sent_back.clear()
 
-    def _by_reference(self, exported: Exported, header: bytes, size: int, path: str) -> bool:
-        buffer = self._buffer_of(exported, len(header), size)
+    def _by_reference(self, header: bytes, elements: Exported | int | None, size: int, path: str) -> bool:
+        """Whether the tensor lies in a buffer, and has been sent with that.
+
+        Args:
+            header: of the tensor.
+            elements: their address, or what knows it.
+            size: of header and elements.
+            path: of the tag.
+        """
+        buffer = self._buffer_of(elements, len(header), size)
         if buffer is None:
             return False
         of_host = buffer.inode in self._host_buffers
@@ -233,15 +268,14 @@ class SharedTensorStore(TensorStore):
             self._sent_back[path] = buffer
         return True
 
-    def _buffer_of(self, exported: Exported, header_bytes: int, size: int) -> Buffer | None:
+    def _buffer_of(self, elements: Exported | int | None, header_bytes: int, size: int) -> Buffer | None:
         """The one that is this tensor's memory."""
         buffers = list(self._own_buffers.values())
         if size > _MIDDLE:
             buffers += self._host_buffers.values()
-        address = 0
         for buffer in buffers:
             if buffer.refs and buffer.size == size:  # a tensor lies over it
-                address = address or exported.address
+                address = elements if type(elements) is int else getattr(elements, "address", 0)
                 if buffer.address + header_bytes == address:
                     return buffer
         return None
