@@ -23,17 +23,25 @@ namespace py = pybind11;
 namespace tr::python {
 namespace {
 
-// A method of PythonSession as one of Session.
+// A method of PythonSession as one of Session. Texts may hold bytes that are not UTF-8.
 template <class Result, class Self, class... Args>
 auto forward(Result (Self::*method)(Args...)) {
-    return [method](const Session& self, Args... args) -> std::decay_t<Result> {
-        return self.call([&](PythonSession& session) { return (session.*method)(args...); });
+    return [method](const Session& self, Args... args) {
+        const auto call = [&](PythonSession& session) { return (session.*method)(args...); };
+        if constexpr (std::is_same_v<std::decay_t<Result>, std::string>)
+            return text(self.call(call));
+        else
+            return self.call(call);
     };
 }
 template <class Result, class Self, class... Args>
 auto forward(Result (Self::*method)(Args...) const) {
-    return [method](const Session& self, Args... args) -> std::decay_t<Result> {
-        return self.call([&](const PythonSession& session) { return (session.*method)(args...); });
+    return [method](const Session& self, Args... args) {
+        const auto call = [&](const PythonSession& session) { return (session.*method)(args...); };
+        if constexpr (std::is_same_v<std::decay_t<Result>, std::string>)
+            return text(self.call(call));
+        else
+            return self.call(call);
     };
 }
 

@@ -1,6 +1,17 @@
 #pragma once
 
-/// Everything of tech_renaissance: tensors, `.tsr` files and, where the library was built with it, PythonSession.
+/// Everything of tech_renaissance: tensors, `.tsr` files and, where the library was built with it, PythonSession. With
+/// it come the headers of the standard library that a program with a session needs nearly always.
+#include <chrono>
+#include <filesystem>
+#include <future>
+#include <iostream>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
 #include "tech_renaissance/config.h"
 #include "tech_renaissance/data/device.h"
 #include "tech_renaissance/data/dtype.h"

@@ -18,13 +18,15 @@ from ._version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .data.tsr import TsrInfo, export_tsr, import_tsr, read_tsr, tsr_info, write_tsr
+    from .data.tsr import TsrInfo, export_tsr, get_tsr_info, import_tsr, read_tsr, tsr_info, write_tsr
     from .errors import (
+        Cancelled,
         InputError,
         NotFoundError,
         RemoteError,
         RestartError,
         RetryError,
+        ServerError,
         TimeoutError,  # noqa: A004 - the name it has in C++
         TRException,
         TSRError,
@@ -38,11 +40,13 @@ if TYPE_CHECKING:
 
 # PythonSession and its options are left out: they need the compiled module, which a worker may not have.
 __all__ = [
+    "Cancelled",
     "InputError",
     "NotFoundError",
     "RemoteError",
     "RestartError",
     "RetryError",
+    "ServerError",
     "TRException",
     "TSRError",
     "TechRenaissanceServer",
@@ -51,6 +55,7 @@ __all__ = [
     "TsrInfo",
     "__version__",
     "export_tsr",
+    "get_tsr_info",
     "import_tsr",
     "read_tsr",
     "tsr_info",
@@ -58,6 +63,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "Cancelled": "errors",
     "InputError": "errors",
     "NotFoundError": "errors",
     "PythonSession": "host.session",
@@ -65,6 +71,7 @@ _HOME = {
     "RestartError": "errors",
     "RestartPolicy": "host.session_options",
     "RetryError": "errors",
+    "ServerError": "errors",
     "SessionOptions": "host.session_options",
     "TRException": "errors",
     "TSRError": "errors",
@@ -73,6 +80,7 @@ _HOME = {
     "TimeoutError": "errors",
     "TsrInfo": "data.tsr",
     "export_tsr": "data.tsr",
+    "get_tsr_info": "data.tsr",
     "import_tsr": "data.tsr",
     "read_tsr": "data.tsr",
     "tsr_info": "data.tsr",

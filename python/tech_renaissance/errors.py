@@ -7,9 +7,10 @@
     |-- RetryError      try again later: E3002, E4001, E4002
     |   `-- TimeoutError    E3003: the deadline passed; the worker may still be at work (also the builtin TimeoutError)
     |-- RestartError    the worker is gone or never came: start it again: E2002, E3001
-    `-- RemoteError     the Python code raised: report it: E9999
+    |-- RemoteError     the Python code raised: report it: E9999
+    `-- ServerError     for servers of the older bridge to raise: E9999
 
-The C++ library has the same tree with the same names.
+The C++ library has the same tree with the same names, but for the last.
 """
 
 from __future__ import annotations
@@ -89,3 +90,19 @@ class RestartError(TRException):
 
 class RemoteError(TRException):
     """The Python code in the worker raised: report it."""
+
+
+class ServerError(TRException):
+    """For servers to raise, as those of the older bridge do: the host gets a RemoteError with its text."""
+
+
+class Cancelled(BaseException):
+    """Raised in a server's code to end it: the host has given the request up, or the worker is to leave.
+
+    No Exception, as asyncio's is none, so that an `except Exception` lets it pass. Clean up in `finally`.
+
+    Attributes:
+        code: "E4002".
+    """
+
+    code = CANCELLED

@@ -14,6 +14,7 @@
 #include "data/tsr_header.h"
 #include "platform/file.h"
 #include "protocol/buffers.h"
+#include "protocol/json_object.h"
 #include "protocol/message.h"
 #include "protocol/names.h"
 #include "protocol/plain_message.h"
@@ -179,8 +180,7 @@ std::string session(std::string_view input) {
 std::string request(std::string_view input) {
     try {
         const protocol::Request made = protocol::make_request(std::string(input), 7, input.size() % 2 == 0, 1000);
-        const auto object = nlohmann::json::parse(made.text, nullptr, false);
-        require(object.is_object() && object.at("id") == 7, "a request that is no JSON");
+        require(protocol::parse_object(made.text, "a request").at("id") == 7, "a request that lost its id");
         return "accepted " + hex(made.command) + " " + hex(made.text.substr(0, made.text.rfind(",\"id\":7,")));
     } catch (const InputError&) {
         return kRefused;

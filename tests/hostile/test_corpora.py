@@ -115,7 +115,7 @@ def test_what_cpp_sends_python_reads() -> None:
             command, sent = (bytes.fromhex(word) for word in found.split()[1:])
             request = protocol.read_request(sent + b"}")
             # Deep JSON of a program is sent as it is, and refused where it is read.
-            assert request.problem is not None or request.command.encode() == command
+            assert request.problem is not None or os.fsencode(request.command) == command
 
 
 def test_the_corpora_are_what_the_page_says() -> None:

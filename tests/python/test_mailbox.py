@@ -80,7 +80,7 @@ def test_both_kinds_of_worker_read_and_write_the_same(mailbox: MailboxFile) -> N
             read.append([getattr(request, name) for name in request.__slots__])
         assert read[0] == read[1]
 
-    for result in ("ok", 'a \u00e4 " \\ \n', "\ud800"):
+    for result in ("ok", 'a \u00e4 " \\ \n', "\udc80"):
         written = []
         for messages in (PureMailbox(mailbox), LibraryMailbox(mailbox.path, EPOCH)):
             response = protocol.Response("x", result, 2**64 - 1, tensors=["result_0", "b"])

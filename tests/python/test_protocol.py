@@ -163,8 +163,19 @@ def test_a_malformed_response_is_refused(data: bytes) -> None:
         protocol.parse_response(data)
 
 
-def test_what_utf8_cannot_say_becomes_a_question_mark() -> None:
-    assert json.loads(protocol.encode_response(Response("x", "a\udc80b")))["result"] == "a?b"
+def test_bytes_that_are_not_utf8_survive() -> None:
+    for text in ("a\udc80b", "\udcff", "\u00e4 \udcff \U0001f600"):
+        data = protocol.encode_response(Response("x", text))
+        assert json.loads(data.decode("utf-8"))["result"] == text
+        assert protocol.parse_response(data).result == text
+
+
+def test_half_a_character_of_another_kind_is_refused() -> None:
+    for text in ("a\ud800b", "\udc7f", "\udcff\ud800", "\udfff"):
+        with pytest.raises(InputError, match=r"half a character, '\\ud"):
+            protocol.encode_response(Response("x", text))
+        with pytest.raises(InputError, match="not UTF-8"):
+            protocol.parse_response(json.dumps({"command": "x", "result": text}).encode())
 
 
 def test_a_status_is_one_printable_line() -> None:

@@ -144,8 +144,14 @@ def test_a_server_knows_its_session(probe: Host) -> None:
     assert probe.ask("where")["result"] == f"test {probe.directory}"
 
 
-def test_lone_surrogates_do_not_break_the_answer(probe: Host) -> None:
-    assert probe.ask("surrogate")["result"] == "a?b"
+def test_bytes_that_are_not_utf8_come_back(probe: Host) -> None:
+    assert probe.ask("echo", "a\udc80b")["result"] == "a\udc80b"
+
+
+def test_half_a_character_is_the_servers_mistake(probe: Host) -> None:
+    failure = probe.ask("surrogate")["error"]
+    assert failure["type"] == "InputError"  # type: ignore[index]
+    assert "a text with half a character, '\\ud880', cannot be sent" in failure["message"]  # type: ignore[index]
 
 
 def test_every_file_is_this_users_alone_whatever_the_mask(start: Callable[..., Host]) -> None:
@@ -200,6 +206,47 @@ def test_an_older_host_that_writes_in_place_is_served(start: Callable[..., Host]
     host.hello()
     (host.directory / "request.json").write_bytes(b'{"cmd": "echo", "params": "in place"}')
     assert host.receive(2)["params"] == "in place"
+
+
+@pytest.mark.parametrize("tier", ["inotify", "watchdog", "polling"])
+@pytest.mark.parametrize("kind", ["plain", "threads", "async"])
+@pytest.mark.parametrize("way", ["request", "status", "flag"])
+def test_an_older_host_ends_its_worker(start: Callable[..., Host], tier: str, kind: str, way: str) -> None:
+    host = start("own_exit", legacy=True, environment={"KIND": kind, "KNOWS": "nothing", "TR_WAKEUP": tier})
+    assert host.ask("echo", "a", old=True)["params"] == "a"
+    if way == "request":
+        host.write("request.json", b'{"cmd": "exit"}')
+    elif way == "status":
+        (host.directory / "status.txt").write_text("exit")
+    else:
+        (host.directory / "exit.flag").write_text("")
+    assert host.exit_code() == 0
+    assert (host.directory / "status.txt").read_text() == "terminated"
+
+
+def test_a_worker_at_work_is_dismissed_when_it_is_done(start: Callable[..., Host]) -> None:
+    host = start("several", legacy=True, environment={"KIND": "plain"})
+    os.mkfifo(host.directory / "gate")
+    host.write("request.json", b'{"cmd": "gate", "params": "gate"}')
+    with open(host.directory / "gate", "w"):
+        (host.directory / "status.txt").write_text("exit")
+    assert host.receive()["params"] == "ok"
+    assert host.exit_code() == 0
+
+
+@pytest.mark.parametrize("kind", ["plain", "threads", "async"])
+def test_exit_is_a_command_of_the_server_where_it_has_one(start: Callable[..., Host], kind: str) -> None:
+    host = start("own_exit", environment={"KIND": kind})
+    assert host.ask("exit")["result"] == "not yet"
+    assert host.ask("echo", "still here")["result"] == "still here"
+
+
+@pytest.mark.parametrize("kind", ["plain", "threads", "async"])
+def test_a_worker_that_knows_no_exit_leaves(start: Callable[..., Host], kind: str) -> None:
+    host = start("own_exit", environment={"KIND": kind, "KNOWS": "nothing"})
+    assert host.ask("echo", "here")["result"] == "here"
+    assert host.ask("exit")["result"] == "ok"
+    assert host.exit_code() == 0
 
 
 def test_an_older_hosts_session_is_found_by_its_id_alone(start: Callable[..., Host]) -> None:
@@ -263,7 +310,7 @@ def test_the_answer_to_a_cancelled_stream_does_not_replace_the_part_before_it(st
     part = host.wait_for("response.json")
     host.write("cancel.json", json.dumps({"id": id_}).encode())
     host.write("room", b"")
-    host.wait_until(lambda: "was cancelled by the host" in host.log())
+    host.wait_until(lambda: "the parts have ended" in host.log())
     with pytest.raises(AssertionError, match="not within"):  # it must not happen, so all there is is a while to look
         host.wait_until(lambda: host.read("response.json") != part, timeout=0.3)
     assert host.receive()["more"] is True

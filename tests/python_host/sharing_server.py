@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from host_server import HostServer
 
-from tech_renaissance import RetryError
+from tech_renaissance import Cancelled
 from tech_renaissance.platform import stop_signals
 from tech_renaissance.worker.context import find_call
 
@@ -85,7 +85,7 @@ class SharingServer(HostServer):
                 self.sent += 1
                 if i == 0 and fifo:
                     Path(fifo).read_text()
-        except RetryError as error:
+        except Cancelled as error:
             self.end = error.code
             raise
         if end:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <limits>
+#include <ostream>
 
 #include "data/byte_count.h"
 #include "tech_renaissance/utils/tr_exception.h"
@@ -52,6 +53,10 @@ std::string Shape::to_string() const {
         text += std::to_string(dims_[i]);
     }
     return text + (rank_ == 1 ? ",)" : ")");
+}
+
+std::ostream& operator<<(std::ostream& out, const Shape& shape) {
+    return out << shape.to_string();
 }
 
 bool operator==(const Shape& left, const Shape& right) noexcept {

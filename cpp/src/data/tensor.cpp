@@ -30,7 +30,12 @@ std::shared_ptr<void> allocate(const Shape& shape, DType dtype) {
 
 }  // namespace
 
-Tensor Tensor::empty(const Shape& shape, DType dtype) {
+Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
+    if (!device.is_cpu())
+        throw InputError("cannot make a tensor on " + device.str() +
+                         ": the tensors of this library are in main memory, so make it on the CPU; a worker may move "
+                         "it to " +
+                         device.name() + " and back");
     return from_storage(allocate(shape, dtype), shape, dtype);
 }
 
@@ -81,7 +86,7 @@ std::int64_t Tensor::numel() const {
 
 std::size_t Tensor::nbytes() const {
     require_defined("count the bytes of");
-    return static_cast<std::size_t>(numel_) * dtype_size(dtype_);
+    return static_cast<std::size_t>(numel_) * tr::dtype_size(dtype_);
 }
 
 void* Tensor::raw_data() {
@@ -111,13 +116,45 @@ Tensor Tensor::reshape(const Shape& shape) const {
     return result;
 }
 
-void Tensor::print(const std::string& name) const {
-    print(name, std::cout);
+void Tensor::print(const std::string& name, int precision) const {
+    if (!name.empty()) std::cout << name << ":\n";
+    std::cout << to_string(precision) << '\n';
 }
 
 void Tensor::print(const std::string& name, std::ostream& out) const {
     if (!name.empty()) out << name << ":\n";
     out << to_string() << '\n';
+}
+
+void Tensor::summary(const std::string& name) const {
+    if (!name.empty()) std::cout << name << ": ";
+    if (!defined_)
+        std::cout << "undefined\n";
+    else
+        std::cout << dtype_ << ' ' << shape_ << ", " << numel_ << (numel_ == 1 ? " element, " : " elements, ")
+                  << nbytes() << " bytes, " << device() << '\n';
+}
+
+std::ostream& operator<<(std::ostream& out, const Tensor& tensor) {
+    return out << tensor.to_string();
+}
+
+void Tensor::from_cpu_data(const void* data, std::size_t bytes) {
+    require_bytes(data, bytes);
+    if (bytes != 0) std::memcpy(raw_data(), data, bytes);
+}
+
+void Tensor::to_cpu_data(void* data, std::size_t bytes) const {
+    require_bytes(data, bytes);
+    if (bytes != 0) std::memcpy(data, raw_data(), bytes);
+}
+
+void Tensor::require_bytes(const void* data, std::size_t bytes) const {
+    if (bytes == nbytes() && (data != nullptr || bytes == 0)) return;
+    throw InputError("cannot copy " + std::to_string(bytes) + " bytes " +
+                     (data == nullptr ? "at a null pointer " : "") + "for a tensor " + tr::to_string(dtype_) + " " +
+                     shape_.to_string() + ", expected just as many as " + "its elements take, " +
+                     std::to_string(nbytes()));
 }
 
 void Tensor::require_count(const Shape& shape, std::size_t count) {

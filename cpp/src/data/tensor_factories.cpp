@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "data/number_text.h"
+#include "data/quiet_floats.h"
 #include "data/visit_dtype.h"
 #include "tech_renaissance/data/tensor.h"
 #include "tech_renaissance/utils/tr_exception.h"
@@ -103,8 +104,9 @@ double unit_interval(std::mt19937_64& generator) {
 
 }  // namespace
 
-Tensor Tensor::full_like_scalar(const Shape& shape, const TensorView& value, DType dtype) {
-    Tensor result = empty(shape, dtype);
+Tensor Tensor::full_like_scalar(const Shape& shape, const TensorView& value, DType dtype, Device device) {
+    const QuietFloats quiet;
+    Tensor result = empty(shape, dtype, device);
     visit_dtype(value.dtype(), [&](auto source) {
         using Source = typename decltype(source)::type;
         const auto wide = load<Source>(value.data(), 0);
@@ -116,20 +118,21 @@ Tensor Tensor::full_like_scalar(const Shape& shape, const TensorView& value, DTy
     return result;
 }
 
-Tensor Tensor::zeros(const Shape& shape, DType dtype) {
-    return full(shape, 0, dtype);
+Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
+    return full(shape, 0, dtype, device);
 }
 
-Tensor Tensor::ones(const Shape& shape, DType dtype) {
-    return full(shape, 1, dtype);
+Tensor Tensor::ones(const Shape& shape, DType dtype, Device device) {
+    return full(shape, 1, dtype, device);
 }
 
-Tensor Tensor::arange(double end, DType dtype) {
-    return arange(0, end, 1, dtype);
+Tensor Tensor::arange(double end, DType dtype, Device device) {
+    return arange(0, end, 1, dtype, device);
 }
 
-Tensor Tensor::arange(double start, double end, double step, DType dtype) {
-    Tensor result = empty(Shape(arange_count(start, end, step)), dtype);
+Tensor Tensor::arange(double start, double end, double step, DType dtype, Device device) {
+    const QuietFloats quiet;
+    Tensor result = empty(Shape(arange_count(start, end, step)), dtype, device);
     visit_dtype(dtype, [&](auto tag) {
         using T = typename decltype(tag)::type;
         if constexpr (std::is_same_v<T, bool> || is_complex_v<T>) {
@@ -148,8 +151,8 @@ Tensor Tensor::arange(double start, double end, double step, DType dtype) {
     return result;
 }
 
-Tensor Tensor::rand(const Shape& shape, std::uint64_t seed) {
-    Tensor result = empty(shape);
+Tensor Tensor::rand(const Shape& shape, std::uint64_t seed, Device device) {
+    Tensor result = empty(shape, DType::FP32, device);
     std::mt19937_64 generator(seed);
     // As many bits as a float holds, so that rounding never makes a 1.
     std::generate_n(result.data<float>(), result.numel(),
@@ -157,10 +160,57 @@ Tensor Tensor::rand(const Shape& shape, std::uint64_t seed) {
     return result;
 }
 
-Tensor Tensor::randn(const Shape& shape, std::uint64_t seed) {
+Tensor Tensor::uniform(const Shape& shape, double low, double high, std::uint64_t seed, Device device) {
+    const QuietFloats quiet;
+    if (!std::isfinite(high - low) || low > high)
+        throw InputError("cannot draw from " + number_text(low) + " to " + number_text(high) +
+                         ", expected finite numbers, the lower one first");
+    narrow<float>(low);
+    narrow<float>(high);
+    Tensor result = rand(shape, seed, device);
+    float* data = result.data<float>();
+    // Rounding may reach the upper limit, which is no value of the interval.
+    const float last = std::nextafter(static_cast<float>(high), static_cast<float>(low));
+    std::transform(data, data + result.numel(), data, [low, high, last](float value) {
+        return std::min(static_cast<float>(low + (high - low) * static_cast<double>(value)), last);
+    });
+    return result;
+}
+
+Tensor Tensor::randint(const Shape& shape, std::int64_t low, std::int64_t high, DType dtype, std::uint64_t seed,
+                       Device device) {
+    const QuietFloats quiet;
+    if (low >= high)
+        throw InputError("cannot draw a whole number from " + std::to_string(low) + " up to but not including " +
+                         std::to_string(high) + ", expected a higher one");
+    Tensor result = empty(shape, dtype, device);
+    std::mt19937_64 generator(seed);
+    // As many of the generator's numbers for each; std::uniform_int_distribution differs between standard libraries.
+    const std::uint64_t count = static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low);
+    const std::uint64_t beyond = (0 - count) % count;
+    const auto draw = [&] {
+        std::uint64_t number = generator();
+        while (number < beyond) number = generator();
+        return static_cast<std::int64_t>(static_cast<std::uint64_t>(low) + number % count);
+    };
+    visit_dtype(dtype, [&](auto tag) {
+        using T = typename decltype(tag)::type;
+        if constexpr (!std::is_same_v<T, bool>) {  // or all but 0 would become 1
+            narrow<T>(low);
+            narrow<T>(high - 1);
+        } else if (low < 0 || high > 2) {
+            refuse(low < 0 ? low : high - 1, dtype);
+        }
+        std::generate_n(result.data<T>(), result.numel(), [&] { return narrow<T>(draw()); });
+    });
+    return result;
+}
+
+Tensor Tensor::randn(const Shape& shape, std::uint64_t seed, Device device) {
+    const QuietFloats quiet;
     // Box-Muller over mt19937_64, because std::normal_distribution differs between standard libraries.
     constexpr double kTwoPi = 6.283185307179586476925286766559;
-    Tensor result = empty(shape);
+    Tensor result = empty(shape, DType::FP32, device);
     float* data = result.data<float>();
     std::mt19937_64 generator(seed);
     for (std::int64_t i = 0; i < result.numel(); i += 2) {

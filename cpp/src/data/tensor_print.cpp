@@ -6,65 +6,28 @@
 #include <type_traits>
 #include <vector>
 
+#include "data/dtype_names.h"
 #include "data/number_text.h"
+#include "data/quiet_floats.h"
 #include "data/visit_dtype.h"
 #include "tech_renaissance/data/tensor.h"
+#include "tech_renaissance/utils/tr_exception.h"
 
 namespace tr {
 
 namespace {
 
+constexpr int kMostDigits = 17;  // which tell any double from any other
 // PyTorch's defaults.
-constexpr int kDigits = 4;
 constexpr std::int64_t kSummariseAbove = 1000;
 constexpr std::int64_t kEdgeItems = 3;
 constexpr std::size_t kLineWidth = 80;
 constexpr std::size_t kPrefixWidth = 7;  // "tensor("
 
-const char* torch_name(DType dtype) {
-    switch (dtype) {
-        case DType::FP32:
-            return "torch.float32";
-        case DType::INT8:
-            return "torch.int8";
-        case DType::INT32:
-            return "torch.int32";
-        case DType::FP16:
-            return "torch.float16";
-        case DType::BF16:
-            return "torch.bfloat16";
-        case DType::FP64:
-            return "torch.float64";
-        case DType::INT16:
-            return "torch.int16";
-        case DType::UINT8:
-            return "torch.uint8";
-        case DType::INT64:
-            return "torch.int64";
-        case DType::BOOL:
-            return "torch.bool";
-        case DType::UINT16:
-            return "torch.uint16";
-        case DType::UINT32:
-            return "torch.uint32";
-        case DType::UINT64:
-            return "torch.uint64";
-        case DType::COMPLEX64:
-            return "torch.complex64";
-        case DType::COMPLEX128:
-            return "torch.complex128";
-        case DType::FP8_E4M3FN:
-            return "torch.float8_e4m3fn";
-        case DType::FP8_E5M2:
-            return "torch.float8_e5m2";
-    }
-    return "unknown";
-}
-
 /// The numbers of one tensor have one width and one notation; this is where both are chosen.
 class Column {
   public:
-    explicit Column(const std::vector<double>& values) {
+    Column(const std::vector<double>& values, int digits) : digits_(digits) {
         double least = std::numeric_limits<double>::infinity();
         double most = 0;
         for (const double value : values) {
@@ -88,11 +51,12 @@ class Column {
   private:
     static bool counts(double value) { return std::isfinite(value) && value != 0; }
     std::string text(double value) const {
-        if (scientific_) return scientific_text(value, kDigits);
-        if (!whole_) return fixed_text(value, kDigits);
+        if (scientific_) return scientific_text(value, digits_);
+        if (!whole_) return fixed_text(value, digits_);
         return fixed_text(value, 0) + (std::isfinite(value) ? "." : "");
     }
 
+    int digits_;
     bool whole_ = true;
     bool scientific_ = false;
     std::size_t width_ = 1;
@@ -167,21 +131,22 @@ std::size_t write_integers(const std::vector<W>& values, std::vector<std::string
     return width;
 }
 
-std::size_t write_reals(const std::vector<double>& values, std::vector<std::string>& texts) {
-    const Column column(values);
+std::size_t write_reals(const std::vector<double>& values, int digits, std::vector<std::string>& texts) {
+    const Column column(values, digits);
     for (const double value : values) texts.push_back(column.padded(value));
     return column.width();
 }
 
-std::size_t write_complex(const std::vector<std::complex<double>>& values, std::vector<std::string>& texts) {
+std::size_t write_complex(const std::vector<std::complex<double>>& values, int digits,
+                          std::vector<std::string>& texts) {
     std::vector<double> reals;
     std::vector<double> imaginaries;
     for (const std::complex<double> value : values) {
         reals.push_back(value.real());
         imaginaries.push_back(value.imag());
     }
-    const Column real_column(reals);
-    const Column imaginary_column(imaginaries);
+    const Column real_column(reals, digits);
+    const Column imaginary_column(imaginaries, digits);
     for (std::size_t i = 0; i < values.size(); ++i) {
         std::string imaginary = imaginary_column.padded(imaginaries[i]);
         imaginary.erase(0, imaginary.find_first_not_of(' '));
@@ -191,7 +156,7 @@ std::size_t write_complex(const std::vector<std::complex<double>>& values, std::
 }
 
 /// The texts of the shown elements; gives the width that lines are broken by.
-std::size_t write_elements(const TensorView& view, const std::vector<std::int64_t>& elements,
+std::size_t write_elements(const TensorView& view, const std::vector<std::int64_t>& elements, int digits,
                            std::vector<std::string>& texts) {
     return visit_dtype(view.dtype(), [&](auto tag) {
         using T = typename decltype(tag)::type;
@@ -199,11 +164,11 @@ std::size_t write_elements(const TensorView& view, const std::vector<std::int64_
         values.reserve(elements.size());
         for (const std::int64_t element : elements) values.push_back(load<T>(view.data(), element));
         if constexpr (is_complex_v<T>) {
-            return write_complex(values, texts);
+            return write_complex(values, digits, texts);
         } else if constexpr (std::is_integral_v<T>) {
             return write_integers<Wide<T>>(values, texts);
         } else {
-            return write_reals(values, texts);
+            return write_reals(values, digits, texts);
         }
     });
 }
@@ -215,7 +180,11 @@ bool goes_without_saying(DType dtype, bool is_empty) {
 
 }  // namespace
 
-std::string Tensor::to_string() const {
+std::string Tensor::to_string(int precision) const {
+    const QuietFloats quiet;
+    if (precision < 0 || precision > kMostDigits)
+        throw InputError("cannot print with " + std::to_string(precision) + " digits, expected 0 to " +
+                         std::to_string(kMostDigits));
     if (!defined_) return "undefined";
     std::string text = "tensor(";
     std::vector<std::string> suffixes;
@@ -225,10 +194,11 @@ std::string Tensor::to_string() const {
     } else {
         const Layout layout(shape_, numel_ > kSummariseAbove);
         std::vector<std::string> texts;
-        const std::size_t width = write_elements(*this, layout.elements(), texts);
+        const std::size_t width = write_elements(*this, layout.elements(), precision, texts);
         text += layout.render(texts, width);
     }
-    if (!goes_without_saying(dtype_, numel_ == 0)) suffixes.push_back(std::string("dtype=") + torch_name(dtype_));
+    if (!goes_without_saying(dtype_, numel_ == 0))
+        suffixes.push_back(std::string("dtype=torch.") + python_name(dtype_));
 
     const std::size_t line_start = text.rfind('\n');
     // PyTorch counts two more than the characters of a first line, and one more for the line feed of a later one.

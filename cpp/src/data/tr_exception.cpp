@@ -20,6 +20,12 @@ TRException::TRException(const std::string& message, ErrorCode code, std::string
       python_type_(std::move(python_type)),
       traceback_(std::move(traceback)) {}
 
+TRException::TRException(const std::string& message, const std::string& file, int line)
+    : TRException(message + " (" + file + ":" + std::to_string(line) + ")") {
+    file_ = file;
+    line_ = line;
+}
+
 InputError::InputError(const std::string& message, ErrorCode code, std::string python_type, std::string traceback)
     : TRException(message, code, std::move(python_type), std::move(traceback)) {}
 

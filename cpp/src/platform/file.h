@@ -81,12 +81,15 @@ std::string why_not_private(const std::string& path);
 void remove_tree(const std::string& path) noexcept;
 
 /// An exclusive lock on a file (made with mode 0600), freed with the object or this process, and not passed on by fork.
-/// It does not exclude a second lock by the same process.
+/// On Linux it excludes any other, also of another copy of this library in the same process; elsewhere it does not
+/// exclude a second lock by the same process.
 class FileLock {
   public:
     FileLock() = default;
     ~FileLock() { release(); }
-    FileLock(FileLock&& other) noexcept : handle_(other.handle_) { other.handle_ = kNone; }
+    FileLock(FileLock&& other) noexcept : handle_(other.handle_), generation_(other.generation_) {
+        other.handle_ = kNone;
+    }
     FileLock& operator=(FileLock&& other) noexcept;
     FileLock(const FileLock&) = delete;
     FileLock& operator=(const FileLock&) = delete;
@@ -100,8 +103,9 @@ class FileLock {
 
   private:
     static constexpr std::intptr_t kNone = -1;
-    explicit FileLock(std::intptr_t handle) : handle_(handle) {}
+    explicit FileLock(std::intptr_t handle);
     std::intptr_t handle_ = kNone;
+    std::uint32_t generation_ = 0;  ///< of the process that holds it; fork_generation()
 };
 
 }  // namespace tr::platform

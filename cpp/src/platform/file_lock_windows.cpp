@@ -32,6 +32,8 @@ FileLock FileLock::acquire(const std::string& path) {
     return FileLock(reinterpret_cast<std::intptr_t>(lock_file(path, 0).release()));
 }
 
+FileLock::FileLock(std::intptr_t handle) : handle_(handle) {}
+
 FileLock& FileLock::operator=(FileLock&& other) noexcept {
     if (this != &other) {
         release();

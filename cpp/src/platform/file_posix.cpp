@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include "platform/fork.h"
 #include "platform/mapping_guard.h"
 #include "platform/reserve.h"
 #include "platform/sequence_point.h"
@@ -112,6 +113,16 @@ UniqueFd open_lock(const std::string& path) {
     learn_mode(file.get());
     return file;
 }
+
+// One that belongs to the open file and not to the process: a record lock does not exclude the process itself, in which
+// another copy of this library may want it, and goes when anybody in the process closes the file.
+#ifdef F_OFD_SETLK
+constexpr int kSetLock = F_OFD_SETLK;
+constexpr int kWaitForLock = F_OFD_SETLKW;
+#else
+constexpr int kSetLock = F_SETLK;
+constexpr int kWaitForLock = F_SETLKW;
+#endif
 
 struct flock whole_file() {
     struct flock lock{};
@@ -275,7 +286,7 @@ bool exchange_files([[maybe_unused]] const std::string& one, [[maybe_unused]] co
 FileLock FileLock::try_acquire(const std::string& path) {
     UniqueFd file = open_lock(path);
     struct flock lock = whole_file();
-    if (::fcntl(file.get(), F_SETLK, &lock) != 0) {
+    if (::fcntl(file.get(), kSetLock, &lock) != 0) {
         if (errno == EACCES || errno == EAGAIN) return {};
         fail(errno, "locking", path);
     }
@@ -286,23 +297,32 @@ FileLock FileLock::try_acquire(const std::string& path) {
 FileLock FileLock::acquire(const std::string& path) {
     UniqueFd file = open_lock(path);
     struct flock lock = whole_file();
-    while (::fcntl(file.get(), F_SETLKW, &lock) != 0)
+    while (::fcntl(file.get(), kWaitForLock, &lock) != 0)
         if (errno != EINTR) fail(errno, "locking", path);
     TR_SEQUENCE_POINT("locked", path);
     return FileLock(file.release());
+}
+
+// A fork would hold it as long as it lives.
+FileLock::FileLock(std::intptr_t handle) : handle_(handle), generation_(fork_generation()) {
+    close_in_forks(static_cast<int>(handle));
 }
 
 FileLock& FileLock::operator=(FileLock&& other) noexcept {
     if (this != &other) {
         release();
         handle_ = other.handle_;
+        generation_ = other.generation_;
         other.handle_ = kNone;
     }
     return *this;
 }
 
 void FileLock::release() noexcept {
-    if (handle_ != kNone) ::close(static_cast<int>(handle_));
+    if (handle_ != kNone && generation_ == fork_generation()) {
+        keep_in_forks(static_cast<int>(handle_));
+        ::close(static_cast<int>(handle_));
+    }
     handle_ = kNone;
 }
 

@@ -9,6 +9,12 @@ namespace tr::platform {
 /// child of the program. A read of memory, no system call.
 std::uint32_t fork_generation();
 
+/// Has a fork of this program close a descriptor, whose number is free for others there. Past a thousand it is not
+/// done.
+void close_in_forks(int descriptor);
+/// No more, as it is about to be closed here.
+void keep_in_forks(int descriptor);
+
 /// The one T of this process. A fork of the program gets another: the parent's may have been copied in the middle of a
 /// change, its mutex held by a thread that the fork does not have. Never destroyed, as what uses it may be static too.
 template <class T>

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "platform/death_signal.h"
+#include "platform/descriptors.h"
 #include "platform/process.h"
 #include "platform/unique_fd.h"
 #include "platform/watched_process.h"
@@ -63,6 +64,8 @@ void reset_signals() {
     ::setpgid(0, 0);
     if (!plan.detached) die_with_parent(plan.parent);
     if (::dup2(plan.input, 0) < 0 || ::dup2(plan.output, 1) < 0 || ::dup2(plan.output, 2) < 0) give_up('i');
+    // Whatever else the program has open, sockets and pipes above all, would stay open with the worker.
+    close_on_exec_from(3);
     if (plan.working_directory != nullptr && ::chdir(plan.working_directory) != 0) give_up('d');
     reset_signals();
     if (plan.detached)

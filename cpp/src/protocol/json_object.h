@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tech_renaissance/utils/tr_exception.h"
@@ -15,9 +16,14 @@ inline constexpr int kMaxDepth = 64;
 /// For the parser: refuses what is nested deeper than anything that we would build a tree of.
 nlohmann::json::parser_callback_t keep_shallow(int max_depth);
 
+/// Reads back what quote_json() makes of bytes that are not UTF-8, by which a text may hold any.
 /// @param what  is read, for the error: "response", ...
 /// @throws InputError when the text is no JSON object, or nested deeper
 nlohmann::json parse_object(const std::string& text, const char* what, int max_depth = kMaxDepth);
+
+/// A text as JSON, quotes included. A byte that is not UTF-8, as in the names of files, becomes the half of a surrogate
+/// pair that stands for it in Python (PEP 383): "\\udcff" for 0xff.
+std::string quote_json(std::string_view text);
 
 /// A member that must be a string where it is there; null stands for one that is not.
 std::string text_member(const nlohmann::json& object, const char* name, const char* what);

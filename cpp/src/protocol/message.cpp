@@ -89,7 +89,7 @@ void append_quoted(std::string& out, std::string_view text) {
     if (is_plain(text))
         out.append("\"").append(text).append("\"");
     else
-        out += json(text).dump();
+        out += quote_json(text);
 }
 
 /// What nearly every request is, without the detour over a tree of values.
@@ -172,30 +172,26 @@ std::int64_t now_ms() {
 Request make_request(const std::string& message, std::uint64_t id, bool both_spellings, std::int64_t deadline_ms,
                      const Attached& attached) {
     require_size(message, "a request", "; send data of this size as a tensor");
-    const std::string_view text = trim(message);
+    const std::string_view text = message;
     json object;
-    if (!text.empty() && text.front() == '{') object = parse_json_request(text);
+    if (const auto trimmed = trim(text); !trimmed.empty() && trimmed.front() == '{')
+        object = parse_json_request(trimmed);
     Request request;
     request.has_arguments = !attached.arguments.empty();
-    try {
-        if (object.is_object()) {
-            request.command = complete_request(object, both_spellings);
-            request.has_arguments |= check_attached(object, attached);
-        } else {
-            const auto blank = std::min(text.find_first_of(kBlank), text.size());
-            request.command = text.substr(0, blank);
-            request.text = request_of(request.command, trim(text.substr(blank)), both_spellings);
-        }
-        if (request.command.empty())
-            throw InputError(
-                "a request needs a command: expected 'command parameters' or {\"command\": ..., "
-                "\"parameters\": ...}, found '" +
-                std::string(text.substr(0, 200)) + "'");
-        if (object.is_object()) request.text = object.dump();
-    } catch (const json::exception&) {
-        throw InputError("request '" + request.command.substr(0, 200) +
-                         "' is not UTF-8, as the text of a request has to be; send other bytes as a tensor");
+    if (object.is_object()) {
+        request.command = complete_request(object, both_spellings);
+        request.has_arguments |= check_attached(object, attached);
+        request.text = object.dump();
+    } else {
+        const auto blank = std::min(text.find(' '), text.size());
+        request.command = text.substr(0, blank);
+        request.text = request_of(request.command, text.substr(std::min(blank + 1, text.size())), both_spellings);
     }
+    if (request.command.empty())
+        throw InputError(
+            "a request needs a command: expected 'command parameters' or {\"command\": ..., \"parameters\": ...}, "
+            "found '" +
+            std::string(text.substr(0, 200)) + "'");
     finish_request(request.text, id, deadline_ms, attached);
     require_size(request.text, "a request, as JSON,", "; send data of this size as a tensor");
     return request;

@@ -47,6 +47,18 @@ Answer answer_of(Core& core, Deadline deadline) {
     std::rethrow_exception(kept->error);
 }
 
+/// Whether it came to its end before its limit. One that the worker's answer tells of is none of it.
+template <class Wait>
+bool in_time(const Wait& wait) {
+    try {
+        wait();
+        return true;
+    } catch (const TimeoutError& error) {
+        if (!error.python_type().empty()) throw;
+        return false;
+    }
+}
+
 std::shared_ptr<channel::TensorStore> tensors_by_hand(Core& core) {
     const auto tensors = core.first().shared_tensors();
     if (!tensors || !core.worker()) core.require_worker(nullptr);
@@ -55,52 +67,55 @@ std::shared_ptr<channel::TensorStore> tensors_by_hand(Core& core) {
 
 }  // namespace
 
-void PythonSession::wait_until_ready(std::int64_t timeout_ms) {
+bool PythonSession::wait_until_ready(std::int64_t timeout_ms) const {
     const Deadline deadline = core().deadline_of(timeout_ms);
     core().log.refuse_in_callback();
-    Conversation conversation(core(), core().turns.for_channel(0, deadline));
-    if (!conversation.held()) core().throw_taken();
-    conversation.wait_until(deadline, {"for the worker to be ready", false},
-                            [&conversation] { return conversation.hear(); });
+    return in_time([&] {
+        Conversation conversation(core(), core().turns.for_channel(0, deadline));
+        if (!conversation.held()) core().throw_taken();
+        conversation.wait_until(deadline, {"for the worker to be ready", false},
+                                [&conversation] { return conversation.hear(); });
+    });
 }
 
-void PythonSession::wait_until_ok(std::int64_t timeout_ms) {
-    core().inbox.put(channel::this_thread(), answer_of(core(), core().deadline_of(timeout_ms)));
+bool PythonSession::wait_until_ok(std::int64_t timeout_ms) const {
+    return in_time(
+        [&] { core().inbox.put(channel::this_thread(), answer_of(core(), core().deadline_of(timeout_ms))); });
 }
 
 // ---------------------------------------------------------------------------------------------------------- by hand
 
-void PythonSession::send_request(const std::string& message) {
+void PythonSession::send_request(const std::string& message) const {
     const Deadline deadline = core().deadline_of(kDefaultTimeout);
     Conversation conversation(core(), deadline);
     core().refuse_quarantined(message, {});
     core().recovering(conversation, deadline, [&] { conversation.send(message, {}, deadline); });
 }
 
-bool PythonSession::new_response() {
+bool PythonSession::new_response() const {
     return core().answer_for_this_thread();
 }
 
-std::string PythonSession::read_response() {
+std::string PythonSession::read_response() const {
     if (!new_response())
         throw InputError("no answer lies ready in session '" + session_id() +
                          "'; wait for it with wait_for_response()");
     return wait_for_response(kDefaultTimeout);
 }
 
-std::string PythonSession::wait_for_response(std::int64_t timeout_ms) {
+std::string PythonSession::wait_for_response(std::int64_t timeout_ms) const {
     return answer_of(core(), core().deadline_of(timeout_ms)).text;
 }
 
-Tensor PythonSession::wait_for_tensor(std::int64_t timeout_ms) {
+Tensor PythonSession::wait_for_tensor(std::int64_t timeout_ms) const {
     return wait_for_tensors(timeout_ms).front();
 }
 
-std::vector<Tensor> PythonSession::wait_for_tensors(std::int64_t timeout_ms) {
+std::vector<Tensor> PythonSession::wait_for_tensors(std::int64_t timeout_ms) const {
     return session::tensors_of(answer_of(core(), core().deadline_of(timeout_ms)));
 }
 
-void PythonSession::send_tensor(const TensorView& tensor, const std::string& tag) {
+void PythonSession::send_tensor(const TensorView& tensor, const std::string& tag) const {
     auto& session = core();
     tensors_by_hand(session)->store(tensor, tag);
     session.record.sent_by_hand(tensor.nbytes());
@@ -114,28 +129,28 @@ void PythonSession::send_tensor(const TensorView& tensor, const std::string& tag
     }
 }
 
-Tensor PythonSession::empty(const Shape& shape, DType dtype, const std::string& tag) {
+Tensor PythonSession::empty(const Shape& shape, DType dtype, const std::string& tag) const {
     return tensors_by_hand(core())->empty(shape, dtype, tag);
 }
 
 // ------------------------------------------------------------------------------------------------------- whole turns
 
-std::string PythonSession::fetch_response(const std::string& message, std::int64_t timeout_ms) {
+std::string PythonSession::fetch_response(const std::string& message, std::int64_t timeout_ms) const {
     return exchange(core(), {}, message, core().deadline_of(timeout_ms)).text;
 }
 
-Tensor PythonSession::fetch_tensor(const std::string& message, std::int64_t timeout_ms) {
+Tensor PythonSession::fetch_tensor(const std::string& message, std::int64_t timeout_ms) const {
     return session::tensors_of(exchange(core(), {}, message, core().deadline_of(timeout_ms))).front();
 }
 
 std::vector<Tensor> PythonSession::calculate_many(const std::string& command, const std::vector<TensorView>& tensors,
-                                                  std::int64_t timeout_ms) {
+                                                  std::int64_t timeout_ms) const {
     return session::tensors_of(
         exchange(core(), tensors, with_tags(command, tensors.size()), core().deadline_of(timeout_ms)));
 }
 
 TensorStream PythonSession::stream(const std::string& command, const std::vector<TensorView>& tensors,
-                                   std::int64_t timeout_ms) {
+                                   std::int64_t timeout_ms) const {
     auto& session = core();
     const Deadline deadline = session.deadline_of(timeout_ms);
     auto state = std::make_unique<TensorStream::State>(session, deadline, timeout_ms);
@@ -152,7 +167,7 @@ TensorStream PythonSession::stream(const std::string& command, const std::vector
 }
 
 CallFuture PythonSession::calculate_async(const std::string& command, const std::vector<Tensor>& tensors,
-                                          std::int64_t timeout_ms) {
+                                          std::int64_t timeout_ms) const {
     auto& session = core();
     const auto work = [&session](const session::AsyncCall& call) {
         const std::vector<TensorView> views(call.tensors.begin(), call.tensors.end());

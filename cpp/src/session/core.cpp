@@ -7,6 +7,7 @@
 #include "platform/host.h"
 #include "platform/interrupt.h"
 #include "platform/mapping_guard.h"
+#include "platform/stay_loaded.h"
 #include "protocol/names.h"
 #include "worker/death_report.h"
 #include "worker/liveness.h"
@@ -57,6 +58,7 @@ Core::Core(SessionOptions session_options, bool attached)
       owner_pid_(platform::process_id()),
       attached_(attached),
       launcher_(attached ? worker::Launcher::attached(options, id, log) : worker::Launcher::of_own(options, id, log)) {
+    platform::stay_loaded();
     for (int i = 0; i < options.max_ongoing_requests; ++i)
         channels_.push_back(std::make_unique<channel::Channel>(i == 0 && !attached));
 }
@@ -268,6 +270,11 @@ void Core::refuse_quarantined(const std::string& message, const std::vector<Tens
                          launcher_->session_directory() + "/" + protocol::kLogFile +
                          "', then call clear_quarantine() to let it through again",
                      ErrorCode::permission_denied);
+}
+
+std::string Core::directory() const {
+    const std::string found = first().path();
+    return found.empty() && !attached_ ? session_path(options.workspace, id) : found;
 }
 
 void Core::keep(const std::exception_ptr& error, const channel::Channel& channel, const worker::Worker* worker) {

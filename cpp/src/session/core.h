@@ -123,6 +123,8 @@ class Core {
     /// @throws InputError when the request is in quarantine
     void refuse_quarantined(const std::string& message, const std::vector<TensorView>& tensors) const;
 
+    /// That of the session; before there is one, where it will be.
+    std::string directory() const;
     SessionStats stats() const;
     WorkerHealth probe() const;
 

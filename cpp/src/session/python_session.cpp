@@ -97,7 +97,7 @@ void PythonSession::clear_quarantine() {
     core().supervisor.clear_quarantine();
 }
 std::string PythonSession::session_dir() const {
-    return core().first().path();
+    return core().directory();
 }
 const std::string& PythonSession::session_id() const {
     return core().id;

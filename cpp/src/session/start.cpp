@@ -54,9 +54,7 @@ void Core::start(Deadline deadline) {
         const bool leaves = now->state() == worker::State::leaving;
         if (leaves) now->wait(Deadline::after(kLeavingMs));
         if (leaves || !first().is_there()) worker::stop(*now, log);
-        if (now->alive())
-            throw InputError("session '" + id + "' runs already (worker " + std::to_string(now->pid()) +
-                             "); stop it with please_exit() or terminate() before it is started again");
+        if (now->alive()) return;
     }
     supervisor.want();
     bring_up(Deadline::never());

@@ -14,6 +14,7 @@
 #include "tech_renaissance/utils/tr_exception.h"
 #include "worker/launcher.h"
 #include "worker/registry.h"
+#include "worker/session_directory.h"
 
 namespace tr::worker {
 namespace {
@@ -87,7 +88,7 @@ class AttachedLauncher final : public Launcher {
         for (const auto& other : find_sessions(options_.workspace))
             known += (known.empty() ? "" : ", ") + other.record.session_id;
         throw NotFoundError("there is no session '" + session_id_ + "' to attach to in '" +
-                            sessions_folder(options_.workspace) +
+                            sessions_folder(choose_workspace(options_.workspace)) +
                             "'; sessions that run there: " + (known.empty() ? "none" : known) +
                             ". It is started by another program of this user, " + "with this id and in this workspace");
     }

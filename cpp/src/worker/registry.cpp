@@ -40,14 +40,10 @@ std::optional<Found> look_into(const std::string& directory) {
 
 }  // namespace
 
-std::string sessions_folder(const std::string& workspace) {
-    return (fs::absolute(choose_workspace(workspace).path) / "python_session").lexically_normal().string();
-}
-
 std::vector<Found> find_sessions(const std::string& workspace) {
     std::vector<Found> all;
     std::error_code error;
-    for (const auto& entry : fs::directory_iterator(sessions_folder(workspace), error)) {
+    for (const auto& entry : fs::directory_iterator(sessions_folder(choose_workspace(workspace)), error)) {
         if (entry.path().filename().string().rfind(kSessionPrefix, 0) != 0) continue;
         if (auto found = look_into(entry.path().string())) all.push_back(std::move(*found));
     }
@@ -57,7 +53,7 @@ std::vector<Found> find_sessions(const std::string& workspace) {
 }
 
 std::optional<Found> find_session(const std::string& workspace, const std::string& session_id) {
-    return look_into(sessions_folder(workspace) + "/" + kSessionPrefix + session_id);
+    return look_into(session_path(workspace, session_id));
 }
 
 }  // namespace tr::worker

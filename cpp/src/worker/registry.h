@@ -20,7 +20,5 @@ struct Found {
 std::vector<Found> find_sessions(const std::string& workspace);
 /// The one of this id; nothing when there is none.
 std::optional<Found> find_session(const std::string& workspace, const std::string& session_id);
-/// Where sessions are looked for, for messages.
-std::string sessions_folder(const std::string& workspace);
 
 }  // namespace tr::worker

@@ -21,8 +21,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The system's file locks do not keep a process from itself, so it knows its own sessions. Held also over a sweep:
-/// merely opening and closing the lock file of one of ours would free its lock.
+/// Where the system's file locks do not keep a process from itself, it has to know its own sessions. Held also over a
+/// sweep: merely opening and closing the lock file of one of ours would free its lock.
 struct OwnSessions {
     std::mutex mutex;
     std::set<std::string> paths;
@@ -128,9 +128,22 @@ void sweep(const std::string& parent, const std::set<std::string>& ours) {
 
 }  // namespace
 
+std::string sessions_folder(const Choice& workspace) {
+    return (fs::absolute(workspace.path) / "python_session").lexically_normal().string();
+}
+
+std::string session_path(const std::string& workspace_option, const std::string& session_id) {
+    return sessions_folder(choose_workspace(workspace_option)) + "/" + kSessionPrefix + session_id;
+}
+
 std::string unique_session_id() {
     static std::atomic<unsigned> counter{0};
-    return "auto-" + std::to_string(platform::process_id()) + "-" + std::to_string(counter.fetch_add(1));
+    // Another copy of this library in this process counts for itself. Its counter is at another place.
+    constexpr unsigned kPage = 12;
+    constexpr std::uintptr_t kPlaces = 0x10000;
+    const auto copy = (reinterpret_cast<std::uintptr_t>(&counter) >> kPage) % kPlaces;
+    return "auto-" + std::to_string(platform::process_id()) + "-" + std::to_string(copy) + "-" +
+           std::to_string(counter.fetch_add(1));
 }
 
 SessionDirectory::SessionDirectory(const std::string& workspace_option, const std::string& session_id)
@@ -145,7 +158,7 @@ SessionDirectory::SessionDirectory(const std::string& workspace_option, const st
     } else {
         make_directory(root, workspace.reason);
     }
-    const std::string parent = root + "/python_session";
+    const std::string parent = sessions_folder(workspace);
     make_own_directory(parent, workspace.reason);
     path_ = parent + "/" + kSessionPrefix + session_id_;
     reason_ = workspace.reason;
@@ -176,6 +189,8 @@ void SessionDirectory::claim(const std::string& parent) {
         if (!lock_) {
             const auto text = platform::read_file(file(protocol::kSessionFile), protocol::kMaxRecordBytes);
             const auto record = text ? protocol::parse_session(*text) : std::nullopt;
+            if (record && record->host_pid == platform::process_id())
+                in_use("another copy of this library in this program");
             in_use(record ? "process " + std::to_string(record->host_pid) : "another process");
         }
         // Left by a dead host, or by hand: nothing of it may be taken for this session's.

@@ -16,6 +16,11 @@ inline constexpr const char* kSessionPrefix = "tr_session_";
 /// @param option SessionOptions::workspace
 Choice choose_workspace(const std::string& option);
 
+/// Where the directories of sessions are in it.
+std::string sessions_folder(const Choice& workspace);
+/// Where the directory of a session is, or will be.
+std::string session_path(const std::string& workspace_option, const std::string& session_id);
+
 /// An id that no other session of this machine has.
 std::string unique_session_id();
 

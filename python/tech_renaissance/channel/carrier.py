@@ -237,3 +237,22 @@ class FilesCarrier(Carrier):
         """See Carrier."""
         if self._line is not None:
             self._line.close()
+
+
+class OlderFilesCarrier(FilesCarrier):
+    """The same under a host of the older bridge, which ends its worker by a file as well."""
+
+    def is_dismissed(self) -> bool:
+        """The host has written "exit" to `status.txt`, or put `exit.flag` in place."""
+        if os.path.lexists(f"{self._place.directory}/exit.flag"):
+            return True
+        try:
+            status = read_small(self._status, MAX_MESSAGE_BYTES)
+        except (InputError, OSError):
+            return False
+        return status is not None and status.strip() == b"exit"
+
+    def write_status(self, text: str) -> None:
+        """See FilesCarrier. What the host has written stays until it has been heeded."""
+        if not self.is_dismissed():
+            super().write_status(text)

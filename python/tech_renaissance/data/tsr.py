@@ -8,7 +8,7 @@ from ..errors import InputError, TSRError
 from ..platform.files import AtomicWriter
 from ..platform.mapping import read_private
 from .tensors import choose_framework, export_tensor, import_tensor
-from .tsr_header import MAX_HEADER, MIN_HEADER, TsrHeader, decode_header, encode_header, header_length
+from .tsr_header import BY_NAME, MAX_HEADER, MIN_HEADER, TsrHeader, decode_header, encode_header, header_length
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 16 << 20
 
-__all__ = ["TSRError", "TsrInfo", "export_tsr", "import_tsr", "read_tsr", "tsr_info", "write_tsr"]
+__all__ = ["TSRError", "TsrInfo", "export_tsr", "get_tsr_info", "import_tsr", "read_tsr", "tsr_info", "write_tsr"]
 
 
 class TsrInfo:
@@ -119,8 +119,23 @@ def tsr_info(source: Source) -> TsrInfo:
         raise TSRError(f"{path}: cannot be read: {error.strerror}") from None
 
 
+# By the names of the older bridge.
 import_tsr = read_tsr
 export_tsr = write_tsr
+
+
+def get_tsr_info(filename: str | os.PathLike[str]) -> dict[str, Any]:
+    """What `tsr_info` tells, as the dictionary that programs for the older bridge look into."""
+    info = tsr_info(filename)
+    dtype = BY_NAME[info.dtype]
+    return {
+        "filename": filename,
+        "shape": list(info.shape),
+        "dtype": dtype.title,
+        "ndim": len(info.shape),
+        "numel": info.data_bytes // dtype.itemsize,
+        "size_bytes": info.data_bytes,
+    }
 
 
 def _is_path(source: Source) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import _core
 from ..errors import InputError
+from .arguments import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,5 +102,5 @@ def wait_any(*items: PythonSession | CallFuture, timeout_ms: int = 0) -> Ready |
             waiting.add_session(item._core, key)
         else:
             raise InputError(f"wait_any takes sessions and futures of calculate_async; got a {type(item).__name__}")
-    ready = waiting.wait(timeout_ms)
+    ready = waiting.wait(whole_number(timeout_ms, "timeout_ms", "milliseconds, 0 to wait for ever"))
     return None if ready is None else Ready(items[ready[0]], ready[1])

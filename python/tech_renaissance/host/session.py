@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..data.tensors import choose_framework, export_tensor, find_dtype
 from ..errors import InputError
+from .arguments import dims, limit, text, whole_number
 from .calls import CallFuture
 from .session_options import SessionInfo, SessionOptions, SessionStats, WorkerHealth, core_arguments
 from .tensor_stream import TensorStream, tensor_over
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-_DEFAULT_TIMEOUT = -1
 _INTERPRETER_VARIABLES = ("TR_PYTHON", "VIRTUAL_ENV", "CONDA_PREFIX")
 
 
@@ -101,7 +101,7 @@ class PythonSession:
         """
         if framework is not None:
             choose_framework(framework)
-        arguments = _arguments(options or SessionOptions()) | {"session_id": session_id}
+        arguments = _arguments(options or SessionOptions()) | {"session_id": text(session_id, "session_id")}
         session = cls.__new__(cls)
         session._open(_core.Session.connect(**arguments), framework)
         return session
@@ -155,20 +155,23 @@ class PythonSession:
         """A request is in flight that has no answer yet."""
         return self._core.is_busy()
 
-    def wait_until_ready(self, timeout_ms: int | None = None) -> None:
-        """Waits until the worker has said that it takes requests."""
-        self._core.wait_until_ready(_limit(timeout_ms))
+    def wait_until_ready(self, timeout_ms: int | None = None) -> bool:
+        """Waits until the worker has said that it takes requests; False when the limit has passed, and it lives."""
+        return self._core.wait_until_ready(limit(timeout_ms))
 
-    def wait_until_ok(self, timeout_ms: int | None = None) -> None:
-        """Waits until the request in flight has been answered without an error; the answer stays to be read."""
-        self._core.wait_until_ok(_limit(timeout_ms))
+    def wait_until_ok(self, timeout_ms: int | None = None) -> bool:
+        """Waits until the request in flight has been answered without an error; the answer stays to be read.
+
+        False when the limit has passed, and the worker lives. An error that the answer carries is raised.
+        """
+        return self._core.wait_until_ok(limit(timeout_ms))
 
     def send_request(self, message: str) -> None:
         """Sends a request: a JSON object as such, any other text split at the first space into command and parameters.
 
         The answer to an earlier request of this thread that was not read is waited for and dropped.
         """
-        self._core.send_request(message)
+        self._core.send_request(text(message, "message"))
 
     def new_response(self) -> bool:
         """An answer to this thread's request lies ready; does not wait."""
@@ -184,15 +187,15 @@ class PythonSession:
 
     def wait_for_response(self, timeout_ms: int | None = None) -> str:
         """Waits for the answer to this thread's request and reads it."""
-        return self._core.wait_for_response(_limit(timeout_ms))
+        return self._core.wait_for_response(limit(timeout_ms))
 
     def fetch_response(self, message: str, timeout_ms: int | None = None) -> str:
         """`send_request` and `wait_for_response`."""
-        return self._core.fetch_response(message, _limit(timeout_ms))
+        return self._core.fetch_response(text(message, "message"), limit(timeout_ms))
 
     def send_tensor(self, tensor: Any, tag: str) -> None:
         """Puts a tensor where the worker finds it under `tag`. The memory is free for use when the call returns."""
-        self._core.send_tensor(export_tensor(tensor), tag)
+        self._core.send_tensor(export_tensor(tensor), text(tag, "tag"))
         self._last_sent = _kind_of([tensor])
 
     def empty(self, shape: Sequence[int], dtype: object = None, tag: str = "a", framework: str | None = None) -> Any:
@@ -219,7 +222,7 @@ class PythonSession:
         """
         known = find_dtype(dtype)
         kind = choose_framework(framework or self._framework or _kind_of_dtype(dtype) or self._kind())
-        tensor = self._core.empty(shape, known.number, tag)
+        tensor = self._core.empty(dims(shape), known.number, text(tag, "tag"))
         if known.name == "bool":
             memory = memoryview(tensor)
             memory[:] = bytes(len(memory))  # what was there before need not be bools
@@ -227,15 +230,15 @@ class PythonSession:
 
     def wait_for_tensor(self, timeout_ms: int | None = None) -> Any:
         """Waits for the answer to this thread's request and gives its one tensor, the first where there are several."""
-        return self._result(self._core.wait_for_tensor(_limit(timeout_ms)))
+        return self._result(self._core.wait_for_tensor(limit(timeout_ms)))
 
     def wait_for_tensors(self, timeout_ms: int | None = None) -> builtins.list[Any]:
         """The same, all of them, in the order sent."""
-        return [self._result(tensor) for tensor in self._core.wait_for_tensors(_limit(timeout_ms))]
+        return [self._result(tensor) for tensor in self._core.wait_for_tensors(limit(timeout_ms))]
 
     def fetch_tensor(self, message: str, timeout_ms: int | None = None) -> Any:
         """`send_request` and `wait_for_tensor`."""
-        return self._result(self._core.fetch_tensor(message, _limit(timeout_ms)))
+        return self._result(self._core.fetch_tensor(text(message, "message"), limit(timeout_ms)))
 
     def calculate(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> Any:
         """Sends the tensors under the tags a, b, c, ..., has the worker run `command` on them and gives its result.
@@ -244,12 +247,12 @@ class PythonSession:
         `calculate("torch.sum dim=1", x)`.
         """
         exported = [export_tensor(tensor) for tensor in tensors]
-        return self._result(self._core.calculate(command, exported, _limit(timeout_ms)), tensors)
+        return self._result(self._core.calculate(text(command, "command"), exported, limit(timeout_ms)), tensors)
 
     def calculate_many(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> builtins.list[Any]:
         """The same for commands with several results: all of them, in the order sent."""
         exported = [export_tensor(tensor) for tensor in tensors]
-        results = self._core.calculate_many(command, exported, _limit(timeout_ms))
+        results = self._core.calculate_many(text(command, "command"), exported, limit(timeout_ms))
         return [self._result(tensor, tensors) for tensor in results]
 
     def calculate_n(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> builtins.list[Any]:
@@ -273,7 +276,7 @@ class PythonSession:
         """
         kind = choose_framework(framework or self._kind(tensors))
         exported = [export_tensor(tensor) for tensor in tensors]
-        return TensorStream(self, self._core.stream(command, exported, _limit(timeout_ms)), kind)
+        return TensorStream(self, self._core.stream(text(command, "command"), exported, limit(timeout_ms)), kind)
 
     def calculate_async(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> CallFuture:
         """The same as `calculate`, beside the caller: a `concurrent.futures.Future`, which `cancel` gives up.
@@ -284,7 +287,7 @@ class PythonSession:
         try:
             exported = [export_tensor(tensor) for tensor in tensors]
             kind = choose_framework(self._kind(tensors))
-            call = _core.Call(self._core, command, exported, _limit(timeout_ms))
+            call = _core.Call(self._core, text(command, "command"), exported, limit(timeout_ms))
         except InputError as error:
             return CallFuture.failed(error)
         future = CallFuture(call, lambda: tensor_over(call.get(), kind))
@@ -297,7 +300,7 @@ class PythonSession:
         Raises:
             TimeoutError: it has not, and `ensure` is false.
         """
-        self._core.please_exit(timeout_ms, ensure)
+        self._core.please_exit(whole_number(timeout_ms, "timeout_ms", "a whole number of milliseconds"), bool(ensure))
 
     def terminate(self) -> None:
         """Ends the worker now: SIGTERM, and SIGKILL when that is not enough."""
@@ -318,14 +321,14 @@ class PythonSession:
             RestartError: the new worker dies before it is ready.
             TimeoutError: it takes longer.
         """
-        self._core.restart(_limit(timeout_ms))
+        self._core.restart(limit(timeout_ms))
 
     def clear_quarantine(self) -> None:
         """Lets requests through again that `RestartPolicy.quarantine_after` keeps from the worker."""
         self._core.clear_quarantine()
 
     def session_dir(self) -> str:
-        """Where the files of this session are; empty before `start`."""
+        """Where the files of this session are; before `start` where they will be, as things stand."""
         return self._core.session_dir()
 
     def session_id(self) -> str:
@@ -334,7 +337,7 @@ class PythonSession:
 
     def set_quiet_mode(self, quiet: bool) -> None:
         """No log lines on standard error; exceptions are raised all the same."""
-        self._core.set_quiet_mode(quiet)
+        self._core.set_quiet_mode(bool(quiet))
 
     def stats(self) -> SessionStats:
         """What the session has done so far and how; a snapshot, for which the worker is not asked."""
@@ -360,15 +363,6 @@ def _arguments(options: SessionOptions) -> dict[str, Any]:
     if not values["python"] and not any(map(os.environ.get, _INTERPRETER_VARIABLES)):
         values["python"] = sys.executable
     return values
-
-
-def _limit(timeout_ms: int | None) -> int:
-    """The limit as C++ takes it."""
-    if timeout_ms is None:
-        return _DEFAULT_TIMEOUT
-    if timeout_ms < 0:
-        raise InputError(f"a limit of {timeout_ms} ms: expected 0 (for ever), more, or None (the session's default)")
-    return timeout_ms
 
 
 def _kind_of(tensors: Sequence[Any]) -> str | None:

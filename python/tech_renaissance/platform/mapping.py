@@ -6,14 +6,23 @@ import errno
 import mmap
 import os
 import stat
+import sys
 
 from ..errors import InputError, TSRError
 from .files import close_file, open_file
 from .library import guard
 from .place import is_place_error, place_error
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 # Below this, mapping, faulting and unmapping cost more than copying.
 _SMALL = 64 << 10
+
+
+# One for each mapping, as each keeps a descriptor. To append and to pop can be done on any thread.
+_keeping: list[None] = []
 
 
 class Mapping(mmap.mmap):
@@ -24,6 +33,19 @@ class Mapping(mmap.mmap):
 
     # Goes before the mapping itself does, as what a subclass adds is let go of first.
     guard: object = None
+
+    def __new__(cls, descriptor: int, size: int, **options: Any) -> Mapping:
+        """Raises OSError (EMFILE) rather than take the second half of the descriptors, which are the server's."""
+        if sys.version_info >= (3, 13):
+            options["trackfd"] = False
+        elif len(_keeping) >= os.sysconf("SC_OPEN_MAX") // 2:
+            raise OSError(errno.EMFILE, "as many files are mapped as half of the limit on descriptors")
+        self = super().__new__(cls, descriptor, size, **options)
+        _keeping.append(None)
+        return self
+
+    def __del__(self) -> None:
+        _keeping.pop()
 
     def protect(self, path: str) -> Mapping:
         """Itself, guarded where that can be done."""

@@ -9,6 +9,8 @@ import _thread
 import os
 import time
 
+from ..errors import Cancelled
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
@@ -22,10 +24,6 @@ _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 # For a host that is about to take the part of a stream before the last answer. One that has been idle is not waited for
 # so long that it would wonder what keeps the worker.
 _LAST_SECONDS = 0.2
-
-
-class Cancelled(BaseException):
-    """Raised in user code to end it, past its `except Exception`."""
 
 
 class StopSignals:

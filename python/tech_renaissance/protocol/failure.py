@@ -45,6 +45,10 @@ def _name(error: BaseException) -> str:
 
 def _shorten(text: str, limit: int) -> str:
     """Head and tail of a long text: a traceback says where it began and, last, what happened."""
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        text = text.encode("utf-8", "backslashreplace").decode("utf-8")  # as it has to reach the host
     if len(text) <= limit:
         return text
     half = limit // 2 - 20

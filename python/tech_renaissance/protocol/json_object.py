@@ -51,7 +51,8 @@ def parse_object(data: bytes | bytearray | memoryview, what: str) -> dict[str, o
         if end != len(text):  # blanks around it, or no object, or no JSON
             message = _decoder.decode(text.strip(BLANKS))
         if b"\\u" in data:
-            _encode(message).encode("utf-8")  # half a character, such as "\\ud800", is none
+            # Half a character, such as "\\ud800", is none, but for what stands for a byte that is not UTF-8.
+            _encode(message).encode("utf-8", "surrogateescape")
     except StopIteration as error:
         raise InputError(f"{what} is not JSON: expected a value at character {error.value}") from None
     except UnicodeError as error:
@@ -64,8 +65,31 @@ def parse_object(data: bytes | bytearray | memoryview, what: str) -> dict[str, o
 
 
 def encode_object(message: dict[str, object]) -> bytes:
-    """The bytes of a JSON object. Lone surrogates, which UTF-8 cannot say, become question marks."""
-    return _encode(message).encode("utf-8", "replace")
+    """The bytes of a JSON object; see encode_text."""
+    return encode_text(_encode(message))
+
+
+def encode_text(text: str) -> bytes:
+    """The bytes of a JSON text.
+
+    A byte that is not UTF-8, as in the names of files, is a lone surrogate in Python's texts (PEP 383) and an escape in
+    JSON, which the host reads as that byte again.
+
+    Raises:
+        InputError: it holds another lone surrogate, which stands for nothing.
+    """
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        pass
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"a text with half a character, {text[error.start]!a}, cannot be sent: expected text that UTF-8 can say, "
+            "or names that os.fsdecode made of bytes; see errors= of str.encode"
+        ) from None
+    return text.encode("utf-8", "backslashreplace")  # which is how JSON escapes them
 
 
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}

@@ -12,7 +12,7 @@ import re
 import time
 
 from ..errors import InputError
-from .json_object import BLANKS, MAX_MESSAGE_BYTES, encode_object, kind_of, parse_object
+from .json_object import BLANKS, MAX_MESSAGE_BYTES, encode_object, encode_text, kind_of, parse_object
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 PROTOCOL_VERSION = 1
 #: The command that asks a worker to leave; never passed to `main_logic`.
 EXIT_COMMAND = "__exit__"
+#: The same from hosts of the older bridge, and from people; a server may have a command of that name.
+EXIT = "exit"
 
 #: What a worker of this version can do besides the first version of the protocol; its hello says so.
 FEATURES = ("channels", "cancel", "arguments", "buffers")
@@ -29,6 +31,8 @@ READY = "ready"
 BUSY = "busy"
 OK = "ok"
 EXITING = "exiting"
+#: The same to a host of the older bridge.
+TERMINATED = "terminated"
 
 _MAX_STATUS = 500
 _MAX_ID = 2**64 - 1
@@ -304,10 +308,11 @@ def encode_success(
     # Tags are quoted as they are: no letter of theirs needs an escape.
     tags = '"' + '","'.join(tensors) + '"' if tensors else ""
     places = f'"buffers":"{buffers}",' if buffers else ""
-    return (
+    text = (
         f'{{"id":{id},"command":{_quote(command)},"result":{_quote(result)},"message":"","tensors":[{tags}],'
         f'{places}"timestamp":{now_ms()}}}'
-    ).encode("utf-8", "replace")
+    )
+    return encode_text(text)
 
 
 def parse_response(data: bytes | bytearray | memoryview) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import NOT_FOUND, PERMISSION_DENIED, UNKNOWN
+from ..errors import NOT_FOUND, PERMISSION_DENIED, UNKNOWN, Cancelled
 from ..platform.output import log
 from ..protocol import messages
 from ..protocol.failure import failure_from
@@ -27,6 +27,11 @@ def is_to_leave(call: Call) -> bool:
     return False
 
 
+def dismisses(call: Call, outcome: object) -> bool:
+    """`main_logic` does not know a command `exit`: then it is for the worker, as hosts of the older bridge mean it."""
+    return outcome is False and call.request.command == messages.EXIT and not call.answered and not call.channel.name
+
+
 def returned(server: TechRenaissanceServer, call: Call, outcome: object) -> None:
     """`main_logic` has returned: the answer, unless it has given one."""
     if call.answered:
@@ -46,6 +51,9 @@ def returned(server: TechRenaissanceServer, call: Call, outcome: object) -> None
 
 def raised(call: Call, error: BaseException) -> None:
     """`main_logic` has raised: the answer, or a line in the log when there is one already."""
+    if isinstance(error, Cancelled):
+        call.fail_as_cancelled()
+        return
     failure = failure_from(error)
     command = call.request.command
     if isinstance(error, SystemExit):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from ..channel.channel import Channel
-from ..errors import CANCELLED, InputError, RetryError
+from ..errors import CANCELLED, Cancelled, InputError
 from ..platform import steps
 from ..platform.output import log
 from ..platform.place import place_error
@@ -132,11 +132,11 @@ class Call:
         return bool(self._parts) and not self.channel.carrier.has_room()
 
     def _wait_for_room(self) -> None:
-        """Waits until the host has taken the part before. Raises RetryError (E4002) when it wants no more."""
+        """Waits until the host has taken the part before. Raises Cancelled when it wants no more."""
         if steps.hook:
             steps.hook("waiting for room")
         if not self._has_room_in_time(self.look):
-            raise RetryError(f"{self.request.command!r} was cancelled by the host", CANCELLED)
+            raise Cancelled(f"{self.request.command!r} was cancelled by the host")
         if steps.hook:
             steps.hook("room for a part")
 

@@ -7,7 +7,7 @@ import stat
 import time
 
 from ..channel.bell import Bell, FilesBell, MailboxBell
-from ..channel.carrier import FilesCarrier
+from ..channel.carrier import FilesCarrier, OlderFilesCarrier
 from ..channel.channel import Channel
 from ..channel.doorbell import RECHECK_MS, DoorbellError, open_doorbell
 from ..channel.session_dir import HostRecord, read_host_record
@@ -78,6 +78,7 @@ class Channels:
         # An older host makes none.
         knows = os.path.isdir(self._folder) and (self._box is None or self._box.revision > 0)
         self._more = knows and self._watch()
+        self._older = self.first.carrier if isinstance(self.first.carrier, OlderFilesCarrier) else None
         if not self._more:
             self._words = (_STALE,)
 
@@ -101,7 +102,9 @@ class Channels:
             writer.write(path, b"probe")
             os.unlink(path)
 
-        names = ("request.json", "room", _PROBE)
+        names: tuple[str, ...] = ("request.json", "room", _PROBE)
+        if not record.known:
+            names += ("status.txt", "exit.flag")
         doorbell, reason = open_doorbell(wake_up, place.directory, names, ring_for_probe, loose=not record.known)
         self.fallback = "; ".join(text for text in (self.fallback, reason) if text)
         return FilesBell(doorbell, self._stop, self._host)
@@ -109,7 +112,8 @@ class Channels:
     def _fill(self, channel: Channel) -> Channel:
         """Its carrier and its tensors. Raises MailboxError when it has no mailbox that can be used."""
         if self._box is None:
-            channel.carrier = FilesCarrier(channel.place, channel.writer, self._keeper)
+            kind = FilesCarrier if channel.record.known else OlderFilesCarrier
+            channel.carrier = kind(channel.place, channel.writer, self._keeper)
             channel.tensors = TensorStore(channel.directory, channel.writer)
             return channel
         from ..channel.mailbox import open_mailbox
@@ -157,6 +161,8 @@ class Channels:
             self.look()
             if (found := self.take()) is not None:
                 return found
+            if self._stop.requested:
+                break
             if waited:
                 if not self.recheck():
                     return None
@@ -197,6 +203,8 @@ class Channels:
 
     def look(self) -> None:
         """Opens the channels that were made, and closes those that are gone. Costs next to nothing when none was."""
+        if self._older is not None and self._older.is_dismissed():
+            self._stop.requested = True
         if not self._more:
             return
         state = self._words[0] if self._box is not None else self._time_of_folder()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import _thread
 
-from ..errors import InputError
-from ..platform.stop_signals import Cancelled
+from ..errors import Cancelled, InputError
 from ..protocol import messages
 from . import answers
 from .call import Call
@@ -58,8 +57,10 @@ class Dispatcher:
         try:
             if further and call.look():  # it may have waited for long
                 call.fail_as_cancelled()
-            else:
-                self._call_main_logic(call)
+            elif self._call_main_logic(call):
+                stop.armed = False
+                call.leave()
+                return False
         except Cancelled:
             call.fail_as_cancelled()
         stop.armed = False
@@ -68,7 +69,8 @@ class Dispatcher:
             channel.bell.ring()
         return not stop.requested and self.exit is None
 
-    def _call_main_logic(self, call: Call) -> None:
+    def _call_main_logic(self, call: Call) -> bool:
+        """Whether that was the last."""
         request, stop = call.request, self._stop
         try:
             stop.arm()
@@ -87,7 +89,10 @@ class Dispatcher:
             answers.raised(call, error)
         else:
             if not call.answered:
+                if outcome is False and answers.dismisses(call, outcome):
+                    return True
                 answers.returned(self._server, call, outcome)
+        return False
 
 
 def choose(server: TechRenaissanceServer, runtime: Runtime, channels: Channels, stop: StopSignals) -> Dispatcher:

@@ -8,7 +8,7 @@ import functools
 import types
 
 from ..channel.doorbell import RECHECK_MS
-from ..platform.stop_signals import Cancelled
+from ..errors import Cancelled
 from . import answers
 from .call import Call
 from .context import current
@@ -63,6 +63,7 @@ class EventLoop(Dispatcher):
         if self._problem is not None:
             raise self._problem
         if self._exit_call is not None:
+            self._exit_call.over = False
             self._exit_call.leave()
 
     # --------------------------------------------------------------------------------------------------------- news
@@ -91,6 +92,8 @@ class EventLoop(Dispatcher):
                     task.cancel()
             while not self._leaving and (found := channels.take()) is not None:
                 self._begin(Call(found[1], found[0], self._stop))
+            if self._stop.requested:
+                self._leave()
         except Exception as error:
             self._give_up(error)
             return
@@ -148,6 +151,9 @@ class EventLoop(Dispatcher):
             finally:
                 if self._runtime.forked:
                     self._runtime.end_fork()
+            if answers.dismisses(call, outcome):
+                self._exit_call = call
+                return self._wait_for_the_last
             return functools.partial(answers.returned, server, call, outcome)
         except Cancelled:
             return call.fail_as_cancelled

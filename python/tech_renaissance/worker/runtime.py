@@ -8,12 +8,13 @@ import sys
 from .._version import __version__
 from ..channel.session_dir import find_session, read_host_record, sweep
 from ..channel.tensor_store import TensorStore
+from ..errors import Cancelled
 from ..platform import steps
 from ..platform.files import AtomicWriter, Place, keep_spares
 from ..platform.output import log_output
 from ..platform.place import place_error
 from ..platform.process import ProcessWatch
-from ..platform.stop_signals import Cancelled, StopSignals
+from ..platform.stop_signals import StopSignals
 from ..protocol import messages
 from ..protocol.json_object import encode_object
 from .channels import Channels
@@ -69,7 +70,7 @@ class Runtime:
             Exception: what `on_start` raised, or a reason why this worker can serve no longer.
         """
         _enable_faulthandler()
-        status = messages.EXITING
+        status = messages.EXITING if self._record.known else messages.TERMINATED
         dispatcher: Dispatcher | None = None
         self._stop.install()
         follow_threads()

@@ -194,7 +194,8 @@ class TechRenaissanceServer:
             tensors: as for `send_tensors`.
 
         Raises:
-            RetryError: the host has cancelled the request (E4002); clean up and let it pass.
+            Cancelled: the host has given the request up. It is no Exception, so that `except Exception` lets it pass;
+                clean up in `finally`.
             InputError: as in `send_tensors`; or the host is an older one.
         """
         call = find_call()

@@ -27,6 +27,7 @@ class Threads(Dispatcher):
     _busy: set[Call]
     _leaving = False
     _problem: Exception | None = None
+    _exit_call: Call | None = None  # of those that ask for the worker's end, the last
     _short = False  # a thread that comes free has to be told of at once
 
     def serve(self) -> None:
@@ -34,7 +35,6 @@ class Threads(Dispatcher):
         self._mutex = _thread.allocate_lock()
         self._busy = set()
         self._idle: list[_Thread] = []
-        exit_call: Call | None = None
         channels, bell, stop = self._channels, self._channels.bell, self._stop
         bell.listen()
         waited = False
@@ -49,7 +49,7 @@ class Threads(Dispatcher):
                 if call.is_for_main_logic():
                     self._begin(call)
                 elif answers.is_to_leave(call):
-                    self._leaving, exit_call = True, call
+                    self._leaving, self._exit_call = True, call
             if self._leaving and self._has_ended():
                 break
             if waited and not channels.recheck():
@@ -60,8 +60,9 @@ class Threads(Dispatcher):
             self._cut_short()
         if self._problem is not None:
             raise self._problem
-        if exit_call is not None:
-            exit_call.leave()
+        if self._exit_call is not None:
+            self._exit_call.over = False
+            self._exit_call.leave()
 
     def _at_work(self) -> list[Call]:
         with self._mutex:
@@ -96,6 +97,9 @@ class Threads(Dispatcher):
             finally:
                 if self._runtime.forked:
                     self._runtime.end_fork()
+            if answers.dismisses(call, outcome):
+                self._exit_call, self._leaving = call, True
+                return
             answers.returned(server, call, outcome)
         except BaseException as error:
             if isinstance(error, SystemExit):

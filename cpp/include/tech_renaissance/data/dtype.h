@@ -3,6 +3,7 @@
 #include <complex>
 #include <cstddef>
 #include <cstdint>
+#include <iosfwd>
 #include <string>
 #include <type_traits>
 
@@ -40,6 +41,14 @@ TR_API std::size_t dtype_size(DType dtype);
 
 /// "FP32", "COMPLEX64", ...; "DType(99)" for a number that is none.
 TR_API std::string to_string(DType dtype);
+TR_API std::ostream& operator<<(std::ostream& out, DType dtype);
+/// The name that programs for the older bridge use.
+inline std::string dtype_to_string(DType dtype) {
+    return to_string(dtype);
+}
+/// "FP32" and the like, in any case, or the name in PyTorch and NumPy, such as "float32".
+/// @throws InputError for what is none of them
+TR_API DType string_to_dtype(const std::string& name);
 
 /// IEEE 754 half precision: storage only, arithmetic goes through float. Conversion from float rounds to nearest even.
 struct float16 {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <iosfwd>
 #include <limits>
 #include <string>
 #include <type_traits>
@@ -46,10 +47,24 @@ class TR_API Shape {
     /// "(4, 3)", "(5,)", "()".
     std::string to_string() const;
 
+    // By the names that programs for the older bridge use.
+    int ndim() const noexcept { return static_cast<int>(rank_); }
+    bool is_scalar() const noexcept { return rank_ == 0; }
+    /// The last four dimensions as those of a batch of images; 1 where there are fewer.
+    std::int64_t n() const noexcept { return from_last(4); }
+    std::int64_t c() const noexcept { return from_last(3); }
+    std::int64_t h() const noexcept { return from_last(2); }
+    std::int64_t w() const noexcept { return from_last(1); }
+    std::int64_t batch() const noexcept { return n(); }
+    std::int64_t channel() const noexcept { return c(); }
+    std::int64_t height() const noexcept { return h(); }
+    std::int64_t width() const noexcept { return w(); }
+
     friend TR_API bool operator==(const Shape& left, const Shape& right) noexcept;
     friend bool operator!=(const Shape& left, const Shape& right) noexcept { return !(left == right); }
 
   private:
+    std::int64_t from_last(std::size_t place) const noexcept { return rank_ < place ? 1 : dims_[rank_ - place]; }
     template <class Int>
     static std::int64_t to_dim(Int dim) {
         // A count beyond int64 turns into a negative one, which the constructor refuses.
@@ -62,5 +77,8 @@ class TR_API Shape {
     std::array<std::int64_t, kMaxRank> dims_{};
     std::size_t rank_ = 0;
 };
+
+/// As Shape::to_string().
+TR_API std::ostream& operator<<(std::ostream& out, const Shape& shape);
 
 }  // namespace tr

@@ -31,25 +31,44 @@ class TR_API Tensor {
     Tensor() noexcept = default;
 
     /// Elements are not initialised.
-    /// @throws InputError (each factory) when the size in bytes overflows, or the machine has not as much memory.
-    static Tensor empty(const Shape& shape, DType dtype = DType::FP32);
+    /// @throws InputError (each factory) when the size in bytes overflows, the machine has not as much memory, or the
+    ///         device is another than the CPU.
+    static Tensor empty(const Shape& shape, DType dtype = DType::FP32, Device device = CPU);
     /// `value` is any element type.
     /// @throws InputError when the dtype cannot hold it: out of an integer's range, or complex where a real is wanted.
     template <class T>
-    static Tensor full(const Shape& shape, T value, DType dtype = DType::FP32) {
-        return full_like_scalar(shape, TensorView(&value, Shape()), dtype);
+    static Tensor full(const Shape& shape, T value, DType dtype = DType::FP32, Device device = CPU) {
+        return full_like_scalar(shape, TensorView(&value, Shape()), dtype, device);
     }
-    static Tensor zeros(const Shape& shape, DType dtype = DType::FP32);
-    static Tensor ones(const Shape& shape, DType dtype = DType::FP32);
+    static Tensor zeros(const Shape& shape, DType dtype = DType::FP32, Device device = CPU);
+    static Tensor ones(const Shape& shape, DType dtype = DType::FP32, Device device = CPU);
     /// 0, 1, ... up to but not including `end`.
-    static Tensor arange(double end, DType dtype = DType::FP32);
+    static Tensor arange(double end, DType dtype = DType::FP32, Device device = CPU);
     /// start, start + step, ... up to but not including `end`.
-    static Tensor arange(double start, double end, double step = 1, DType dtype = DType::FP32);
+    static Tensor arange(double start, double end, double step = 1, DType dtype = DType::FP32, Device device = CPU);
     /// Uniform in [0, 1), FP32. The same seed gives the same numbers on every platform.
-    static Tensor rand(const Shape& shape, std::uint64_t seed = 0);
+    static Tensor rand(const Shape& shape, std::uint64_t seed = 0, Device device = CPU);
     /// Standard normal, FP32. The same seed gives the same numbers wherever the C library's logarithm, sine and cosine
     /// agree: all but the last digit everywhere.
-    static Tensor randn(const Shape& shape, std::uint64_t seed = 0);
+    static Tensor randn(const Shape& shape, std::uint64_t seed = 0, Device device = CPU);
+    /// Uniform in [low, high), FP32; from the same numbers as rand().
+    /// @throws InputError when a limit is not finite, or low is over high
+    static Tensor uniform(const Shape& shape, double low = 0, double high = 1, std::uint64_t seed = 0,
+                          Device device = CPU);
+    /// Whole numbers, each of low, low + 1, ..., high - 1 as likely as another. The same seed gives the same numbers
+    /// on every platform.
+    /// @throws InputError when there is no number between, or the dtype cannot hold them
+    static Tensor randint(const Shape& shape, std::int64_t low, std::int64_t high, DType dtype = DType::FP32,
+                          std::uint64_t seed = 0, Device device = CPU);
+    static Tensor randint(const Shape& shape, std::int64_t low, std::int64_t high, std::uint64_t seed,
+                          Device device = CPU) {
+        return randint(shape, low, high, DType::FP32, seed, device);
+    }
+    /// The order of PyTorch.
+    static Tensor randint(std::int64_t low, std::int64_t high, const Shape& shape, std::uint64_t seed = 0,
+                          Device device = CPU) {
+        return randint(shape, low, high, DType::FP32, seed, device);
+    }
 
     /// Copies the elements; without a shape the tensor has one dimension.
     /// @throws InputError when the shape does not have exactly as many elements.
@@ -126,11 +145,43 @@ class TR_API Tensor {
     /// Same shape, dtype and values; NaN equals nothing, and -0 equals 0.
     bool equal(const TensorView& other, std::string* report = nullptr) const;
 
-    /// PyTorch's notation: 4 digits, summarised past 1000 elements. "undefined" when undefined.
-    std::string to_string() const;
+    /// PyTorch's notation, summarised past 1000 elements. "undefined" when undefined.
+    /// @param precision digits behind the point, 0 to 17
+    std::string to_string(int precision = 4) const;
     /// The name, a colon and the tensor on the next line, to standard output; no first line when the name is empty.
-    void print(const std::string& name = {}) const;
+    void print(const std::string& name = {}, int precision = 4) const;
     void print(const std::string& name, std::ostream& out) const;
+    /// The name, a colon, and shape, dtype and size on one line, to standard output.
+    void summary(const std::string& name = {}) const;
+
+    // By the names that programs for the older bridge use.
+    int ndim() const { return shape().ndim(); }
+    std::int64_t dim_size(std::int64_t index) const { return shape().dim(index); }
+    std::int64_t batch() const { return shape().n(); }
+    std::int64_t channel() const { return shape().c(); }
+    std::int64_t height() const { return shape().h(); }
+    std::int64_t width() const { return shape().w(); }
+    std::size_t memory_size() const { return nbytes(); }
+    std::size_t dtype_size() const { return tr::dtype_size(dtype()); }
+    /// Undefined, or without elements.
+    bool is_empty() const noexcept { return numel_ == 0; }
+    bool is_scalar() const { return shape().is_scalar(); }
+    bool is_contiguous() const noexcept { return true; }
+    /// Null when there are no elements.
+    void* data_ptr() noexcept { return storage_.get(); }
+    const void* data_ptr() const noexcept { return storage_.get(); }
+    /// The same memory, in another tensor.
+    Tensor view() const { return *this; }
+    Tensor view(const Shape& shape) const { return reshape(shape); }
+    /// Copies `bytes` to or from the elements.
+    /// @throws InputError when it is not just as many as they take
+    void from_cpu_data(const void* data, std::size_t bytes);
+    void to_cpu_data(void* data, std::size_t bytes) const;
+    /// As equal(); two undefined tensors are equal.
+    friend bool operator==(const Tensor& left, const Tensor& right) {
+        return left.defined_ && right.defined_ ? left.equal(right) : left.defined_ == right.defined_;
+    }
+    friend bool operator!=(const Tensor& left, const Tensor& right) { return !(left == right); }
 
   private:
     template <class Values>
@@ -142,7 +193,8 @@ class TR_API Tensor {
         if (values.size() != 0) std::copy(values.begin(), values.end(), result.data<T>());
         return result;
     }
-    static Tensor full_like_scalar(const Shape& shape, const TensorView& value, DType dtype);
+    static Tensor full_like_scalar(const Shape& shape, const TensorView& value, DType dtype, Device device);
+    void require_bytes(const void* data, std::size_t bytes) const;
     static void require_count(const Shape& shape, std::size_t count);
     void require_defined(const char* action) const;
     void require_dtype(DType wanted) const;
@@ -154,5 +206,8 @@ class TR_API Tensor {
     std::int64_t numel_ = 0;
     bool defined_ = false;
 };
+
+/// As Tensor::to_string().
+TR_API std::ostream& operator<<(std::ostream& out, const Tensor& tensor);
 
 }  // namespace tr

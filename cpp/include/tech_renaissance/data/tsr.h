@@ -23,4 +23,14 @@ TR_API Tensor read_tsr(std::istream& stream);
 TR_API void write_tsr(const TensorView& tensor, const std::filesystem::path& path);
 TR_API void write_tsr(const TensorView& tensor, std::ostream& stream);
 
+// By the names that programs for the older bridge use.
+inline Tensor import_tsr(const std::filesystem::path& path) {
+    return read_tsr(path);
+}
+inline void export_tsr(const TensorView& tensor, const std::filesystem::path& path) {
+    write_tsr(tensor, path);
+}
+#define IMPORT_TENSOR ::tr::import_tsr
+#define EXPORT_TENSOR ::tr::export_tsr
+
 }  // namespace tr

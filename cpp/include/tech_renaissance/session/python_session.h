@@ -76,8 +76,8 @@ struct TR_API SessionInfo {
 ///     tr::Tensor y = session.calculate("torch.matmul", a, b);
 ///
 /// Times are milliseconds and 0 waits for ever; a limit left out is SessionOptions::default_timeout_ms. A limit that
-/// passes is a TimeoutError, the worker's death a RestartError that tells how it died and ends with its log, and a
-/// failure in the Python code a RemoteError with its traceback.
+/// passes is a TimeoutError (false for what returns whether it has come about), the worker's death a RestartError that
+/// tells how it died and ends with its log, and a failure in the Python code a RemoteError with its traceback.
 ///
 /// Every method may be called from any thread. As many requests are in flight at a time as
 /// SessionOptions::max_ongoing_requests says, one by default: calls from several threads take turns, and each thread
@@ -121,7 +121,7 @@ class TR_API PythonSession {
     static std::vector<SessionInfo> list(const std::string& workspace = {});
 
     /// Creates the session directory and the worker; returns when the worker process runs, often before it is ready.
-    /// Requests may be sent at once.
+    /// Requests may be sent at once. Nothing is done when there is a worker that lives.
     /// @throws InputError when the script does not exist, RetryError (E4001) when the id is in use, RestartError when
     ///         there is no interpreter or the script ends at once
     void start();
@@ -134,52 +134,54 @@ class TR_API PythonSession {
     /// A request is in flight that has no answer yet.
     bool is_busy() const;
     /// Until the worker has said that it takes requests.
-    void wait_until_ready(std::int64_t timeout_ms = kDefaultTimeout);
+    /// @returns whether it has; false when the limit has passed, and the worker lives
+    bool wait_until_ready(std::int64_t timeout_ms = kDefaultTimeout) const;
     /// Until the request in flight has been answered without an error; the answer stays to be read.
+    /// @returns whether it has; false when the limit has passed, and the worker lives
     /// @throws what the answer carries when it is an error
-    void wait_until_ok(std::int64_t timeout_ms = kDefaultTimeout);
+    bool wait_until_ok(std::int64_t timeout_ms = kDefaultTimeout) const;
 
     /// Sends a request. A JSON object is sent as such (`command` and `parameters`, or the older `cmd` and `params`);
     /// any other text is split at the first space into command and parameters. The answer to an earlier request of
     /// this thread that was not read is waited for and dropped.
-    void send_request(const std::string& message);
+    void send_request(const std::string& message) const;
     /// An answer to this thread's request lies ready; does not wait.
-    bool new_response();
+    bool new_response() const;
     /// The text of the answer that lies ready; it can be read once.
     /// @throws InputError when there is none; what the answer carries when it is an error
-    std::string read_response();
+    std::string read_response() const;
     /// Waits for the answer to this thread's request and reads it.
-    std::string wait_for_response(std::int64_t timeout_ms = kDefaultTimeout);
+    std::string wait_for_response(std::int64_t timeout_ms = kDefaultTimeout) const;
     /// send_request() and wait_for_response().
-    std::string fetch_response(const std::string& message, std::int64_t timeout_ms = kDefaultTimeout);
+    std::string fetch_response(const std::string& message, std::int64_t timeout_ms = kDefaultTimeout) const;
 
     /// Puts a tensor where the worker finds it under `tag`. The memory is free for use when the call returns.
-    void send_tensor(const TensorView& tensor, const std::string& tag);
+    void send_tensor(const TensorView& tensor, const std::string& tag) const;
     /// A tensor, not initialised, whose memory the worker shares: sending it under `tag` moves no bytes. The worker
     /// sees what is written to it later, and may write to it, so leave it alone while a request with it is in flight.
     /// It stays valid after the session. Where memory cannot be shared it is an ordinary tensor, and sending copies it.
-    Tensor empty(const Shape& shape, DType dtype, const std::string& tag);
+    Tensor empty(const Shape& shape, DType dtype, const std::string& tag) const;
     /// Waits for the answer to this thread's request and gives its one tensor, its first where there are several.
-    Tensor wait_for_tensor(std::int64_t timeout_ms = kDefaultTimeout);
+    Tensor wait_for_tensor(std::int64_t timeout_ms = kDefaultTimeout) const;
     /// The same, all of them, in the order sent.
-    std::vector<Tensor> wait_for_tensors(std::int64_t timeout_ms = kDefaultTimeout);
+    std::vector<Tensor> wait_for_tensors(std::int64_t timeout_ms = kDefaultTimeout) const;
     /// send_request() and wait_for_tensor().
-    Tensor fetch_tensor(const std::string& message, std::int64_t timeout_ms = kDefaultTimeout);
+    Tensor fetch_tensor(const std::string& message, std::int64_t timeout_ms = kDefaultTimeout) const;
 
     /// Sends the tensors under the tags a, b, c, ..., has the worker run `command` on them and gives its result:
     /// `calculate("matmul", x, y)`, `calculate("torch.sum dim=1", x, 500)`. What follows a space in `command` comes
     /// after the tags in the request's parameters; a number at the end is the limit in milliseconds.
     template <class... Args>
-    Tensor calculate(const std::string& command, const Args&... args) {
+    Tensor calculate(const std::string& command, const Args&... args) const {
         return calculate_many(command, args...).front();
     }
     Tensor calculate(const std::string& command, const std::vector<TensorView>& tensors,
-                     std::int64_t timeout_ms = kDefaultTimeout) {
+                     std::int64_t timeout_ms = kDefaultTimeout) const {
         return calculate_many(command, tensors, timeout_ms).front();
     }
     /// The same for commands with several results: all of them, in the order sent.
     template <class... Args>
-    std::vector<Tensor> calculate_many(const std::string& command, const Args&... args) {
+    std::vector<Tensor> calculate_many(const std::string& command, const Args&... args) const {
         std::int64_t timeout_ms = kDefaultTimeout;
         std::vector<TensorView> tensors;
         tensors.reserve(sizeof...(Args));
@@ -187,28 +189,28 @@ class TR_API PythonSession {
         return calculate_many(command, tensors, timeout_ms);
     }
     std::vector<Tensor> calculate_many(const std::string& command, const std::vector<TensorView>& tensors,
-                                       std::int64_t timeout_ms = kDefaultTimeout);
+                                       std::int64_t timeout_ms = kDefaultTimeout) const;
     [[deprecated("use calculate()")]] Tensor calculate_all(const std::string& command,
                                                            const std::vector<TensorView>& tensors,
-                                                           std::int64_t timeout_ms = kDefaultTimeout) {
+                                                           std::int64_t timeout_ms = kDefaultTimeout) const {
         return calculate(command, tensors, timeout_ms);
     }
-    [[deprecated("use calculate_many()")]] std::vector<Tensor> calculate_n(const std::string& command,
-                                                                           const std::vector<TensorView>& tensors,
-                                                                           std::int64_t timeout_ms = kDefaultTimeout) {
+    [[deprecated("use calculate_many()")]] std::vector<Tensor> calculate_n(
+        const std::string& command, const std::vector<TensorView>& tensors,
+        std::int64_t timeout_ms = kDefaultTimeout) const {
         return calculate_many(command, tensors, timeout_ms);
     }
     /// The tensors that the worker sends one by one in answer to one request, as they come:
     /// `for (const tr::Tensor& frame : session.stream("frames", {start})) ...`.
     /// @param timeout_ms for each of them
     TensorStream stream(const std::string& command, const std::vector<TensorView>& tensors = {},
-                        std::int64_t timeout_ms = kDefaultTimeout);
+                        std::int64_t timeout_ms = kDefaultTimeout) const;
     /// The same as calculate(), beside the caller: calls are made in the order of these, as many at a time as
     /// SessionOptions::max_ongoing_requests says. The limit counts from here. The tensors are shared, not copied, so
     /// leave their contents alone until the future is ready. A session that goes while one is open ends it with an
     /// exception.
     CallFuture calculate_async(const std::string& command, const std::vector<Tensor>& tensors,
-                               std::int64_t timeout_ms = kDefaultTimeout);
+                               std::int64_t timeout_ms = kDefaultTimeout) const;
 
     /// Asks the worker to exit and waits. When it has not by then: with `ensure` it is terminated, else TimeoutError.
     void please_exit(std::int64_t timeout_ms = 5'000, bool ensure = true);
@@ -226,7 +228,8 @@ class TR_API PythonSession {
     /// Lets requests through again that RestartPolicy::quarantine_after keeps from the worker.
     void clear_quarantine();
 
-    /// Where the files of this session are; empty before start().
+    /// Where the files of this session are; before start() where they will be, as things stand, and nothing is made
+    /// there. Empty before connect() has found it.
     std::string session_dir() const;
     const std::string& session_id() const;
     /// No log lines on standard error; warnings and errors are dropped too, exceptions are not.

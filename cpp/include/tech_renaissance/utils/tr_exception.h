@@ -42,6 +42,8 @@ class TR_API TRException : public std::runtime_error {
   public:
     explicit TRException(const std::string& message, ErrorCode code = ErrorCode::unknown, std::string python_type = {},
                          std::string traceback = {});
+    /// Of a program of its own that throws it, with TR_THROW(message); what() tells the place as well.
+    TRException(const std::string& message, const std::string& file, int line);
     ~TRException() override;
 
     ErrorCode code() const noexcept { return code_; }
@@ -49,12 +51,20 @@ class TR_API TRException : public std::runtime_error {
     const std::string& python_type() const noexcept { return python_type_; }
     /// The Python traceback as Python prints it; empty when Python raised nothing.
     const std::string& traceback() const noexcept { return traceback_; }
+    /// Where it was thrown with TR_THROW; empty and 0 for what this library throws.
+    const std::string& file() const noexcept { return file_; }
+    int line() const noexcept { return line_; }
 
   private:
     ErrorCode code_;
     std::string python_type_;
     std::string traceback_;
+    std::string file_;
+    int line_ = 0;
 };
+
+/// Throws a TRException that knows where it comes from.
+#define TR_THROW(message) throw ::tr::TRException(message, __FILE__, __LINE__)
 
 class TR_API InputError : public TRException {
   public:

@@ -1,0 +1,60 @@
+"""What callers give, checked, as the compiled module takes it: a wrong argument is named, with what was expected."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_DEFAULT_TIMEOUT = -1
+_MOST = 2**63 - 1
+
+
+def whole_number(value: Any, name: str, expected: str) -> int:
+    """A number of 0 or more; `expected` is for the error."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = -1
+    if isinstance(value, bool) or not 0 <= number <= _MOST:
+        raise InputError(f"{name} is {value!r:.200}: expected {expected}")
+    return number
+
+
+def limit(timeout_ms: Any) -> int:
+    """A limit in milliseconds."""
+    if timeout_ms is None:
+        return _DEFAULT_TIMEOUT
+    return whole_number(
+        timeout_ms,
+        "timeout_ms",
+        "a whole number of milliseconds, 0 to wait for ever, or None for the session's default",
+    )
+
+
+def text(value: Any, name: str) -> str | bytes:
+    """A text; with bytes that are not UTF-8 where it holds what os.fsdecode makes of such."""
+    if not isinstance(value, str):
+        raise InputError(f"{name} is {value!r:.200}: expected a string")
+    if value.isascii():
+        return value
+    try:
+        return value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{name} has half a character, {value[error.start]!a}, at index {error.start}: expected text that UTF-8 "
+            "can say, or a name that os.fsdecode made of bytes"
+        ) from None
+
+
+def dims(shape: Any) -> Sequence[int]:
+    """A shape; one number is that of a vector."""
+    try:
+        given = tuple(shape) if hasattr(shape, "__iter__") else (shape,)
+        return tuple(operator.index(dim) for dim in given)
+    except TypeError:
+        raise InputError(f"shape is {shape!r:.200}: expected whole numbers, such as (2, 3)") from None
