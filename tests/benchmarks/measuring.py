@@ -14,9 +14,35 @@ from typing import Any, Callable
 from hosts import Absent, Host, cpu_seconds, large_files, pin, resident_mib
 from rows import ROWS, Row, package_folder
 
+# Prints for each number of microseconds how large two square matrices are whose product takes about so long.
+_CALIBRATE = """
+import sys, time, torch
+torch.set_num_threads(2)
+size = 32
+for limit in map(float, sys.argv[1:]):
+    taken = 0
+    while taken < limit * 1e-6:
+        size += size // 8
+        matrix = torch.rand(size, size)
+        times = []
+        for _ in range(20):
+            before = time.perf_counter()
+            torch.mm(matrix, matrix)
+            times.append(time.perf_counter() - before)
+        taken = sorted(times)[10]
+    print(size)
+"""
+
 MIB = 1 << 20
 SIZES = [0, 1 << 10, 16 << 10, 256 << 10, MIB, 16 * MIB, 64 * MIB, 256 * MIB]
 OPERATIONS = ("echo", "echo_view", "in", "out", "in_place")
+
+
+def sizes_of_matrices(microseconds: tuple[int, ...]) -> list[tuple[int, int]]:
+    """For each, the same for all rows, as a worker of its own would find others."""
+    command = [sys.executable, "-c", _CALIBRATE, *map(str, microseconds)]
+    found = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout.split()
+    return list(zip(microseconds, map(int, found)))
 
 
 class Plan:
@@ -130,8 +156,8 @@ class Run:
         self.results["load"] = load
         rounds, milliseconds = self.plan.text_rounds, self.plan.text_ms
         with self._hosts(rows, "load") as hosts:
-            for microseconds in (50, 200, 1000, 5000):
-                words = f"measure compute {microseconds} 2000 {milliseconds}"
+            for microseconds, size in sizes_of_matrices((50, 200, 1000, 5000)):
+                words = f"measure compute {size} 2000 {milliseconds}"
                 load[f"computes {microseconds / 1000:g} ms"] = self._take_turns(hosts, rounds, words, "load")
             loop = [sys.executable, "-I", "-S", "-c", "while True: pass"]
             others = [subprocess.Popen(loop) for _ in range(2 * len(os.sched_getaffinity(0)))]

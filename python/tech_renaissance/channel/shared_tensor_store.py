@@ -44,7 +44,7 @@ _SPARE = 1 << 20
 # Up to here a copy is quicker than a lease, and than giving a file another name.
 _SMALL = (64 << 10) + MAX_HEADER
 # Up to here it is quicker than giving a file of the host's a second name, as the host needs another one for the next.
-_MIDDLE = 2 << 20
+_MIDDLE = 200 << 10
 # For so many seconds names may be behind, where somebody has the time to see to them.
 _LONG_ENOUGH = 0.05
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from tech_renaissance import TechRenaissanceServer
@@ -15,7 +14,6 @@ class Server(TechRenaissanceServer):
     """Answers each operation of host/transport.h as a user's server would."""
 
     _mine: Any = None
-    _computes_for = 0
     _matrix: Any = None
 
     def main_logic(self, command: str, parameters: str) -> bool:
@@ -44,23 +42,13 @@ class Server(TechRenaissanceServer):
             return False
         return True
 
-    def _compute(self, microseconds: int) -> None:
-        """About so long, on two threads."""
+    def _compute(self, size: int) -> None:
+        """A product of matrices, on two threads."""
         import torch
 
-        if self._computes_for != microseconds:
-            self._computes_for = microseconds
+        if self._matrix is None or len(self._matrix) != size:
             torch.set_num_threads(2)
-            size, taken = 32, 0.0
-            while taken < microseconds * 1e-6:
-                size += size // 8
-                self._matrix = torch.rand(size, size)
-                times = []
-                for _ in range(20):
-                    before = time.perf_counter()
-                    torch.mm(self._matrix, self._matrix)
-                    times.append(time.perf_counter() - before)
-                taken = sorted(times)[10]
+            self._matrix = torch.rand(size, size)
         torch.mm(self._matrix, self._matrix)
 
     def _own_tensor(self, elements: int) -> Any:
