@@ -115,10 +115,13 @@ std::function<void(const SessionEvent&)> observer_function(const py::object& cal
 
 SessionOptions make_options(const std::string& script, const std::string& module, const std::string& session_id,
                             const std::string& workspace, const std::string& python,
-                            const std::map<std::string, std::string>& environment, const std::string& working_directory,
-                            std::int64_t start_timeout_ms, std::int64_t default_timeout_ms, const std::string& wake_up,
-                            std::int64_t busy_wait_us, const py::object& log, bool quiet, bool keep_on_failure,
-                            bool quick_start, const std::vector<std::string>& preload, int max_ongoing_requests,
+                            const std::map<std::string, std::string>& environment,
+                            const std::vector<std::string>& removed_environment,
+                            const std::vector<std::string>& launcher, const std::vector<std::string>& python_arguments,
+                            int debug_port, const std::string& working_directory, std::int64_t start_timeout_ms,
+                            std::int64_t default_timeout_ms, const std::string& wake_up, std::int64_t busy_wait_us,
+                            const py::object& log, bool quiet, bool keep_on_failure, bool quick_start,
+                            const std::vector<std::string>& preload, int max_ongoing_requests,
                             const PolicyFields& restart, const py::object& observer) {
     SessionOptions options;
     options.script = script;
@@ -127,6 +130,10 @@ SessionOptions make_options(const std::string& script, const std::string& module
     options.workspace = workspace;
     options.python = python;
     options.environment = environment;
+    options.removed_environment = removed_environment;
+    options.launcher = launcher;
+    options.python_arguments = python_arguments;
+    options.debug_port = debug_port;
     options.working_directory = working_directory;
     options.start_timeout_ms = start_timeout_ms;
     options.default_timeout_ms = default_timeout_ms;
@@ -149,7 +156,8 @@ SessionOptions make_options(const std::string& script, const std::string& module
 template <class Make>
 void define_with_options(Make make) {
     make(py::kw_only(), py::arg("script"), py::arg("module"), py::arg("session_id"), py::arg("workspace"),
-         py::arg("python"), py::arg("environment"), py::arg("working_directory"), py::arg("start_timeout_ms"),
+         py::arg("python"), py::arg("environment"), py::arg("removed_environment"), py::arg("launcher"),
+         py::arg("python_arguments"), py::arg("debug_port"), py::arg("working_directory"), py::arg("start_timeout_ms"),
          py::arg("default_timeout_ms"), py::arg("wake_up"), py::arg("busy_wait_us"), py::arg("log"), py::arg("quiet"),
          py::arg("keep_on_failure"), py::arg("quick_start"), py::arg("preload"), py::arg("max_ongoing_requests"),
          py::arg("restart"), py::arg("observer"));

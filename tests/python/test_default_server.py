@@ -113,7 +113,7 @@ B = torch.arange(20, dtype=torch.float32).reshape(4, 5)
         ("round", "a", A.round()),
         ("round", "a decimals=1", A.round(decimals=1)),
         ("transpose", "a", A.t()),
-        ("transpose", "a 0 1", A.t()),
+        ("TransPose", "a 0 1", A.t()),
         ("zeros_like", "a", torch.zeros_like(A)),
         ("ones_like", "a", torch.ones_like(A)),
     ],
@@ -154,6 +154,33 @@ def test_convolutions_are_called_by_pattern(
     session.put(x, w)
     full = session.call("torch.nn.functional.conv2d", f"a,b stride={stride} padding={padding}")
     assert torch.allclose(full, F.conv2d(x, w, stride=stride, padding=padding), atol=1e-5)
+
+
+@pytest.mark.parametrize(("stride", "padding"), [(1, 1), (2, 1)])
+def test_transposed_convolutions_likewise(session: Session, stride: int, padding: int) -> None:
+    x, w = torch.randn(2, 3, 8, 9), torch.randn(3, 4, 3, 3)
+    session.put(x, w)
+    result = session.call(f"tconv_k3_s{stride}_p{padding}", "a,b")
+    assert torch.allclose(result, F.conv_transpose2d(x, w, stride=stride, padding=padding), atol=1e-5)
+    session.put(x, torch.randn(3, 4, 5, 5))
+    message = session.fail("tconv_k3_s1_p1", "a,b")["message"]
+    assert message == "tconv_k3_s1_p1: expected a weight of shape (C, O, 3, 3), found (3, 4, 5, 5)"
+
+
+def test_transpose_is_of_the_first_two_dims(session: Session) -> None:
+    x = torch.randn(2, 3, 4, 5)
+    session.put(x)
+    assert torch.equal(session.call("transpose", "a"), x.transpose(0, 1))
+    assert torch.equal(session.call("transpose", "a -2 -1"), x.transpose(2, 3))
+
+
+def test_plain_names_are_the_same_in_any_case(session: Session) -> None:
+    assert session.call("hello", "world") == "Hello World"
+    assert session.call("HI", "there you") == "Hi There You"
+    assert session.call("Help") == session.call("help")
+    session.put(A)
+    assert torch.equal(session.call("ReLU", "a"), A.relu())
+    assert session.fail("Torch.relu", "a")["code"] == "E1004"
 
 
 def test_a_kernel_of_another_size_is_refused(session: Session) -> None:

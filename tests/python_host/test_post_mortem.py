@@ -254,6 +254,50 @@ def test_under_debugpy(options: SessionOptions, tmp_path: Path) -> None:
     assert process.returncode == 0
 
 
+def test_a_debugger_attaches_to_the_running_worker(options: SessionOptions, tmp_path: Path) -> None:
+    if importlib.util.find_spec("debugpy") is None:
+        pytest.skip("debugpy is not installed: run .ci/setup")
+    script = tmp_path / "server.py"
+    script.write_text(SOURCE, encoding="utf-8")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with PythonSession(replace(options, script=script, debug_port=port)) as session:
+        session.wait_until_ready()
+        with Debugger(port) as debugger:
+            debugger.ask("initialize", adapterID="test", pathFormat="path")
+            debugger.send("attach", justMyCode=False)
+            debugger.wait_for("initialized")
+            lines = [number for number, line in enumerate(SOURCE.splitlines(), 1) if "def main_logic" in line]
+            debugger.ask("setBreakpoints", source={"path": str(script)}, breakpoints=[{"line": lines[0] + 1}])
+            debugger.ask("configurationDone")
+            call = session.calculate_async("fail", np.zeros(3, np.float32))
+            thread = debugger.wait_for("stopped")["threadId"]
+            frame = debugger.ask("stackTrace", threadId=thread)["stackFrames"][0]
+            assert debugger.ask("evaluate", expression="command", frameId=frame["id"])["result"] == "'fail'"
+            debugger.ask("setBreakpoints", source={"path": str(script)}, breakpoints=[])
+            debugger.ask("continue", threadId=thread)
+            with pytest.raises(errors.RemoteError):
+                call.result(30)
+            debugger.ask("disconnect")
+
+
+def test_who_wants_to_type_is_told_how_to_debug(options: SessionOptions, tmp_path: Path) -> None:
+    script = tmp_path / "server.py"
+    script.write_text(
+        "from tech_renaissance import TechRenaissanceServer\n"
+        "class Server(TechRenaissanceServer):\n"
+        "    def main_logic(self, command, parameters):\n"
+        "        input('name? ') if command == 'input' else breakpoint()\n"
+        "        return True\n"
+        "Server().run()\n"
+    )
+    with PythonSession(replace(options, script=script)) as session:
+        for command in ("input", "breakpoint"):
+            with pytest.raises(errors.RemoteError, match=r"no terminal to read from\. To debug it: keep_on_failure"):
+                session.fetch_response(command)
+
+
 def test_without_debugpy(options: SessionOptions, tmp_path: Path) -> None:
     script = tmp_path / "server.py"
     script.write_text(SOURCE, encoding="utf-8")

@@ -292,3 +292,37 @@ def test_empty_leaves_what_is_under_its_tag(session: PythonSession) -> None:
         assert np.array_equal(read_tsr(Path(session.session_dir(), "image.tsr")), sent)
         session.send_tensor(made, "image")
         assert read_tsr(Path(session.session_dir(), "image.tsr"))[-1] == -1
+
+
+def test_a_server_has_half_of_its_descriptors_left(tmp_path: Path) -> None:
+    script = tmp_path / "server.py"
+    script.write_text(
+        """
+import resource
+import subprocess
+import numpy
+from tech_renaissance import TechRenaissanceServer
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+
+class Server(TechRenaissanceServer):
+    framework = "numpy"
+
+    def main_logic(self, command, parameters):
+        if command == "run":
+            self.write_response(command, subprocess.run(["echo", "fine"], capture_output=True, text=True).stdout)
+        else:
+            self.send_tensors(numpy.full(30_000, int(parameters)))
+        return True
+
+Server().run()
+"""
+    )
+    options = SessionOptions(script=script, workspace=tmp_path / "workspace", python=sys.executable, quiet=True)
+    with PythonSession(options) as session:
+        held = []
+        for number in range(300):
+            session.send_request(f"make {number}")
+            held.append(session.wait_for_tensor())
+        assert session.fetch_response("run") == "fine\n"
+        assert all((array == number).all() for number, array in enumerate(held))

@@ -28,7 +28,8 @@ struct Request {
     std::string command;
     ThreadToken owner;
     platform::Deadline::Clock::time_point sent;
-    std::string text{};                                ///< what was sent; where failures are kept
+    std::optional<platform::Deadline::Clock::time_point> given_up{};  ///< when, if so
+    std::string text{};                                               ///< what was sent; where failures are kept
     const std::vector<TensorView>* tensors = nullptr;  ///< a, b, c, ..., while the caller waits; likewise
     std::string identity{};                      ///< what tells it from other requests; where the quarantine needs that
     bool told = false;                           ///< whoever sent it knows that it was lost

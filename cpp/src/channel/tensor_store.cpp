@@ -103,6 +103,10 @@ bool TensorStore::has(const std::string& tag) const {
     return platform::file_exists(path_of(tag));
 }
 
+void TensorStore::remove(const std::string& tag) {
+    platform::remove_anything(path_of(tag));
+}
+
 void TensorStore::store(const TensorView& tensor, const std::string& tag, bool for_a_request) {
     const std::string path = path_of(tag);
     const auto header = encode_tsr_header(tensor.dtype(), tensor.shape());

@@ -67,6 +67,8 @@ class TensorStore {
     /// @throws NotFoundError when there is none, TSRError when it is malformed
     Tensor load(const std::string& tag, const std::vector<protocol::BufferPlace>& places = {});
     bool has(const std::string& tag) const;
+    /// A file that is no buffer of ours; nothing when there is none.
+    void remove(const std::string& tag);
 
   private:
     /// A file of ours, mapped. A tensor over it shares its ownership, so its use count tells who holds it.

@@ -6,8 +6,8 @@
 #include <type_traits>
 
 #include "data/number_text.h"
-#include "data/quiet_floats.h"
 #include "data/visit_dtype.h"
+#include "platform/quiet_floats.h"
 #include "tech_renaissance/data/tensor.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
@@ -145,7 +145,7 @@ bool compare(const TensorView& left, const TensorView& right, const Tolerance& t
 }  // namespace
 
 bool Tensor::is_close(const TensorView& other, double rtol, double atol, std::string* report, bool equal_nan) const {
-    const QuietFloats quiet;
+    const platform::QuietFloats quiet;
     const std::string tolerance_text = " (rtol " + number_text(rtol) + ", atol " + number_text(atol) + ")";
     if (!(rtol >= 0 && atol >= 0)) {
         throw InputError("cannot compare with the tolerance" + tolerance_text + ", expected numbers of 0 or more");
@@ -154,7 +154,7 @@ bool Tensor::is_close(const TensorView& other, double rtol, double atol, std::st
 }
 
 bool Tensor::equal(const TensorView& other, std::string* report) const {
-    const QuietFloats quiet;
+    const platform::QuietFloats quiet;
     return compare(*this, other, {}, "", report);
 }
 

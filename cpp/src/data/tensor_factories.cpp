@@ -7,8 +7,8 @@
 #include <type_traits>
 
 #include "data/number_text.h"
-#include "data/quiet_floats.h"
 #include "data/visit_dtype.h"
+#include "platform/quiet_floats.h"
 #include "tech_renaissance/data/tensor.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
@@ -105,7 +105,7 @@ double unit_interval(std::mt19937_64& generator) {
 }  // namespace
 
 Tensor Tensor::full_like_scalar(const Shape& shape, const TensorView& value, DType dtype, Device device) {
-    const QuietFloats quiet;
+    const platform::QuietFloats quiet;
     Tensor result = empty(shape, dtype, device);
     visit_dtype(value.dtype(), [&](auto source) {
         using Source = typename decltype(source)::type;
@@ -131,7 +131,7 @@ Tensor Tensor::arange(double end, DType dtype, Device device) {
 }
 
 Tensor Tensor::arange(double start, double end, double step, DType dtype, Device device) {
-    const QuietFloats quiet;
+    const platform::QuietFloats quiet;
     Tensor result = empty(Shape(arange_count(start, end, step)), dtype, device);
     visit_dtype(dtype, [&](auto tag) {
         using T = typename decltype(tag)::type;
@@ -161,7 +161,7 @@ Tensor Tensor::rand(const Shape& shape, std::uint64_t seed, Device device) {
 }
 
 Tensor Tensor::uniform(const Shape& shape, double low, double high, std::uint64_t seed, Device device) {
-    const QuietFloats quiet;
+    const platform::QuietFloats quiet;
     if (!std::isfinite(high - low) || low > high)
         throw InputError("cannot draw from " + number_text(low) + " to " + number_text(high) +
                          ", expected finite numbers, the lower one first");
@@ -179,7 +179,7 @@ Tensor Tensor::uniform(const Shape& shape, double low, double high, std::uint64_
 
 Tensor Tensor::randint(const Shape& shape, std::int64_t low, std::int64_t high, DType dtype, std::uint64_t seed,
                        Device device) {
-    const QuietFloats quiet;
+    const platform::QuietFloats quiet;
     if (low >= high)
         throw InputError("cannot draw a whole number from " + std::to_string(low) + " up to but not including " +
                          std::to_string(high) + ", expected a higher one");
@@ -207,7 +207,7 @@ Tensor Tensor::randint(const Shape& shape, std::int64_t low, std::int64_t high, 
 }
 
 Tensor Tensor::randn(const Shape& shape, std::uint64_t seed, Device device) {
-    const QuietFloats quiet;
+    const platform::QuietFloats quiet;
     // Box-Muller over mt19937_64, because std::normal_distribution differs between standard libraries.
     constexpr double kTwoPi = 6.283185307179586476925286766559;
     Tensor result = empty(shape, DType::FP32, device);

@@ -8,8 +8,8 @@
 
 #include "data/dtype_names.h"
 #include "data/number_text.h"
-#include "data/quiet_floats.h"
 #include "data/visit_dtype.h"
+#include "platform/quiet_floats.h"
 #include "tech_renaissance/data/tensor.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
@@ -181,7 +181,7 @@ bool goes_without_saying(DType dtype, bool is_empty) {
 }  // namespace
 
 std::string Tensor::to_string(int precision) const {
-    const QuietFloats quiet;
+    const platform::QuietFloats quiet;
     if (precision < 0 || precision > kMostDigits)
         throw InputError("cannot print with " + std::to_string(precision) + " digits, expected 0 to " +
                          std::to_string(kMostDigits));

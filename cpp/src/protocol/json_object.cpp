@@ -5,6 +5,8 @@
 #include <optional>
 #include <utility>
 
+#include "platform/quiet_floats.h"
+
 namespace tr::protocol {
 namespace {
 
@@ -146,6 +148,7 @@ json::parser_callback_t keep_shallow(int max_depth) {
 }
 
 json parse_object(const std::string& text, const char* what, int max_depth) {
+    const platform::QuietFloats quiet;
     require_no_marks(text, what);
     // The number of brackets bounds the depth, so only a text with many of them is watched, which takes longer.
     const bool shallow = std::count_if(text.begin(), text.end(),

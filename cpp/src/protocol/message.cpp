@@ -4,6 +4,7 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "platform/quiet_floats.h"
 #include "protocol/json_object.h"
 #include "protocol/names.h"
 #include "protocol/plain_message.h"
@@ -72,6 +73,7 @@ bool check_attached(const json& object, const Attached& attached) {
 
 /// What starts with a brace is meant as JSON: a command of that name there will not be.
 json parse_json_request(std::string_view text) {
+    const platform::QuietFloats quiet;
     try {
         return json::parse(text, keep_shallow(kMaxDepth));
     } catch (const json::parse_error& error) {
@@ -132,6 +134,26 @@ void read_failure(const json& error, Response& response) {
     response.failure = RemoteFailure{text("code"), text("type"), text("message"), text("traceback")};
 }
 
+/// The answer of a worker of the older bridge, which puts texts between quotes as they are: with quotes, line breaks or
+/// the backslashes of a path in them it is no JSON.
+std::optional<Response> read_unescaped_response(std::string_view message) {
+    constexpr std::string_view kStart = "{\"cmd\": \"";
+    constexpr std::string_view kBetween = "\", \"params\": \"";
+    constexpr std::string_view kEnd = "\"}";
+    message = trim(message);
+    const auto between = message.find(kBetween);
+    if (between == std::string_view::npos || message.substr(0, kStart.size()) != kStart || between < kStart.size())
+        return std::nullopt;
+    const auto first = between + kBetween.size();
+    if (message.size() < first + kEnd.size() || message.substr(message.size() - kEnd.size()) != kEnd)
+        return std::nullopt;
+    Response response;
+    response.older_spelling = response.names_no_tensors = true;
+    response.command = message.substr(kStart.size(), between - kStart.size());
+    response.text = message.substr(first, message.size() - kEnd.size() - first);
+    return response;
+}
+
 /// Any response, where read_plain_response() reads those that are plain.
 Response read_response(const std::string& message) {
     const json object = parse_object(message, "response");
@@ -147,6 +169,7 @@ Response read_response(const std::string& message) {
     response.text = std::move(response.older_spelling ? params : result);
     response.message = text("message");
     response.tensors = texts_member(object, "tensors", "response");
+    response.names_no_tensors = !object.contains("tensors");
     response.buffers = text("buffers");
     for (const std::string& tag : response.tensors)
         if (!is_tag(tag)) throw InputError("response: '" + tag + "' in 'tensors' is not a tensor tag");
@@ -204,7 +227,14 @@ std::string encode_cancel(std::uint64_t id) {
 Response parse_response(const std::string& text) {
     require_size(text, "response");
     if (auto plain = read_plain_response(text)) return std::move(*plain);
-    Response response = read_response(text);
+    Response response;
+    try {
+        response = read_response(text);
+    } catch (const InputError&) {
+        auto unescaped = read_unescaped_response(text);
+        if (!unescaped) throw;
+        response = std::move(*unescaped);
+    }
     if (response.older_spelling) {
         response.tensors = response.failure ? std::vector<std::string>{} : comma_separated_tags(response.text);
     } else if (!response.failure && response.text == "error" && !response.message.empty()) {

@@ -51,8 +51,9 @@ struct Response {
     std::vector<std::string> tensors;
     std::string buffers;  ///< see BufferPlace; empty for none
     std::optional<RemoteFailure> failure;
-    bool more = false;            ///< a part of a stream; others and a last one without it follow
-    bool older_spelling = false;  ///< then `tensors` is what the text may name, to be checked against the files
+    bool more = false;              ///< a part of a stream; others and a last one without it follow
+    bool names_no_tensors = false;  ///< it has no member for them, as those of older workers
+    bool older_spelling = false;    ///< then `tensors` is what the text may name, to be checked against the files
 };
 
 /// @throws InputError when the text is not a response

@@ -23,6 +23,7 @@ inline constexpr const char* kFailureFile = "failure.json";
 inline constexpr const char* kLockFile = "session.lock";
 inline constexpr const char* kChannelsFolder = "channels";
 inline constexpr const char* kTensorSuffix = ".tsr";
+inline constexpr const char* kFirstResult = "result_0";  ///< the tag of the first tensor that a worker sends
 inline constexpr const char* kExitCommand = "__exit__";
 
 inline constexpr int kProtocolVersion = 1;

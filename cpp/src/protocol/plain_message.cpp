@@ -4,6 +4,7 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "platform/quiet_floats.h"
 #include "protocol/json_object.h"
 #include "protocol/names.h"
 
@@ -90,6 +91,7 @@ bool is_plain(std::string_view text) {
 }
 
 bool is_plain_object(std::string_view text) {
+    const platform::QuietFloats quiet;
     const auto brackets =
         std::count_if(text.begin(), text.end(), [](char letter) { return letter == '{' || letter == '['; });
     return !text.empty() && text.front() == '{' && text.back() == '}' && brackets < kMaxDepth &&

@@ -234,6 +234,13 @@ void Conversation::throw_if_damaged() {
 }
 
 /// @param of_start the limit that has passed is not the call's, but that of the worker's start
+/// A server that does not notice goes on, and the next request waits for its end.
+static std::string given_up(const channel::Request& request) {
+    if (!request.given_up) return {};
+    return "; that one was cancelled " + std::to_string(worker::milliseconds_since(*request.given_up)) +
+           " ms ago, and goes on as its server does not look (self.cancelled())";
+}
+
 TimeoutError Conversation::timeout(const char* purpose, const worker::Liveness& found, bool of_start) const {
     const std::string passed =
         of_start ? "SessionOptions::start_timeout_ms, " + std::to_string(core_.options.start_timeout_ms) + " ms, passed"
@@ -245,7 +252,7 @@ TimeoutError Conversation::timeout(const char* purpose, const worker::Liveness& 
         message += "not ready yet";
     else if (request)
         message += "at work on request " + std::to_string(request->id) + " '" + request->command + "' since " +
-                   std::to_string(worker::milliseconds_since(request->sent)) + " ms";
+                   std::to_string(worker::milliseconds_since(request->sent)) + " ms" + given_up(*request);
     else
         message += "alive and idle";
     if (!found.progress.empty()) message += ", its status is '" + found.progress + "'";

@@ -97,6 +97,7 @@ class Conversation {
   private:
     void require_worker() const;
     void require_channel(Deadline deadline);
+    void drop_stray_answer();
     void require_arguments(const std::string& command, Deadline deadline);
     void settle_previous(Deadline deadline);
     std::optional<Answer> take_answer();

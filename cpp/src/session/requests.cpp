@@ -67,9 +67,13 @@ void Conversation::send(const std::string& message, const std::vector<TensorView
     auto& carrier = channel_->carrier();
     if (understood) carrier.trust();
     // A worker removes the request before it answers; an older one may be a moment late, and would remove the new one.
+    // It may answer more than once as well, and waits with each until the one before has been taken.
     if (carrier.request_pending())
-        wait_until(deadline, {"for the worker to take the request before this one", true},
-                   [this] { return !channel_->carrier().request_pending(); });
+        wait_until(deadline, {"for the worker to take the request before this one", true}, [this] {
+            drop_stray_answer();
+            return !channel_->carrier().request_pending();
+        });
+    if (!understood) drop_stray_answer();
     AsyncCalls::throw_if_cancelled();
     try {
         core_.request_begins(*channel_, request.id);
@@ -93,6 +97,11 @@ void Conversation::send(const std::string& message, const std::vector<TensorView
     channel_->begin(std::move(request));
     event.command = channel_->request()->command;
     core_.record(event);
+}
+
+/// While no request is in flight there is none to wait for.
+void Conversation::drop_stray_answer() {
+    if (channel_->carrier().response_pending()) channel_->carrier().acknowledge();
 }
 
 /// An older worker would pass over them, so what it says of itself is waited for.
@@ -131,6 +140,9 @@ Answer Conversation::exchange(const std::vector<TensorView>& tensors, const std:
 void Conversation::give_up() noexcept {
     if (!channel_->request()) return;
     happened(Event::gave_up);
+    channel_->note([](channel::Request& request) {
+        if (!request.given_up) request.given_up = Deadline::Clock::now();
+    });
     try {
         if (worker_->alive()) channel_->cancel();
     } catch (const TRException&) {
@@ -234,6 +246,12 @@ Answer Conversation::read_answer(protocol::Response response) {
                 break;
             }
             answer.tensors.push_back(channel_->tensors()->load(tag, places));
+        }
+        // An older worker may leave it to the host to know where its result is. Once it has been taken, it is no result
+        // of a later request.
+        if (answer.tensors.empty() && response.names_no_tensors && channel_->tensors()->has(protocol::kFirstResult)) {
+            answer.tensors.push_back(channel_->tensors()->load(protocol::kFirstResult));
+            channel_->tensors()->remove(protocol::kFirstResult);
         }
     } catch (const TRException&) {
         answer.error = channel_->is_there() ? std::current_exception() : std::make_exception_ptr(vanished());

@@ -3,6 +3,7 @@
 #include "channel/place_error.h"
 #include "platform/file.h"
 #include "protocol/names.h"
+#include "worker/start_advice.h"
 
 namespace tr::worker {
 namespace {
@@ -42,11 +43,13 @@ std::string remedy(const Worker& worker, const Death& death) {
     return death.next_call_starts ? "; the next call starts another worker" : "; restart() starts another worker";
 }
 
-std::string end_of_log(const Worker& worker) {
+std::string log_of(const Worker& worker) {
     constexpr std::size_t kLogBytes = 4096;
     const auto& launched = worker.launched();
-    const std::string tail =
-        platform::read_tail(launched.directory + "/" + protocol::kLogFile, kLogBytes, launched.log_start);
+    return platform::read_tail(launched.directory + "/" + protocol::kLogFile, kLogBytes, launched.log_start);
+}
+
+std::string end_of_log(const std::string& tail) {
     return tail.empty() ? "; it wrote nothing to its log" : "; the end of its log:\n" + tail;
 }
 
@@ -73,7 +76,10 @@ RestartError report(const Worker& worker, const Death& death) {
         return RestartError(
             message + "; its directory '" + death.removed_directory + "' has been removed; start() makes a new one",
             ErrorCode::server_error, again);
-    message += remedy(worker, death) + channel::fullness(worker.launched().directory) + end_of_log(worker);
+    const std::string log = log_of(worker);
+    message += remedy(worker, death) + channel::fullness(worker.launched().directory);
+    if (!worker.was_ready()) message += start_advice(worker.launched(), log);
+    message += end_of_log(log);
     if (!worker.was_ready() && status->known && status->signal == 0 && status->code == 0)
         message += "; it came to its end without serving: a server script ends with MyServer().run()";
     return RestartError(message, status->over_limit ? ErrorCode::quota_exhausted : ErrorCode::server_error, again);

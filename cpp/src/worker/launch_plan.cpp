@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 #include "platform/file.h"
 #include "platform/host.h"
@@ -120,11 +121,10 @@ void check_working_directory(const SessionOptions& options) {
                      "; expected a directory in SessionOptions::working_directory, or none for that of this program");
 }
 
-std::vector<std::string> worker_command(const SessionOptions& options, const std::string& interpreter,
-                                        const std::string& package_directory) {
-    if (!options.module.empty()) return {interpreter, "-m", options.module};
+std::vector<std::string> worker_script(const SessionOptions& options, const std::string& package_directory) {
+    if (!options.module.empty()) return {"-m", options.module};
     if (options.script == "default")
-        return {interpreter, (fs::path(package_directory) / "tech_renaissance" / "scripts" / "default.py").string()};
+        return {(fs::path(package_directory) / "tech_renaissance" / "scripts" / "default.py").string()};
     if (options.script.empty())
         throw InputError(
             "cannot start a worker: neither a script nor a module is named; expected a Python file, or \"default\" for "
@@ -134,7 +134,40 @@ std::vector<std::string> worker_command(const SessionOptions& options, const std
         throw InputError("cannot start a worker: the script '" + fs::absolute(options.script).string() + "' " +
                          (fs::exists(options.script, error) ? "is not a file" : "does not exist") +
                          "; expected a Python file, or \"default\" for the server that comes with the library");
-    return {interpreter, fs::absolute(options.script).string()};
+    return {fs::absolute(options.script).string()};
+}
+
+std::vector<std::string> worker_command(const SessionOptions& options, const std::string& interpreter,
+                                        const std::string& package_directory) {
+    std::vector<std::string> command = options.launcher;
+    if (!command.empty()) {
+        const std::string program = platform::find_executable(command.front());
+        if (program.empty())
+            throw RestartError("cannot start a worker: the launcher '" + command.front() +
+                               "' is no executable file, nor a program on $PATH; install it, or correct "
+                               "SessionOptions::launcher");
+        command.front() = program;
+    }
+    command.push_back(interpreter);
+    command.insert(command.end(), options.python_arguments.begin(), options.python_arguments.end());
+    constexpr int kMostPort = 65'535;
+    if (options.debug_port < 0 || options.debug_port > kMostPort)
+        throw InputError("SessionOptions::debug_port is " + std::to_string(options.debug_port) +
+                         ": expected 0, for none, to 65535");
+    if (options.debug_port != 0)
+        for (const auto& argument : {std::string("-m"), std::string("debugpy"), std::string("--listen"),
+                                     "127.0.0.1:" + std::to_string(options.debug_port)})
+            command.push_back(argument);
+    for (auto& argument : worker_script(options, package_directory)) command.push_back(std::move(argument));
+    return command;
+}
+
+std::string why_no_template(const SessionOptions& options) {
+    for (const auto& [given, name] : {std::pair(!options.launcher.empty(), "launcher"),
+                                      std::pair(!options.python_arguments.empty(), "python_arguments"),
+                                      std::pair(options.debug_port != 0, "debug_port")})
+        if (given) return std::string("SessionOptions::") + name + " takes a process of its own";
+    return {};
 }
 
 void anchor_paths(SessionOptions& options) {
@@ -160,6 +193,7 @@ std::vector<std::string> worker_environment(const SessionOptions& options, const
         if (equals != std::string::npos) merged[entry.substr(0, equals)] = entry.substr(equals + 1);
     }
     if (is_in_worker()) merged.erase("TR_LIBRARY");  // that is its host's
+    for (const auto& name : options.removed_environment) merged.erase(name);
     for (const auto& [name, value] : options.environment) {
         if (name.empty() || name.find_first_of(std::string("=\0", 2)) != std::string::npos ||
             value.find('\0') != std::string::npos)

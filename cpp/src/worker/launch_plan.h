@@ -32,10 +32,17 @@ void check_working_directory(const SessionOptions& options);
 /// Makes relative paths absolute: a restart is to find what the first start found, wherever the program has gone.
 void anchor_paths(SessionOptions& options);
 
-/// The worker's command line up to the session id.
-/// @throws InputError when the script does not exist
+/// What an interpreter is to run: the script or module, as its arguments.
+/// @throws InputError when there is no such script
+std::vector<std::string> worker_script(const SessionOptions& options, const std::string& package_directory);
+
+/// The whole command line but for the session id, which comes last.
+/// @throws InputError when there is no such script, RestartError when there is no such launcher
 std::vector<std::string> worker_command(const SessionOptions& options, const std::string& interpreter,
                                         const std::string& package_directory);
+
+/// Why a worker with these options cannot be forked from a template; empty when it can.
+std::string why_no_template(const SessionOptions& options);
 
 /// This program is a worker itself, so that what its host has told it in its environment is not for its own workers.
 bool is_in_worker();

@@ -68,12 +68,15 @@ class OwnLauncher final : public Launcher {
         const std::string package = find_package_directory();
         check_working_directory(options_);
         launched.argv = worker_command(options_, launched.interpreter.path, package);
-        launched.command = launched.interpreter.path + " (" + launched.interpreter.reason + ") " +
-                           (options_.module.empty() ? launched.argv[1] : "-m " + options_.module);
+        launched.command = launched.interpreter.path + " (" + launched.interpreter.reason + ")";
+        for (const auto& argument : worker_script(options_, package)) launched.command += " " + argument;
         launched.argv.push_back(session_id_);
         {
             const std::lock_guard<std::mutex> lock(mutex_);
-            command_line_ = launched.argv;
+            // For a replay, which is not to run under a profiler as well.
+            command_line_ = {launched.interpreter.path};
+            for (auto& argument : worker_script(options_, package)) command_line_.push_back(std::move(argument));
+            command_line_.push_back(session_id_);
         }
         launched.directory = first.directory()->path();
         launched.log_start = log_start_;
@@ -83,6 +86,8 @@ class OwnLauncher final : public Launcher {
         guardian::watch(launched.directory, 0, guarding);
         launched.epoch = ++epoch_;
         const platform::SpawnOptions spawn = introduce(first, launched, package);
+        launched.environment = spawn.environment;
+        if (options_.module.empty()) launched.script = worker_script(options_, package).front();
 
         const auto waiting = std::make_shared<Waiting>();
         for (const auto& carrier : first.carriers()) waiting->add(carrier);
@@ -164,6 +169,7 @@ class OwnLauncher final : public Launcher {
         how = "plain";
         if (options_.quick_start) {
             try {
+                if (const std::string why = why_no_template(options_); !why.empty()) throw RestartError(why);
                 const TemplateWorker::Kind kind{spawn.argv[0], package, worker_environment(options_, package, {}),
                                                 options_.preload, fs::path(session_directory()).parent_path().string()};
                 auto process = TemplateWorker::get(kind, limit, check)->fork(spawn, on_exit);

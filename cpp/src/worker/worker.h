@@ -31,6 +31,8 @@ struct Launched {
     std::uint64_t epoch = 0;
     std::string command;  ///< with the reason for its interpreter, for messages
     std::vector<std::string> argv;
+    std::string script;  ///< empty for a module
+    std::vector<std::string> environment;
     Choice interpreter;
     std::string start;      ///< "plain", "template", "attached"; with a reason behind it where it was to be another
     std::string directory;  ///< of its session

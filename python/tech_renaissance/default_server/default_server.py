@@ -1,8 +1,8 @@
 """The default server: calls functions of PyTorch and NumPy by name.
 
 `hello`, `hi` and `help` need nothing installed. `torch.nn.functional.conv2d a,b stride=2` calls a function that
-`allow_list.py` allows, by its name in full; plain names such as `matmul a,b` and `conv_k3_s1_p0 a,b` stand for such
-calls.
+`allow_list.py` allows, by its name in full; plain names such as `matmul a,b` and `conv_k3_s1_p0 a,b`, in any case,
+stand for such calls.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _PLAIN = {
     "transpose": ("torch.transpose", "numpy.swapaxes"),
     "zeros_like": ("torch.zeros_like", "numpy.zeros_like"),
 }
-_is_convolution = re.compile(r"conv_k([0-9]{1,4})_s([0-9]{1,4})_p([0-9]{1,4})").fullmatch
+_is_convolution = re.compile(r"(t?)conv_k([0-9]{1,4})_s([0-9]{1,4})_p([0-9]{1,4})").fullmatch
 # Functions that take their tensors as one sequence; `torch.cat a,b` means `torch.cat [a,b]`.
 _TAKES_SEQUENCE = frozenset(
     {"cat", "column_stack", "concat", "concatenate", "dstack", "hstack", "multi_dot", "row_stack", "stack", "vstack"}
@@ -55,27 +55,34 @@ _TAKES_SEQUENCE = frozenset(
 class DefaultServer(TechRenaissanceServer):
     """Serves `PythonSession("default")`."""
 
-    commands = ("hello", "hi", "help", *_PLAIN, "conv_k<k>_s<s>_p<p>", *(f"{name}.*" for name in NAMESPACES))
+    commands = (
+        "hello",
+        "hi",
+        "help",
+        *_PLAIN,
+        "conv_k<k>_s<s>_p<p>",
+        "tconv_k<k>_s<s>_p<p>",
+        *(f"{name}.*" for name in NAMESPACES),
+    )
 
     def __init__(self, debug: bool = False, framework: str | None = None) -> None:
         super().__init__(debug, framework)
         self._guard = SizeGuard(size_limit())
 
     def main_logic(self, command: str, parameters: str) -> bool:
-        """See the module."""
-        greeting = _GREETINGS.get(command)
-        if greeting is not None:
-            version = ".".join(str(part) for part in sys.version_info[:3])
-            self.write_response(command, f"{greeting}, C++! This is Python {version}.")
-        elif command == "help":
-            self.write_response(command, "commands: " + ", ".join(self.commands))
-        elif "." in command:
+        """See the module. Plain names are the same in any case."""
+        plain = command.lower()
+        if "." in command:
             args, kwargs = parse_arguments(parameters)
             self._respond(command, self._call(command, args, kwargs))
-        elif command in _PLAIN:
-            self._respond(command, self._plain(command, parameters))
-        elif _is_convolution(command):
-            self._respond(command, self._convolution(command, parameters))
+        elif plain in _PLAIN:
+            self._respond(command, self._plain(plain, parameters))
+        elif plain in _GREETINGS:
+            self.write_response(command, _greet(_GREETINGS[plain], parameters))
+        elif plain == "help":
+            self.write_response(command, "commands: " + ", ".join(self.commands))
+        elif _is_convolution(plain):
+            self._respond(command, self._convolution(plain, parameters))
         else:
             close = full_names(command) if command.isidentifier() else []
             if not close:
@@ -126,24 +133,27 @@ class DefaultServer(TechRenaissanceServer):
             if command == "relu":
                 args = [*args, 0]
         if command == "transpose" and len(args) == 1 and not kwargs:
-            args = [*args, -2, -1]
+            args = [*args, 0, 1]  # as in the older bridge, also of more than two
         return self._call(name, args, kwargs)
 
     def _convolution(self, command: str, parameters: str) -> Any:
         match = _is_convolution(command)
-        kernel, stride, padding = (int(number) for number in match.groups()) if match else (0, 0, 0)
+        kernel, stride, padding = (int(number) for number in match.groups()[1:]) if match else (0, 0, 0)
+        transposed = command.startswith("t")
+        channels = "(C, O" if transposed else "(O, C"
         args, kwargs = parse_arguments(parameters)
         if len(args) not in (2, 3) or kwargs or not all(isinstance(value, Name) for value in args):
             raise InputError(
-                f"{command}: expected the tags of an input (N, C, H, W), a weight (O, C, {kernel}, {kernel}) and, if "
-                f"wanted, a bias (O), found {parameters!r:.200}"
+                f"{command}: expected the tags of an input (N, C, H, W), a weight {channels}, {kernel}, {kernel}) and, "
+                f"if wanted, a bias (O), found {parameters!r:.200}"
             )
         choose_framework("torch")
         tensors = [self._resolve_word(value, "torch") for value in args]
         found = tuple(tensors[1].shape)
         if found[2:] != (kernel, kernel):
-            raise InputError(f"{command}: expected a weight of shape (O, C, {kernel}, {kernel}), found {found}")
-        return self._call("torch.nn.functional.conv2d", args, {"stride": stride, "padding": padding})
+            raise InputError(f"{command}: expected a weight of shape {channels}, {kernel}, {kernel}), found {found}")
+        function = "conv_transpose2d" if transposed else "conv2d"
+        return self._call(f"torch.nn.functional.{function}", args, {"stride": stride, "padding": padding})
 
     def _respond(self, command: str, result: Any) -> None:
         """Sends tensors as such, numbers as scalars, and text, shapes and dtypes as text."""
@@ -165,6 +175,12 @@ class DefaultServer(TechRenaissanceServer):
             self.write_response(command, str(result))
         else:
             raise InputError(f"{command}: its result is of type {type(result).__name__}, which has no form as a tensor")
+
+
+def _greet(greeting: str, whom: str) -> str:
+    if whom:
+        return f"{greeting} {whom.title()}"
+    return f"{greeting}, C++! This is Python {'.'.join(str(part) for part in sys.version_info[:3])}."
 
 
 def _flatten(result: Any) -> list[Any]:

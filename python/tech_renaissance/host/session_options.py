@@ -58,6 +58,13 @@ class SessionOptions:
             temporary directory.
         python: the worker's interpreter. Empty: $TR_PYTHON, $VIRTUAL_ENV, $CONDA_PREFIX, else the one that runs this.
         environment: added to the worker's environment.
+        removed_environment: variables that the worker does not inherit, such as a PYTHONHOME that is meant for another
+            interpreter.
+        launcher: a program and its arguments that run the interpreter: `["numactl", "-N0"]`; with it the worker is not
+            forked from a template, nor with the two that follow.
+        python_arguments: arguments to the interpreter, before the script: `["-X", "dev"]`.
+        debug_port: on this machine, where a debugger can attach to the running worker (debugpy, which has to be
+            installed there); 0: none. Anybody on the machine who can connect to it is let in.
         working_directory: of the worker; empty: that of this process.
         start_timeout_ms: how long a worker may take until it is ready; 0: for ever.
         default_timeout_ms: the limit of every call that is given none; 0: for ever.
@@ -88,6 +95,10 @@ class SessionOptions:
     workspace: str | os.PathLike[str] = ""
     python: str | os.PathLike[str] = ""
     environment: dict[str, str] = field(default_factory=dict)
+    removed_environment: Sequence[str] = ()
+    launcher: Sequence[str] = ()
+    python_arguments: Sequence[str] = ()
+    debug_port: int = 0
     working_directory: str | os.PathLike[str] = ""
     start_timeout_ms: int = 60_000
     default_timeout_ms: int = 60_000
@@ -105,6 +116,7 @@ class SessionOptions:
 
 _INT_FIELDS = {
     "attempts": 32,
+    "debug_port": 32,
     "max_ongoing_requests": 32,
     "quarantine_after": 32,
 }  # bits; those of milliseconds have 64

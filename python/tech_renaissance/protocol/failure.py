@@ -12,6 +12,14 @@ _MAX_MESSAGE = 16 << 10
 _OWN_DIRECTORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
+# Of what happens where somebody wants to type.
+_NO_TERMINAL = (
+    " (a worker has no terminal to read from. To debug it: keep_on_failure, and 'python -m tech_renaissance replay "
+    "<directory> --pdb' repeats a failure under pdb; or SessionOptions::debug_port, to which a debugger can attach)"
+)
+_ADVICE = {"EOFError": _NO_TERMINAL, "bdb.BdbQuit": _NO_TERMINAL}
+
+
 def failure_from(error: BaseException) -> Failure:
     """Type, message and traceback of an exception; TRException keeps its code, all others are E9999."""
     code = error.code if isinstance(error, TRException) else UNKNOWN
@@ -19,7 +27,8 @@ def failure_from(error: BaseException) -> Failure:
         message = str(error)
     except Exception:
         message = "(its message cannot be told: str() of it failed)"
-    return Failure(code, _shorten(message, _MAX_MESSAGE), _name(error), _shorten(_traceback(error), MAX_TRACEBACK))
+    message = _shorten(message, _MAX_MESSAGE) + _ADVICE.get(_name(error), "")
+    return Failure(code, message, _name(error), _shorten(_traceback(error), MAX_TRACEBACK))
 
 
 def _traceback(error: BaseException) -> str:

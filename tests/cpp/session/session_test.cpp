@@ -345,6 +345,29 @@ TEST_F(SessionTest, AnOlderWorkerIsUnderstood) {
     EXPECT_TRUE(session.fetch_tensor("copy x").equal(tensor));
 }
 
+TEST_F(SessionTest, AWorkerOnTheOlderModuleIsUnderstood) {
+    auto older = options("older_module");
+    older.environment = {{"OLDER_WORKSPACE", workspace_.path()}};
+    PythonSession session(older);
+    session.start();
+    for (int i = 0; i < 5; ++i) {
+        // Each further answer would be taken for the one to the next request.
+        const std::string text = "text " + std::to_string(i);
+        EXPECT_EQ(session.fetch_response("times " + std::to_string(1 + i % 4) + " " + text), text);
+    }
+    EXPECT_EQ(session.fetch_response("echo next"), "next");
+    EXPECT_EQ(session.fetch_response("path"), "C:\\Users\\me said \"hi\"\nand left");
+    const Tensor tensor = Tensor::arange(12).reshape(Shape(3, 4));
+    EXPECT_TRUE(session.calculate("copy", tensor).equal(tensor));
+    EXPECT_TRUE(session.calculate("copy_unsaid", tensor).equal(tensor));
+    EXPECT_EQ(session.fetch_response("times 2 words"), "words");
+    const auto error = expect_throw<InputError>([&] { session.fetch_tensor("echo words"); });
+    EXPECT_TRUE(contains(error.what(), "answered without a tensor, with the text 'words'"));
+    session.send_request(R"({"cmd": "exit"})");
+    session.join();
+    EXPECT_FALSE(session.is_alive());
+}
+
 using EachTier = TierTest;
 
 TEST_P(EachTier, AnswersAndSaysWhichItIs) {

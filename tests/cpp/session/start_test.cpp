@@ -97,6 +97,92 @@ TEST_F(StartTest, AnInterpreterThatCannotRun) {
     EXPECT_TRUE(contains(error.what(), "cannot start the worker"));
 }
 
+TEST_F(StartTest, WhatIsInheritedAndBreaksTheWorkerIsNamed) {
+    const std::string path = workspace_.path() + "/modules";
+    fs::create_directory(path);
+    std::ofstream(path + "/mine.py") << "import nothing_of_that_name\n";
+    std::ofstream(path + "/json.py") << "";
+    std::ofstream(path + "/server.py") << "import mine\n";
+    std::ofstream(path + "/text.py") << "import json\njson.loads('1')\n";
+    std::ofstream(workspace_.path() + "/server.py") << "import mine\n";
+    std::ofstream(workspace_.path() + "/linker.py") << "raise ImportError('/lib/x.so: undefined symbol: y')\n";
+    struct Case {
+        std::string script;
+        std::map<std::string, std::string> environment;
+        std::string said;
+    };
+    const std::vector<Case> cases = {
+        {workspace_.path() + "/server.py", {{"PYTHONHOME", "/nowhere"}}, "removed_environment = {\"PYTHONHOME\"}"},
+        {workspace_.path() + "/server.py", {{"PYTHONPATH", path}}, "removed_environment = {\"PYTHONPATH\"}"},
+        {workspace_.path() + "/linker.py", {{"LD_LIBRARY_PATH", path}}, "removed_environment = {\"LD_LIBRARY_PATH\"}"},
+        {path + "/text.py", {}, path + "/json.py' hides the module json"},
+    };
+    for (const auto& [script, environment, said] : cases) {
+        auto wrong = options();
+        wrong.script = script;
+        wrong.environment = environment;
+        PythonSession session(wrong);
+        const auto error = expect_throw<RestartError>([&] {
+            session.start();
+            session.wait_until_ready();
+        });
+        EXPECT_TRUE(contains(error.what(), said)) << error.what();
+    }
+    auto right = options();
+    ::setenv("PYTHONHOME", "/nowhere", 1);
+    right.removed_environment = {"PYTHONHOME"};
+    PythonSession session(right);
+    session.start();
+    EXPECT_EQ(session.fetch_response("environment PYTHONHOME"), "(not set)");
+    ::unsetenv("PYTHONHOME");
+}
+
+TEST_F(StartTest, ALauncherRunsTheInterpreter) {
+    auto with = options();
+    with.launcher = {"env", "LAUNCHED=yes"};
+    with.python_arguments = {"-X", "utf8=0", "-W", "ignore"};
+    with.quick_start = true;
+    with.preload = {"json"};
+    with.restart.attempts = 1;
+    PythonSession session(with);
+    session.start();
+    EXPECT_EQ(session.fetch_response("environment LAUNCHED"), "yes");
+    EXPECT_TRUE(contains(session.stats().start, "SessionOptions::launcher takes a process of its own"));
+    const auto error = expect_throw<RestartError>([&] { session.fetch_response("kill SIGKILL"); });
+    EXPECT_TRUE(contains(error.what(), "while it was at work on request"));
+    EXPECT_EQ(session.fetch_response("environment LAUNCHED"), "yes");
+
+    // One that stays beside the worker: its end is that of the worker.
+    with.launcher = {"sh", "-c", "\"$@\"; exit 9", "sh"};
+    with.session_id = "beside";
+    PythonSession beside(with);
+    beside.start();
+    EXPECT_EQ(beside.fetch_response("echo x"), "x");
+    EXPECT_TRUE(contains(expect_throw<RestartError>([&] { beside.fetch_response("kill SIGKILL"); }).what(),
+                         "exited with code 9"));
+    beside.please_exit();
+
+    with.launcher = {"no_such_program"};
+    with.session_id = "none";
+    PythonSession none(with);
+    EXPECT_TRUE(contains(expect_throw<RestartError>([&] { none.start(); }).what(), "the launcher 'no_such_program'"));
+}
+
+TEST_F(StartTest, NoDebuggerWhereItIsNotInstalled) {
+    auto with = options();
+    with.debug_port = 45'678;
+    with.python_arguments = {"-S", "-s"};
+    PythonSession session(with);
+    const auto error = expect_throw<RestartError>([&] {
+        session.start();
+        session.wait_until_ready();
+    });
+    EXPECT_TRUE(contains(error.what(), "-m pip install debugpy")) << error.what();
+    with.debug_port = 70'000;
+    PythonSession wrong(with);
+    EXPECT_THROW(wrong.start(), InputError);
+}
+
 TEST_F(StartTest, NamesThatAreNotUtf8) {
     const std::string base = workspace_.path() + "/\xff\xfe \xe2\x82";
     fs::create_directory(base);

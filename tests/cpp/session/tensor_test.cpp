@@ -1,5 +1,8 @@
 // Tensors through a session: every dtype, odd shapes, several results, results and inputs that are kept.
+#include <fenv.h>
+
 #include <cstring>
+#include <limits>
 #include <thread>
 
 #include "support.h"
@@ -171,6 +174,23 @@ TEST_F(TensorSessionTest, MalformedTensorFilesAreNamed) {
     EXPECT_TRUE(contains(error.what(), "broken"));
     EXPECT_EQ(error.python_type(), "TSRError");
 }
+
+#ifdef __GLIBC__
+TEST_F(TensorSessionTest, AProgramThatTrapsFloatingPointExceptions) {
+    constexpr int kTrapped = FE_DIVBYZERO | FE_INVALID | FE_OVERFLOW | FE_UNDERFLOW;
+    ::feenableexcept(kTrapped);
+    auto chosen = options("numpy_server");
+    chosen.session_id = "trapping";
+    PythonSession session(chosen);
+    session.start();
+    const double odd[] = {std::numeric_limits<double>::quiet_NaN(), 1e308, 5e-324};
+    const Tensor tensor = Tensor::from_data(odd, Shape(3));
+    EXPECT_TRUE(session.calculate("echo", tensor).is_close(tensor, 0, 0, nullptr, true));
+    session.please_exit();
+    EXPECT_EQ(::fegetexcept(), kTrapped);
+    ::fedisableexcept(kTrapped);
+}
+#endif
 
 }  // namespace
 }  // namespace tr::test

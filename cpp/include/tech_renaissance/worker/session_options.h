@@ -59,6 +59,18 @@ struct TR_API SessionOptions {
     std::string python;
     /// Added to the worker's environment, over what it inherits.
     std::map<std::string, std::string> environment;
+    /// Variables that the worker does not inherit, such as a PYTHONHOME that is meant for an interpreter in this
+    /// program.
+    std::vector<std::string> removed_environment;
+    /// A program and its arguments that run the interpreter: {"numactl", "-N0"}, {"py-spy", "record", "-o", "x", "--"}.
+    /// The program is a path or a name on $PATH; with it the worker is not forked from a template. What it prints is in
+    /// the worker's log.
+    std::vector<std::string> launcher;
+    /// Arguments to the interpreter, before the script: {"-X", "dev"}. Not with a template either.
+    std::vector<std::string> python_arguments;
+    /// A port on this machine where a debugger can attach to the running worker (the package debugpy, which has to be
+    /// installed there); 0: none. Not with a template either. Anybody on the machine who can connect to it is let in.
+    int debug_port = 0;
     /// Working directory of the worker. Empty: that of this process.
     std::string working_directory;
     /// How long a worker may take until it is ready, milliseconds; 0: for ever.

@@ -2,7 +2,7 @@
 
 #include <cfenv>
 
-namespace tr {
+namespace tr::platform {
 
 /// While it lives, floating-point operations of this thread raise no exceptions that a program may have asked for
 /// (feenableexcept), and afterwards none of their flags is set: what is rounded, or no number, in here is as it should
@@ -18,4 +18,4 @@ class QuietFloats {
     std::fenv_t before_;
 };
 
-}  // namespace tr
+}  // namespace tr::platform

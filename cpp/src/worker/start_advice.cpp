@@ -1,0 +1,82 @@
+#include "worker/start_advice.h"
+
+#include <filesystem>
+#include <initializer_list>
+#include <regex>
+#include <system_error>
+
+#include "platform/file.h"
+#include "platform/host.h"
+
+namespace tr::worker {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool says(const std::string& log, std::initializer_list<const char*> words) {
+    for (const char* word : words)
+        if (log.find(word) != std::string::npos) return true;
+    return false;
+}
+
+/// Of the worker's environment; empty when it is not set.
+std::string variable(const Launched& launched, const std::string& name) {
+    for (const auto& entry : launched.environment)
+        if (entry.compare(0, name.size() + 1, name + "=") == 0) return entry.substr(name.size() + 1);
+    return {};
+}
+
+std::string inherited(const std::string& name, const std::string& value, const std::string& what) {
+    return "; " + name + " is '" + value + "' in the worker's environment, " + what +
+           ": SessionOptions::removed_environment = {\"" + name + "\"} starts it without";
+}
+
+std::string of_variables(const Launched& launched, const std::string& log) {
+    if (const auto home = variable(launched, "PYTHONHOME");
+        !home.empty() && says(log, {"encodings", "platform independent libraries", "init_fs_encoding", "SRE module"}))
+        return inherited("PYTHONHOME", home, "which is the home of another interpreter");
+    if (const auto libraries = variable(launched, "LD_LIBRARY_PATH");
+        !libraries.empty() &&
+        says(log, {"symbol lookup error", "error while loading shared libraries", "undefined symbol", "version `"}))
+        return inherited("LD_LIBRARY_PATH", libraries, "where libraries of another program may be found first");
+    // The first entry is the library's own.
+    const auto paths = variable(launched, "PYTHONPATH");
+    const std::string separator(1, platform::path_list_separator());
+    for (auto at = paths.find(separator); at != std::string::npos;) {
+        const auto start = at + separator.size();
+        at = paths.find(separator, start);
+        const std::string entry = paths.substr(start, at == std::string::npos ? at : at - start);
+        if (!entry.empty() && says(log, {("File \"" + entry + "/").c_str()}))
+            return inherited("PYTHONPATH", paths.substr(paths.find(separator) + separator.size()),
+                             "from which '" + entry + "' the modules above come");
+    }
+    return {};
+}
+
+/// A file beside the script that has the name of a module which others import.
+std::string of_names(const Launched& launched, const std::string& log) {
+    if (launched.script.empty()) return {};
+    static const std::regex named(
+        "(?:partially initialized module|from partially initialized module|module|from) '([A-Za-z_0-9]+)");
+    for (std::sregex_iterator found(log.begin(), log.end(), named), end; found != end; ++found) {
+        const std::string module = (*found)[1];
+        const fs::path hiding = fs::path(launched.script).parent_path() / (module + ".py");
+        std::error_code error;
+        if (fs::exists(hiding, error))
+            return "; '" + hiding.string() + "' hides the module " + module +
+                   " from all that import it: rename the file";
+    }
+    return {};
+}
+
+}  // namespace
+
+std::string start_advice(const Launched& launched, const std::string& log) {
+    if (says(log, {"No module named debugpy"}))
+        return "; SessionOptions::debug_port needs the package debugpy: install it with '" + launched.interpreter.path +
+               " -m pip install debugpy'";
+    if (const std::string found = of_variables(launched, log); !found.empty()) return found;
+    return of_names(launched, log);
+}
+
+}  // namespace tr::worker

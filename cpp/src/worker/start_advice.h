@@ -1,0 +1,14 @@
+#pragma once
+
+#include <string>
+
+#include "worker/worker.h"
+
+namespace tr::worker {
+
+/// What may be wrong where a worker has died before it was ready, and the line that mends it; empty for anything that
+/// is not recognised.
+/// @param log the end of what it wrote
+std::string start_advice(const Launched& launched, const std::string& log);
+
+}  // namespace tr::worker
