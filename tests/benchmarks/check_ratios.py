@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from figures import Rounds, median_us, percentiles_us, ratio, size_text, tensor, time_text
+from figures import Rounds, mean_us, median_us, percentiles_us, ratio, size_text, tensor, time_text
 from rows import ROWS
 
 MIB = 1 << 20
@@ -61,9 +61,11 @@ def check_text(results: dict[str, Any], checks: Checks) -> None:
 
 
 def check_load(results: dict[str, Any], checks: Checks) -> None:
+    """In calls a second: where others want the cores, a call in twenty may take as long as all the rest."""
     for what, measured in results.get("load", {}).items():
-        found = ratio(measured.get("mailbox_sleeps"), measured.get("mailbox"))
-        checks.at_least(f"{what}: `busy_wait_us` 0 / with a busy wait", found, 0.99)
+        both = [measured.get(key) for key in ("mailbox_sleeps", "mailbox")]
+        found = mean_us(both[0]) / mean_us(both[1]) if all(both) else None
+        checks.at_least(f"{what}: calls a second, with a busy wait / with `busy_wait_us` 0", found, 0.99)
 
 
 def tell_placement(results: dict[str, Any]) -> None:

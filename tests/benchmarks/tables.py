@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import Any
 
-from figures import Rounds, median_us, percentiles_us, ratio, size_text, tensor, time_text
+from figures import Rounds, mean_us, median_us, percentiles_us, ratio, size_text, tensor, time_text
 from rows import KEYS, ROWS
 
 Table = list[list[str]]
@@ -47,11 +47,13 @@ def text_table(results: dict[str, Any]) -> Table:
 
 def load_table(results: dict[str, Any]) -> Table:
     """With and without looking before a sleep, where others want the cores."""
-    table = [["", "p50", "p50, `busy_wait_us` 0", "without / with"]]
+    table = [["", "p50", "p50, `busy_wait_us` 0", "mean", "mean, `busy_wait_us` 0", "calls/s, with / without"]]
     for what, measured in results["load"].items():
         both = measured.get("mailbox"), measured.get("mailbox_sleeps")
+        means = [mean_us(rounds) if rounds else None for rounds in both]
+        found = means[1] / means[0] if means[0] and means[1] else None
         table.append([what, *(time_text(median_us(rounds)) if rounds else "" for rounds in both),
-                      times(ratio(both[1], both[0]))])  # fmt: skip
+                      *(time_text(mean) if mean else "" for mean in means), times(found)])  # fmt: skip
     return table
 
 

@@ -17,6 +17,9 @@ constexpr int kTrial = 8;   ///< waits
 constexpr int kFirstInterval = 32;
 constexpr int kShortestInterval = 256;
 constexpr int kLongestInterval = 65'536;
+/// A yield that takes longer has given the core to a process that computes. Its slice is some milliseconds, while who
+/// sleeps is given the core as soon as there is news.
+constexpr std::chrono::microseconds kSlice(400);
 
 }  // namespace
 
@@ -44,7 +47,10 @@ bool BusyWait::is_to_look() {
         return other == looking;
     }
     const Kind found = better();
-    const int interval = found == favourite ? interval_.load(memory_order_relaxed) : kShortestInterval;
+    const int pause = pause_.load(memory_order_relaxed) / 2;  // as the core was not lost this time
+    pause_.store(pause, memory_order_relaxed);
+    const int interval = std::max(found == favourite ? interval_.load(memory_order_relaxed) : kShortestInterval,
+                                  found == sleeping ? pause : 0);
     favourite_.store(found, memory_order_relaxed);
     decided_.store(mean_[found].load(memory_order_relaxed), memory_order_relaxed);
     interval_.store(std::min(2 * interval, kLongestInterval), memory_order_relaxed);
@@ -52,14 +58,25 @@ bool BusyWait::is_to_look() {
     return found == looking;
 }
 
-bool BusyWait::look(const std::atomic<std::uint32_t>& word, std::uint32_t seen, platform::Deadline deadline) const {
+bool BusyWait::look(const std::atomic<std::uint32_t>& word, std::uint32_t seen, platform::Deadline deadline) {
     if (word.load(std::memory_order_acquire) != seen) return true;
-    const auto end = std::min(Clock::now() + window_, deadline.when());
+    auto now = Clock::now();
+    const auto end = std::min(now + window_, deadline.when());
     do {
+        const auto before = now;
         yield_();
+        now = Clock::now();
+        if (now - before > kSlice) lost_the_core();
         if (word.load(std::memory_order_acquire) != seen) return true;
-    } while (Clock::now() < end);
+    } while (now < end);
     return false;
+}
+
+void BusyWait::lost_the_core() {
+    const int pause = std::clamp(4 * pause_.load(memory_order_relaxed), kShortestInterval, kLongestInterval);
+    pause_.store(pause, memory_order_relaxed);
+    favourite_.store(sleeping, memory_order_relaxed);
+    left_.store(pause, memory_order_relaxed);
 }
 
 void BusyWait::ended(bool looked, Clock::duration taken) {
@@ -82,7 +99,8 @@ void BusyWait::ended(bool looked, Clock::duration taken) {
         // Waits are short again, or longer than they were, so what was found may not hold any more.
         decided_.store(mean, memory_order_relaxed);
         interval_.store(kShortestInterval, memory_order_relaxed);
-        if (left_.load(memory_order_relaxed) > kFirstInterval) left_.store(kFirstInterval, memory_order_relaxed);
+        if (pause_.load(memory_order_relaxed) == 0 && left_.load(memory_order_relaxed) > kFirstInterval)
+            left_.store(kFirstInterval, memory_order_relaxed);
     }
 }
 

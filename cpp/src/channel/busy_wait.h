@@ -13,7 +13,8 @@ namespace tr::channel {
 /// How a wait for another process begins: by looking again and again, with the core given to whoever wants it between
 /// two looks, as a thread that sleeps on another core takes some 40 us to wake (docs/decisions/0008). Whether that pays
 /// is measured: it keeps the mean length of waits of both kinds, does what has been shorter, and tries the other now
-/// and then. Where waits are long in any case it sleeps at once. Any thread.
+/// and then. Where waits are long in any case it sleeps at once, and where the core that is yielded goes to others for
+/// long, it is yielded more and more seldom. Any thread.
 class BusyWait {
   public:
     using Clock = platform::Deadline::Clock;
@@ -27,7 +28,7 @@ class BusyWait {
     /// Whether the next wait is to look before it sleeps.
     bool is_to_look();
     /// @returns whether the word holds something else than `seen` by now
-    bool look(const std::atomic<std::uint32_t>& word, std::uint32_t seen, platform::Deadline deadline) const;
+    bool look(const std::atomic<std::uint32_t>& word, std::uint32_t seen, platform::Deadline deadline);
     /// A wait has ended that has `looked` at first, or not.
     void ended(bool looked, Clock::duration taken);
 
@@ -35,6 +36,7 @@ class BusyWait {
     enum Kind : std::size_t { sleeping, looking };
 
     Kind better() const;
+    void lost_the_core();
 
     void (*const yield_)();
     const Clock::duration window_;
@@ -44,6 +46,7 @@ class BusyWait {
     std::atomic<std::int64_t> decided_{0};  ///< the mean of the favourite when it was found to be that
     std::atomic<int> left_;                 ///< waits until the other kind is tried; below 0 it is being tried
     std::atomic<int> interval_;             ///< between two trials
+    std::atomic<int> pause_{0};             ///< after the core was lost to others: waits until the next trial
 };
 
 }  // namespace tr::channel

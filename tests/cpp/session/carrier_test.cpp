@@ -111,7 +111,7 @@ TEST(BusyWaitTest, LooksForAWindow) {
     std::atomic<std::uint32_t> word{7};
     static int yields;
     yields = 0;
-    const BusyWait busy(2'000, [] { ++yields; });
+    BusyWait busy(2'000, [] { ++yields; });
     const auto begin = BusyWait::Clock::now();
     EXPECT_FALSE(busy.look(word, 7, platform::Deadline::after(60'000)));
     EXPECT_GE(BusyWait::Clock::now() - begin, std::chrono::milliseconds(2));
@@ -120,6 +120,36 @@ TEST(BusyWaitTest, LooksForAWindow) {
     EXPECT_TRUE(busy.look(word, 6, platform::Deadline::after(60'000)));
     EXPECT_EQ(yields, 0) << "as it has rung already";
     EXPECT_TRUE(BusyWait(0).is_off());
+}
+
+TEST(BusyWaitTest, ACoreThatGoesToOthersIsYieldedMoreAndMoreSeldom) {
+    using channel::BusyWait;
+    using std::chrono::microseconds;
+    static bool others;
+    others = true;
+    BusyWait busy(100, [] {
+        if (others) std::this_thread::sleep_for(microseconds(1'000));
+    });
+    std::atomic<std::uint32_t> word{7};
+    // Both kinds of waits seem to be as long, as the other side's yields make them.
+    const auto looks = [&](int count) {
+        int looked = 0;
+        for (int i = 0; i < count; ++i) {
+            const bool to_look = busy.is_to_look();
+            looked += to_look ? 1 : 0;
+            if (to_look) busy.look(word, 7, platform::Deadline::after(60'000));
+            if (others)
+                busy.ended(to_look, microseconds(i % 20 == 0 ? 4'000 : 10));
+            else
+                busy.ended(to_look, microseconds(to_look ? 10 : 30));
+        }
+        return looked;
+    };
+    EXPECT_LT(looks(1'000), 10);
+    EXPECT_LT(looks(100'000), 10);
+    others = false;
+    looks(200'000);
+    EXPECT_GT(looks(10'000), 1'000) << "they have gone";
 }
 
 TEST_F(CarrierTest, WhatTheWorkerMayBeAboutToLeaseIsNotWrittenAgain) {
