@@ -137,7 +137,7 @@ TEST(BusyWaitTest, ACoreThatGoesToOthersIsYieldedMoreAndMoreSeldom) {
         for (int i = 0; i < count; ++i) {
             const bool to_look = busy.is_to_look();
             looked += to_look ? 1 : 0;
-            if (to_look) busy.look(word, 7, platform::Deadline::after(60'000));
+            if (to_look) busy.look(word, others ? 7 : 6, platform::Deadline::after(60'000));
             if (others)
                 busy.ended(to_look, microseconds(i % 20 == 0 ? 4'000 : 10));
             else
