@@ -75,7 +75,9 @@ py::dict stats_dict(const Session& self) {
     result["progress"] = stats.progress;
     result["epoch"] = stats.epoch;
     result["channels"] = stats.channels;
-    result["quarantined"] = stats.quarantined;
+    py::list quarantined;
+    for (const auto& identity : stats.quarantined) quarantined.append(text(identity));
+    result["quarantined"] = quarantined;
     result["kept"] = text(stats.kept);
     result["requests"] = stats.requests;
     result["responses"] = stats.responses;

@@ -117,3 +117,46 @@ Server().run()
             assert host.ask("leave", f"text {number}")["result"] == f"text {number}"
             assert host.ask("again", f"more {number}")["result"] == f"more {number}"
         assert "a second answer to 'leave' was dropped" in host.log()
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_coroutines_on_a_loop_of_the_servers_own_find_their_call(workspace: Path, early: bool) -> None:
+    """A loop on a thread that was started before, or in, the first call; and what a task hands to other threads."""
+    code = """
+import asyncio, sys, threading
+from tech_renaissance import TechRenaissanceServer
+
+class Server(TechRenaissanceServer):
+    loop = None
+
+    def on_start(self):
+        if sys.argv[1] == "True":
+            self.begin()
+
+    def begin(self):
+        self.loop = asyncio.new_event_loop()
+        threading.Thread(target=self.loop.run_forever, daemon=True).start()
+
+    def main_logic(self, command, parameters):
+        if self.loop is None:
+            self.begin()
+        if command == "elsewhere":
+            asyncio.run_coroutine_threadsafe(self.answer(command, parameters), self.loop).result()
+        else:
+            asyncio.run(self.on_a_thread(command, parameters))
+        return True
+
+    async def answer(self, command, parameters):
+        assert not self.cancelled()
+        self.write_response(command, parameters)
+
+    async def on_a_thread(self, command, parameters):
+        await asyncio.to_thread(self.write_response, command, parameters)
+
+Server().run()
+"""
+    for first, second in (("elsewhere", "thread"), ("thread", "elsewhere")):
+        with Host(workspace / first, ["-c", code, str(early)]) as host:
+            for number in range(3):
+                assert host.ask(first, f"one {number}")["result"] == f"one {number}"
+                assert host.ask(second, f"two {number}")["result"] == f"two {number}"

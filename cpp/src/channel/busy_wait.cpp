@@ -90,7 +90,8 @@ void BusyWait::ended(bool looked, Clock::duration taken) {
     const Kind favourite = favourite_.load(memory_order_relaxed);
     if (kind != favourite) {
         // Others want the core, and get a slice of its time with each yield: once is enough.
-        if (looked && ns > limit && ns > 8 * mean_[sleeping].load(memory_order_relaxed))
+        if (looked && pause_.load(memory_order_relaxed) == 0 && ns > limit &&
+            ns > 8 * mean_[sleeping].load(memory_order_relaxed))
             left_.store(-kTrial, memory_order_relaxed);
     } else if (looked && mean > limit) {
         favourite_.store(sleeping, memory_order_relaxed);

@@ -116,19 +116,17 @@ UniqueFd open_lock(const std::string& path) {
 
 // One that belongs to the open file and not to the process: a record lock does not exclude the process itself, in which
 // another copy of this library may want it, and goes when anybody in the process closes the file.
-#ifdef F_OFD_SETLK
-constexpr int kSetLock = F_OFD_SETLK;
-constexpr int kWaitForLock = F_OFD_SETLKW;
-#else
-constexpr int kSetLock = F_SETLK;
-constexpr int kWaitForLock = F_SETLKW;
-#endif
-
-struct flock whole_file() {
+/// @param type F_WRLCK or F_UNLCK
+/// @returns whether it was done; errno says why not
+bool set_lock(int file, short type, bool wait) {
     struct flock lock{};
-    lock.l_type = F_WRLCK;
+    lock.l_type = type;
     lock.l_whence = SEEK_SET;
-    return lock;
+#ifdef F_OFD_SETLK
+    if (::fcntl(file, wait ? F_OFD_SETLKW : F_OFD_SETLK, &lock) == 0) return true;
+    if (errno != EINVAL) return false;  // else the system has none
+#endif
+    return ::fcntl(file, wait ? F_SETLKW : F_SETLK, &lock) == 0;
 }
 
 }  // namespace
@@ -285,8 +283,7 @@ bool exchange_files([[maybe_unused]] const std::string& one, [[maybe_unused]] co
 
 FileLock FileLock::try_acquire(const std::string& path) {
     UniqueFd file = open_lock(path);
-    struct flock lock = whole_file();
-    if (::fcntl(file.get(), kSetLock, &lock) != 0) {
+    if (!set_lock(file.get(), F_WRLCK, false)) {
         if (errno == EACCES || errno == EAGAIN) return {};
         fail(errno, "locking", path);
     }
@@ -296,8 +293,7 @@ FileLock FileLock::try_acquire(const std::string& path) {
 
 FileLock FileLock::acquire(const std::string& path) {
     UniqueFd file = open_lock(path);
-    struct flock lock = whole_file();
-    while (::fcntl(file.get(), kWaitForLock, &lock) != 0)
+    while (!set_lock(file.get(), F_WRLCK, true))
         if (errno != EINTR) fail(errno, "locking", path);
     TR_SEQUENCE_POINT("locked", path);
     return FileLock(file.release());
@@ -320,6 +316,8 @@ FileLock& FileLock::operator=(FileLock&& other) noexcept {
 
 void FileLock::release() noexcept {
     if (handle_ != kNone && generation_ == fork_generation()) {
+        // By name, as a child that is about to run a program has the open file as well, and with it the lock.
+        set_lock(static_cast<int>(handle_), F_UNLCK, false);
         keep_in_forks(static_cast<int>(handle_));
         ::close(static_cast<int>(handle_));
     }

@@ -128,24 +128,25 @@ bool is_unusual(DType dtype) {
 PyObject* read_tensor(PyObject*, Arguments arguments, Py_ssize_t count) {
     return answer(PyExc_TypeError, PyExc_TypeError, [&] {
         require_count(count, 4);
-        const Exchange* exchange = exchange_of(arguments[0]);
         auto* memory = reinterpret_cast<unsigned char*>(to_number(arguments[1]));
         const std::size_t size = to_number(arguments[2]);
-        if (exchange == nullptr || size < kTsrMinHeader) return none();
-        TsrHeader header;
         try {
-            header = decode_tsr_header(memory, size, size, {});
-        } catch (const TSRError&) {
-            return none();  // as above
+            const Exchange* exchange = exchange_of(arguments[0]);
+            if (exchange == nullptr || size < kTsrMinHeader) return none();
+            const TsrHeader header = decode_tsr_header(memory, size, size, {});
+            if (is_unusual(header.dtype)) return none();
+            unsigned char* data = memory + header.header_bytes;
+            const Tensor tensor = is_none(arguments[3])
+                                      ? Tensor::from_data(data, header.shape, header.dtype)
+                                      : Tensor::from_storage(memory_of(arguments[3], data), header.shape, header.dtype);
+            void* made = nullptr;
+            if (exchange->to_python(dlpack::to_dlpack_versioned(tensor).release(), &made) != 0) throw Raised{};
+            return checked(static_cast<PyObject*>(made));
+        } catch (const Raised&) {
+            PyErr_Clear();
+        } catch (const InputError&) {
         }
-        if (is_unusual(header.dtype)) return none();
-        unsigned char* data = memory + header.header_bytes;
-        const Tensor tensor = is_none(arguments[3])
-                                  ? Tensor::from_data(data, header.shape, header.dtype)
-                                  : Tensor::from_storage(memory_of(arguments[3], data), header.shape, header.dtype);
-        void* made = nullptr;
-        if (exchange->to_python(dlpack::to_dlpack_versioned(tensor).release(), &made) != 0) throw Raised{};
-        return checked(static_cast<PyObject*>(made));
+        return none();  // as above
     });
 }
 

@@ -74,6 +74,9 @@ void Conversation::send(const std::string& message, const std::vector<TensorView
             return !channel_->carrier().request_pending();
         });
     if (!understood) drop_stray_answer();
+    // What an older worker has left there is no result of this request, unless the request is about it.
+    if (!understood && worker_->was_ready() && wire.text.find(protocol::kFirstResult) == std::string::npos)
+        channel_->tensors()->remove(protocol::kFirstResult);
     AsyncCalls::throw_if_cancelled();
     try {
         core_.request_begins(*channel_, request.id);

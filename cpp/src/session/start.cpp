@@ -47,11 +47,16 @@ class Starting {
 };
 
 void Core::start(Deadline deadline) {
+    log.refuse_in_callback();
+    const auto leaving = [this](const worker::Worker& now) {
+        return now.state() == worker::State::leaving || supervisor.ended_on_purpose();
+    };
+    if (const auto now = worker(); now && now->alive() && !leaving(*now) && first().is_there()) return;
     // A stream of a worker that has ended has nothing more to give, and holds nobody up.
     const Starting starting(*this, {}, deadline, [this] { return !is_alive(); });
-    // A worker that has said that it leaves, or has lost its directory, is none to keep.
+    // A worker that leaves, or has lost its directory, is none to keep.
     if (const auto now = worker(); now && now->alive()) {
-        const bool leaves = now->state() == worker::State::leaving;
+        const bool leaves = leaving(*now);
         if (leaves) now->wait(Deadline::after(kLeavingMs));
         if (leaves || !first().is_there()) worker::stop(*now, log);
         if (now->alive()) return;

@@ -176,6 +176,8 @@ void anchor_paths(SessionOptions& options) {
     };
     if (options.module.empty() && options.script != "default") anchor(options.script);
     if (fs::path(options.python).has_parent_path()) anchor(options.python);
+    if (!options.launcher.empty() && fs::path(options.launcher.front()).has_parent_path())
+        anchor(options.launcher.front());
     anchor(options.working_directory);
     anchor(options.workspace);
 }

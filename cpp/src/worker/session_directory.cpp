@@ -208,6 +208,7 @@ void SessionDirectory::claim(const std::string& parent) {
     }
     platform::rename_file(hidden, path_);
     lock_ = platform::FileLock::try_acquire(file(protocol::kLockFile));
+    if (!lock_) in_use("another process");
     know_again();
     own.paths.insert(path_);
 }

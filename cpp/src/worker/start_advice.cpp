@@ -2,7 +2,6 @@
 
 #include <filesystem>
 #include <initializer_list>
-#include <regex>
 #include <system_error>
 
 #include "platform/file.h"
@@ -46,23 +45,27 @@ std::string of_variables(const Launched& launched, const std::string& log) {
         const auto start = at + separator.size();
         at = paths.find(separator, start);
         const std::string entry = paths.substr(start, at == std::string::npos ? at : at - start);
-        if (!entry.empty() && says(log, {("File \"" + entry + "/").c_str()}))
+        if (!entry.empty() && says(log, {("File \"" + entry + "/").c_str()}) &&
+            says(log, {"ImportError", "ModuleNotFoundError", "AttributeError", "SyntaxError"}))
             return inherited("PYTHONPATH", paths.substr(paths.find(separator) + separator.size()),
                              "from which '" + entry + "' the modules above come");
     }
     return {};
 }
 
-/// A file beside the script that has the name of a module which others import.
+/// A file beside the script that has the name of a module which Python, the package or tensor code imports.
 std::string of_names(const Launched& launched, const std::string& log) {
     if (launched.script.empty()) return {};
-    static const std::regex named(
-        "(?:partially initialized module|from partially initialized module|module|from) '([A-Za-z_0-9]+)");
-    for (std::sregex_iterator found(log.begin(), log.end(), named), end; found != end; ++found) {
-        const std::string module = (*found)[1];
+    for (const std::string module :
+         {"torch",     "numpy",       "json",       "typing",    "types", "random",   "socket",   "select",
+          "signal",    "struct",      "logging",    "string",    "math",  "time",     "copy",     "inspect",
+          "functools", "collections", "contextlib", "threading", "queue", "tokenize", "operator", "enum",
+          "platform",  "secrets",     "statistics", "code",      "re",    "io",       "os"}) {
         const fs::path hiding = fs::path(launched.script).parent_path() / (module + ".py");
         std::error_code error;
-        if (fs::exists(hiding, error))
+        if (says(log, {("module '" + module + "' ").c_str(), ("from '" + module + "'").c_str(),
+                       ("module '" + module + "'").c_str()}) &&
+            fs::exists(hiding, error))
             return "; '" + hiding.string() + "' hides the module " + module +
                    " from all that import it: rename the file";
     }

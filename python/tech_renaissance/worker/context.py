@@ -36,6 +36,8 @@ class _Main:
 
 
 main = _Main()
+# Besides the one that serves: the guard's and that of the status lines.
+_OWN_THREADS = 2
 
 
 def find_call() -> Call | None:
@@ -49,8 +51,13 @@ def find_call() -> Call | None:
 def enter(call: Call, *, shared: bool) -> None:
     """What runs from now on, on this thread, is part of this call; `shared`: so may be what runs beside it."""
     if not shared and (len(sys.modules) == main.modules or _none_outlives()):
-        call.alone = True
         main.call = call
+        if "asyncio" not in sys.modules:
+            call.alone = True
+        else:
+            # For coroutines that this thread hands to a loop, of which there may be one on a thread of the user's.
+            call.alone = _thread._count() <= _OWN_THREADS
+            current.set(call)
     else:
         main.call = None
         current.set(call)

@@ -62,6 +62,7 @@ class Dispatcher:
                 call.leave()
                 return False
         except Cancelled:
+            stop.armed = False  # or a signal would raise another one in what follows
             call.fail_as_cancelled()
         stop.armed = False
         call.over = True
