@@ -110,16 +110,9 @@ class SharedTensorStore(TensorStore):
             buffer.path, buffer.place = name, path  # by which it can be found, should it be sent back by reference
         if buffer.size <= _SMALL or inode in self._own_buffers:
             # A copy costs less than a lease; and what is done to a result read again must not touch the host's.
-            found = read_tensor(buffer.address, buffer.size, framework)
-            return (
-                import_tensor(buffer.header(path), bytearray(buffer.memory), framework, path)
-                if found is None
-                else found
-            )
-        # Taken before the look at the header, so that nothing changes between the two.
-        memory = buffer.hand_out()
-        found = read_tensor(buffer.address, buffer.size, framework, memory)
-        return import_tensor(buffer.header(path), memory, framework, path) if found is None else found
+            return _tensor_in(buffer, path, framework, None)
+        # The lease is taken before the look at the header, so that nothing changes between the two.
+        return _tensor_in(buffer, path, framework, buffer.hand_out())
 
     def _copy_of(self, inode: int, paths: Sequence[str], tag: str, framework: str) -> Any:
         """The tensor in a buffer that has one of these names, and may get the other; None when it has neither."""
@@ -211,12 +204,9 @@ class SharedTensorStore(TensorStore):
         if buffer is None:
             return super().empty(shape, dtype, framework)
         buffer.memory[: len(header)] = header
-        contents = buffer.header(buffer.path)
-        if contents.dtype.name == "bool":
+        if buffer.header(buffer.path).dtype.name == "bool":
             buffer.memory[len(header) :] = bytes(data_bytes)  # what was there before need not be bools
-        memory = buffer.hand_out()
-        found = read_tensor(buffer.address, buffer.size, framework, memory)
-        return import_tensor(contents, memory, framework, buffer.path) if found is None else found
+        return _tensor_in(buffer, buffer.path, framework, buffer.hand_out())
 
     def discard(self, tag: str) -> None:
         """See TensorStore."""
@@ -483,3 +473,12 @@ class SharedTensorStore(TensorStore):
     def _hidden_path(self) -> str:
         self._count += 1
         return f"{self._hidden}{self._count}"
+
+
+def _tensor_in(buffer: Buffer, path: str, framework: str, memory: Any) -> Any:
+    """The tensor in a buffer: over `memory`, which its hand_out gave, or a copy where that is None."""
+    found = read_tensor(buffer.address, buffer.size, framework, memory)
+    if found is not None:
+        return found
+    contents = buffer.header(path)
+    return import_tensor(contents, bytearray(buffer.memory) if memory is None else memory, framework, path)

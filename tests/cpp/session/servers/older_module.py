@@ -1,6 +1,7 @@
 """A worker on the module of the older bridge: answers as often as it likes, and removes the request after all of them.
 
 Its texts stand between the quotes as they are, and no answer is written before the one before it has been taken.
+The older protocol has nothing but polling.
 """
 
 import json
