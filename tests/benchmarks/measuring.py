@@ -136,7 +136,7 @@ class Run:
         """Round trips of 22 bytes."""
         self.say("text round trips")
         plan = self.plan
-        rows = [row for row in self._rows if row.key != "memcpy"]
+        rows = [row for row in self._rows if row.key != "memcpy" and row.text]
         with self._hosts(rows, "text") as hosts:
             command = f"measure text 0 {plan.text_samples} {plan.text_ms}"
             pids = {key: (info["host_pid"], info["worker_pid"]) for key, info in self._infos(hosts).items()}
@@ -175,7 +175,7 @@ class Run:
         Where the scheduler puts them decides more than what they do: waking an idle core takes long.
         """
         plan = self.plan
-        rows = [row for row in self._rows if row.key != "memcpy" and row.kind != "python" and not row.slow]
+        rows = [row for row in self._rows if row.key != "memcpy" and row.kind != "python" and row.text and not row.slow]
         cores = sorted(os.sched_getaffinity(0))
         places = {"one core": ({cores[0]}, {cores[0]}), "two cores": ({cores[0]}, {cores[-1]})}
         placement: dict[str, Any] = {}
@@ -232,7 +232,7 @@ class Run:
         host = row.open(self._programs)
         try:
             for _ in range(self.plan.starts):
-                for kind in ("bare", "torch", "template"):
+                for kind in ("bare", "torch", "template", "template_8"):
                     if kind in self.results["absent"].get("start", {}):
                         continue
                     try:

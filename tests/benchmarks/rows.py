@@ -31,6 +31,7 @@ class Row:
         options: further arguments.
         needs: Python modules without which there is nothing to measure.
         tensors: it takes part in the tables about tensors.
+        text: it takes part in those about text.
         slow: milliseconds even for text, so it gets fewer rounds.
     """
 
@@ -42,6 +43,7 @@ class Row:
     options: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     tensors: bool = True
+    text: bool = True
     slow: bool = False
 
     def open(self, programs: Path) -> Host:
@@ -73,6 +75,15 @@ ROWS = [
     Row("futex", "bare futex, compiled module", "floor", "bare", "futex"),
     Row("futex_ctypes", "bare futex, ctypes", "floor", "bare", "futex_ctypes", tensors=False),
     Row("socket", "bare Unix socket", "floor", "bare", "socket"),
+    Row(
+        "socket_torch",
+        "bare Unix socket, PyTorch tensors",
+        "floor",
+        "bare",
+        "socket_torch",
+        needs=("torch",),
+        text=False,
+    ),
     Row("bare_files", "bare files + inotify", "floor", "bare", "files", tensors=False),
     _ours("mailbox", "mailbox", "futex"),
     _ours("mailbox_sleeps", "mailbox, `busy_wait_us` 0", "futex", "busy_wait_us=0"),

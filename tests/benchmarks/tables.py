@@ -113,6 +113,7 @@ def start_table(results: dict[str, Any]) -> Table:
         "bare": "nothing but the package",
         "torch": "PyTorch",
         "template": "PyTorch, from the template worker",
+        "template_8": "8 of these at once, until the last is ready",
         "interpreter": "(`python -I -S -c pass`, to its end)",
         "import": "(`import tech_renaissance`, in a plain interpreter)",
     }

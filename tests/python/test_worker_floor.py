@@ -45,18 +45,27 @@ def test_the_host_s_library_is_a_module_of_any_interpreter(workspace: Path, vers
         assert host.first.ask("echo", "again")["result"] == "again"
 
 
-@pytest.mark.parametrize("missing", ["_ctypes", "_imp"])
-def test_an_interpreter_that_cannot_load_it_takes_the_files(workspace: Path, missing: str) -> None:
-    """Without ctypes there is no futex either."""
+def _hello_without(modules: list[str], workspace: Path) -> dict[str, object]:
+    """What a worker says of itself whose interpreter lacks these modules."""
     script = workspace / "without.py"
     script.write_text(
-        f"import sys, runpy\nsys.modules[{missing!r}] = sys.modules['_ctypes'] = None\n"
+        f"import sys, runpy\nsys.modules.update(dict.fromkeys({modules!r}))\n"
         f"runpy.run_path({str(SERVERS / 'probe.py')!r}, run_name='__main__')\n"
     )
     with closing(ChannelHost(workspace, script, "library")) as host:
-        hello = host.hello()
-        assert (hello["carrier"], hello["mailbox"]) == ("files", "")
-        assert "a futex cannot be called" in str(hello["fallback"])
+        return host.hello()
+
+
+def test_an_interpreter_that_cannot_load_it_takes_the_files(workspace: Path) -> None:
+    """Without ctypes there is no futex either."""
+    hello = _hello_without(["_imp", "_ctypes"], workspace)
+    assert (hello["carrier"], hello["mailbox"]) == ("files", "")
+    assert "a futex cannot be called" in str(hello["fallback"])
+
+
+def test_an_interpreter_without_ctypes_can_load_it(workspace: Path) -> None:
+    hello = _hello_without(["_ctypes"], workspace)
+    assert (hello["carrier"], hello["mailbox"], hello["fallback"]) == ("mailbox", "library", "")
 
 
 def test_a_bare_interpreter_is_ready_quickly(start: Callable[..., Host], bare: list[str]) -> None:

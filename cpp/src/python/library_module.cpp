@@ -16,6 +16,8 @@
 #include "platform/file.h"
 #include "platform/mapping_guard.h"
 #include "protocol/plain_message.h"
+#include "python/functions.h"
+#include "python/leases.h"
 #include "python/tensors.h"
 #include "python/values.h"
 #include "tech_renaissance/export.h"
@@ -26,21 +28,22 @@ namespace {
 using channel::Mailbox;
 using platform::Deadline;
 
-constexpr int kVersion = 3;  ///< of what the module offers; library.py asks for it
-constexpr const char* kWorkerMailbox = "tech_renaissance.mailbox";
-constexpr const char* kLeaseTable = "tech_renaissance.leases";
-constexpr const char* kGuard = "tech_renaissance.guard";
+constexpr int kVersion = 4;  ///< of what the module offers; library.py asks for it
 
 /// What `self` of the functions is.
 struct WorkerMailbox {
+    static constexpr const char* kName = "tech_renaissance.mailbox";
     std::shared_ptr<Mailbox> mailbox;
     std::string directory;
     PyObject* input_error;  ///< classes of tech_renaissance.errors; kept alive for as long as there is an interpreter
     PyObject* restart_error;
 };
-struct LeaseTable {
-    std::shared_ptr<Mailbox> mailbox;  ///< whose memory it is
-    Mailbox::Lease* leases;
+std::pair<PyObject*, PyObject*> errors_of(const WorkerMailbox& self) {
+    return {self.input_error, self.restart_error};
+}
+struct Guard : platform::MappingGuard {
+    static constexpr const char* kName = "tech_renaissance.guard";
+    using MappingGuard::MappingGuard;
 };
 
 /// The text lies in the object; nothing when it is not plain (or has half a character, which UTF-8 cannot say).
@@ -53,23 +56,6 @@ std::optional<std::string_view> to_plain_text(PyObject* object) {
     }
     const std::string_view found(start, static_cast<std::size_t>(length));
     return protocol::is_plain(found) ? std::optional(found) : std::nullopt;
-}
-
-/// A function whose `self` is a T.
-template <class T, const char* const& kName, Py_ssize_t kCount, PyObject* (*kBody)(T&, Arguments)>
-PyObject* method(PyObject* self, Arguments arguments, Py_ssize_t count) {
-    auto* object = static_cast<T*>(PyCapsule_GetPointer(self, kName));
-    if (object == nullptr) return nullptr;
-    PyObject* input_error = PyExc_TypeError;
-    PyObject* restart_error = PyExc_TypeError;
-    if constexpr (std::is_same_v<T, WorkerMailbox>) {
-        input_error = object->input_error;
-        restart_error = object->restart_error;
-    }
-    return answer(input_error, restart_error, [&] {
-        require_count(count, kCount);
-        return kBody(*object, arguments);
-    });
 }
 
 /// The interpreter runs other threads for as long as this lives.
@@ -193,102 +179,24 @@ PyObject* mailbox_names_state(WorkerMailbox& self, Arguments) {
     return number(self.mailbox->names_state());
 }
 
-// ----------------------------------------------------------------------------------------------------------- leases
-
-Mailbox::Lease& slot_of(const LeaseTable& self, PyObject* slot) {
-    const auto found = to_number(slot);
-    if (found < Mailbox::kLeases) return self.leases[found];
-    PyErr_SetString(PyExc_IndexError, "a lease table has no such slot");
-    throw Raised{};
-}
-
-PyObject* leases_inode(LeaseTable& self, Arguments arguments) {
-    return number(slot_of(self, arguments[0]).inode.load(std::memory_order_acquire));
-}
-PyObject* leases_set_inode(LeaseTable& self, Arguments arguments) {
-    slot_of(self, arguments[0]).inode.store(to_number(arguments[1]), std::memory_order_release);
-    return none();
-}
-PyObject* leases_count(LeaseTable& self, Arguments arguments) {
-    return number(slot_of(self, arguments[0]).count.load(std::memory_order_acquire));
-}
-PyObject* leases_set_count(LeaseTable& self, Arguments arguments) {
-    slot_of(self, arguments[0])
-        .count.store(static_cast<std::uint32_t>(to_number(arguments[1])), std::memory_order_release);
-    return none();
-}
-/// The slot of a buffer; -1 when it is not listed.
-PyObject* leases_find(LeaseTable& self, Arguments arguments) {
-    const auto inode = to_number(arguments[0]);
-    for (std::size_t slot = 0; slot < Mailbox::kLeases; ++slot)
-        if (self.leases[slot].inode.load(std::memory_order_acquire) == inode)
-            return PyLong_FromLong(static_cast<long>(slot));
-    return PyLong_FromLong(-1);
-}
-
 // ----------------------------------------------------------------------------------------------------------- module
-
-template <Py_ssize_t kCount, PyObject* (*kBody)(WorkerMailbox&, Arguments)>
-PyMethodDef of_mailbox(const char* name) {
-    return {name, reinterpret_cast<void*>(&method<WorkerMailbox, kWorkerMailbox, kCount, kBody>), METH_FASTCALL,
-            nullptr};
-}
-template <Py_ssize_t kCount, PyObject* (*kBody)(LeaseTable&, Arguments)>
-PyMethodDef of_leases(const char* name) {
-    return {name, reinterpret_cast<void*>(&method<LeaseTable, kLeaseTable, kCount, kBody>), METH_FASTCALL, nullptr};
-}
-
-/// Puts functions that belong to an object into a dictionary.
-template <std::size_t kSize>
-void bind(PyMethodDef (&functions)[kSize], PyObject* self, PyObject* into) {
-    for (auto& function : functions) {
-        const Ref bound(PyCFunction_NewEx(&function, self, nullptr));
-        if (PyDict_SetItemString(into, function.name, bound.get()) != 0) throw Raised{};
-    }
-}
-
-template <class T, const char* const& kName>
-PyObject* capsule(T object) {
-    auto owned = std::make_unique<T>(std::move(object));
-    PyObject* made = checked(PyCapsule_New(
-        owned.get(), kName, [](PyObject* self) { delete static_cast<T*>(PyCapsule_GetPointer(self, kName)); }));
-    static_cast<void>(owned.release());
-    return made;
-}
-
-void put(PyObject* into, const char* name, PyObject* value) {
-    const Ref owned(value);
-    if (PyDict_SetItemString(into, name, value) != 0) throw Raised{};
-}
-
-PyObject* table(const std::shared_ptr<Mailbox>& mailbox, Mailbox::Lease* leases) {
-    static PyMethodDef functions[] = {
-        of_leases<1, leases_inode>("inode"), of_leases<2, leases_set_inode>("set_inode"),
-        of_leases<1, leases_count>("count"), of_leases<2, leases_set_count>("set_count"),
-        of_leases<1, leases_find>("find"),
-    };
-    Ref into(PyDict_New());
-    const Ref self(capsule<LeaseTable, kLeaseTable>({mailbox, leases}));
-    bind(functions, self.get(), into.get());
-    return into.release();
-}
 
 /// mailbox(path, epoch, busy_wait_us, first, InputError, RestartError) -> its functions by their names, `self`, by
 /// which another one says that this is its worker's first, and the tables `host_leases` and `own_leases` likewise.
 PyObject* open_mailbox(PyObject*, Arguments arguments, Py_ssize_t count) {
     static PyMethodDef functions[] = {
-        of_mailbox<1, mailbox_next>("next"),
-        of_mailbox<1, mailbox_send>("send"),
-        of_mailbox<5, mailbox_answer>("answer"),
-        of_mailbox<2, mailbox_wait>("wait"),
-        of_mailbox<0, mailbox_ready_since>("ready_since"),
-        of_mailbox<0, mailbox_received_by_peer>("received_by_peer"),
-        of_mailbox<0, mailbox_bell>("bell"),
-        of_mailbox<0, mailbox_rings>("rings"),
-        of_mailbox<0, mailbox_ring_self>("ring_self"),
-        of_mailbox<0, mailbox_ring_peer>("ring_peer"),
-        of_mailbox<0, mailbox_tell_names_changed>("tell_names_changed"),
-        of_mailbox<0, mailbox_names_state>("names_state"),
+        function_of<WorkerMailbox, 1, mailbox_next>("next"),
+        function_of<WorkerMailbox, 1, mailbox_send>("send"),
+        function_of<WorkerMailbox, 5, mailbox_answer>("answer"),
+        function_of<WorkerMailbox, 2, mailbox_wait>("wait"),
+        function_of<WorkerMailbox, 0, mailbox_ready_since>("ready_since"),
+        function_of<WorkerMailbox, 0, mailbox_received_by_peer>("received_by_peer"),
+        function_of<WorkerMailbox, 0, mailbox_bell>("bell"),
+        function_of<WorkerMailbox, 0, mailbox_rings>("rings"),
+        function_of<WorkerMailbox, 0, mailbox_ring_self>("ring_self"),
+        function_of<WorkerMailbox, 0, mailbox_ring_peer>("ring_peer"),
+        function_of<WorkerMailbox, 0, mailbox_tell_names_changed>("tell_names_changed"),
+        function_of<WorkerMailbox, 0, mailbox_names_state>("names_state"),
     };
     PyObject* errors[] = {PyExc_TypeError, PyExc_TypeError};
     if (count == 6) std::copy(arguments + 4, arguments + 6, errors);
@@ -297,29 +205,31 @@ PyObject* open_mailbox(PyObject*, Arguments arguments, Py_ssize_t count) {
         const std::string path(to_bytes(arguments[0]));
         auto mailbox = Mailbox::open(path, to_number(arguments[1]), Mailbox::Side::worker, to_signed(arguments[2]));
         if (!is_none(arguments[3])) {
-            mailbox->ring_through(content<WorkerMailbox>(arguments[3], kWorkerMailbox).mailbox);
+            mailbox->ring_through(content<WorkerMailbox>(arguments[3], WorkerMailbox::kName).mailbox);
         }
         for (PyObject* error : errors) Py_IncRef(error);
         Ref into(PyDict_New());
-        put(into.get(), "host_leases", table(mailbox, mailbox->peer_leases()));
-        put(into.get(), "own_leases", table(mailbox, mailbox->own_leases()));
+        put(into.get(), "host_leases", lease_table(mailbox, mailbox->peer_leases()));
+        put(into.get(), "own_leases", lease_table(mailbox, mailbox->own_leases()));
         put(into.get(), "revision", number(mailbox->revision()));
-        PyObject* self =
-            capsule<WorkerMailbox, kWorkerMailbox>({mailbox, path.substr(0, path.rfind('/')), errors[0], errors[1]});
+        PyObject* self = capsule(std::make_unique<WorkerMailbox>(
+            WorkerMailbox{mailbox, path.substr(0, path.rfind('/')), errors[0], errors[1]}));
         put(into.get(), "self", self);  // which keeps it from here on
         bind(functions, self, into.get());
         return into.release();
     });
 }
 
-/// guard(address, length, path) -> what keeps that memory guarded until it is let go of; before the memory is.
+/// guard(mapping, path) -> what keeps that memory guarded until it is let go of; before the memory is.
 PyObject* guard(PyObject*, Arguments arguments, Py_ssize_t count) {
     return answer(PyExc_TypeError, PyExc_TypeError, [&] {
-        require_count(count, 3);
-        using Owned = std::unique_ptr<platform::MappingGuard>;
-        return capsule<Owned, kGuard>(
-            std::make_unique<platform::MappingGuard>(reinterpret_cast<const void*>(to_number(arguments[0])),
-                                                     to_number(arguments[1]), std::string(to_bytes(arguments[2]))));
+        require_count(count, 2);
+        Py_buffer memory;
+        if (PyObject_GetBuffer(arguments[0], &memory, 0) != 0) throw Raised{};
+        const void* start = memory.buf;
+        const auto length = static_cast<std::size_t>(memory.len);
+        PyBuffer_Release(&memory);  // or the mapping, which is to own the guard, could never go
+        return capsule(std::make_unique<Guard>(start, length, std::string(to_bytes(arguments[1]))));
     });
 }
 
@@ -337,11 +247,12 @@ PyObject* exchange(PyObject*, Arguments arguments, Py_ssize_t count) {
 
 extern "C" TR_API PyObject* PyInit__library() {
     // Where an interpreter hides its names, none of them resolves; it makes an error of this.
-    if (PyModule_Create2 == nullptr || PyEval_RestoreThread == nullptr) return nullptr;
+    if (PyModule_Create2 == nullptr || PyType_FromSpec == nullptr) return nullptr;
     static PyMethodDef functions[] = {
         {"mailbox", reinterpret_cast<void*>(&tr::python::open_mailbox), METH_FASTCALL, nullptr},
         {"guard", reinterpret_cast<void*>(&tr::python::guard), METH_FASTCALL, nullptr},
         {"exchange", reinterpret_cast<void*>(&tr::python::exchange), METH_FASTCALL, nullptr},
+        {"shared_memory", reinterpret_cast<void*>(&tr::python::shared_memory), METH_FASTCALL, nullptr},
         {"read_tensor", reinterpret_cast<void*>(&tr::python::read_tensor), METH_FASTCALL, nullptr},
         {"write_tensor", reinterpret_cast<void*>(&tr::python::write_tensor), METH_FASTCALL, nullptr},
         {"describe_tensor", reinterpret_cast<void*>(&tr::python::describe_tensor), METH_FASTCALL, nullptr},
@@ -350,9 +261,12 @@ extern "C" TR_API PyObject* PyInit__library() {
     static PyModuleDef definition{1,       nullptr, nullptr,   0,       nullptr, "tech_renaissance._library",
                                   nullptr, -1,      functions, nullptr, nullptr, nullptr,
                                   nullptr};
-    PyObject* module = PyModule_Create2(&definition, PYTHON_ABI_VERSION);
-    if (module != nullptr) PyModule_AddIntConstant(module, "version", tr::python::kVersion);
-    return module;
+    return tr::python::answer(PyExc_TypeError, PyExc_TypeError, [] {
+        tr::python::prepare_leases();
+        tr::python::Ref module(PyModule_Create2(&definition, PYTHON_ABI_VERSION));
+        if (PyModule_AddIntConstant(module.get(), "version", tr::python::kVersion) != 0) throw tr::python::Raised{};
+        return module.release();
+    });
 }
 
 #endif

@@ -38,6 +38,21 @@ struct PyModuleDef {
 };
 constexpr int PYTHON_ABI_VERSION = 3;
 
+struct PyType_Slot {
+    int slot;
+    void* function;
+};
+struct PyType_Spec {
+    const char* name;
+    int basicsize;
+    int itemsize;
+    unsigned int flags;
+    PyType_Slot* slots;
+};
+constexpr int Py_bf_getbuffer = 1;
+constexpr int Py_tp_dealloc = 52;
+constexpr unsigned int Py_TPFLAGS_DEFAULT = 0;
+
 /// Of the stable ABI from 3.11 on, and the same since 2.6.
 struct Py_buffer {
     void* buf;
@@ -52,6 +67,7 @@ struct Py_buffer {
     Py_ssize_t* suboffsets;
     void* internal;
 };
+constexpr int PyBUF_WRITABLE = 1;
 constexpr int PyBUF_CONTIGUOUS_WITH_FORMAT = 0x3c;  ///< PyBUF_C_CONTIGUOUS | PyBUF_FORMAT
 
 #define TR_WEAK __attribute__((weak))
@@ -84,8 +100,12 @@ TR_WEAK PyObject* PySequence_GetItem(PyObject*, Py_ssize_t);
 TR_WEAK void PyErr_SetString(PyObject*, const char*);
 TR_WEAK PyObject* PyErr_Occurred();
 TR_WEAK void PyErr_Clear();
+TR_WEAK PyObject* PyType_FromSpec(PyType_Spec*);
+TR_WEAK PyObject* _PyObject_New(PyObject* type);
+TR_WEAK void PyObject_Free(void*);
 TR_WEAK int PyObject_GetBuffer(PyObject*, Py_buffer*, int flags);
 TR_WEAK void PyBuffer_Release(Py_buffer*);
+TR_WEAK int PyBuffer_FillInfo(Py_buffer*, PyObject*, void*, Py_ssize_t, int readonly, int flags);
 TR_WEAK int Py_IsInitialized();
 TR_WEAK int PyGILState_Ensure();
 TR_WEAK void PyGILState_Release(int);

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import _thread
-import ctypes
 import mmap
 import os
 
 from ..data.tsr_header import decode_header
-from ..platform import steps
+from ..platform import library
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import weakref
-    from typing import Any
+    from typing import Any, Callable
 
     from ..data.tsr_header import TsrHeader
     from ..platform.mapping import Mapping
@@ -32,28 +31,33 @@ class Buffer:
         path: its name; of one of ours that waits to be used again, a hidden one.
         place: the name that it is to have, where names are behind; else the same.
         slot: in its owner's lease table.
-        refs: one for each tensor over it that is alive in this process.
-        inherited: this process is a fork of the one whose tensors the lease tables count. It has copies of them, and of
-            the tables, but no leases.
+        address: of the memory.
+        hand_out: gives the memory, for a tensor. Until that is gone, and with it the last tensor over it, this counts
+            as a lease of the host's buffer.
+        held: how many of those there are in this process.
     """
 
-    inherited = False
+    __slots__ = ("_header", "_header_bytes", "address", "hand_out", "held", "inode", "memory", "path", "place", "size",
+                 "slot")  # fmt: skip
 
-    __slots__ = ("__weakref__", "_array", "_counts", "_header", "_header_bytes", "address", "inode", "memory", "path",
-                 "place", "refs", "size", "slot")  # fmt: skip
+    address: int
+    hand_out: Callable[[], Any]
+    held: Callable[[], int]
 
-    def __init__(self, path: str, mapping: Mapping, inode: int, slot: int, counts: Leases | None) -> None:
+    def __init__(self, path: str, mapping: Mapping, inode: int, slot: int, leases: Leases | None) -> None:
         self.path = self.place = path
         self.memory = mapping
         self.size = len(mapping)
         self.inode = inode
         self.slot = slot
-        self.refs: dict[int, weakref.ref[Any]] = {}  # by their ids, as they hash like what they refer to
-        self._counts = counts
-        self._array = ctypes.c_char * self.size
-        self.address = ctypes.addressof(self._array.from_buffer(mapping))
         self._header: TsrHeader | None = None
         self._header_bytes = b""
+        if library.module is None:
+            pure = PureMemory(mapping, leases, slot)
+            self.address, self.hand_out, self.held = pure.address, pure.hand_out, pure.held
+        else:
+            shared = library.module.shared_memory(mapping, None if leases is None else leases.self, slot)
+            self.address, self.hand_out, self.held = shared["address"], shared["hand_out"], shared["held"]
 
     def header(self, path: str) -> TsrHeader:
         """What the file says of its contents; it may have been written again since the last look."""
@@ -71,29 +75,53 @@ class Buffer:
         except (AttributeError, OSError):
             return  # its space comes free when the last mapping goes
 
+
+class PureMemory:
+    """Counts, without the library, the tensors over a buffer.
+
+    Attributes:
+        address: of the memory.
+        inherited: this process is a fork of the one whose tensors the lease tables count. It has copies of them, and of
+            the tables, but no leases.
+    """
+
+    inherited = False
+
+    def __init__(self, mapping: Mapping, leases: Leases | None, slot: int) -> None:
+        import ctypes
+
+        self._mapping = mapping
+        self._array = ctypes.c_char * len(mapping)
+        self.address = ctypes.addressof(self._array.from_buffer(mapping))
+        self._leases = leases
+        self._slot = slot
+        self._refs: dict[int, weakref.ref[Any]] = {}  # by their ids, as they hash like what they refer to
+
     def hand_out(self) -> Any:
-        """The memory, for a tensor. Until the last tensor over it is gone, this counts as a lease."""
-        token = self._array.from_buffer(self.memory)
+        """See Buffer."""
+        token = self._array.from_buffer(self._mapping)
         with _leases_lock:
             ref = weakref.ref(token, self._give_back)
-            self.refs[id(ref)] = ref
+            self._refs[id(ref)] = ref
             self._tell()
-        if steps.hook:
-            steps.hook("lease taken")
         return token
+
+    def held(self) -> int:
+        """See Buffer."""
+        return len(self._refs)
 
     def _give_back(self, ref: weakref.ref[Any]) -> None:
         with _leases_lock:
-            del self.refs[id(ref)]
+            del self._refs[id(ref)]
             self._tell()
 
     def _tell(self) -> None:
-        if self._counts is not None and not Buffer.inherited:
-            self._counts.set_count(self.slot, len(self.refs))
+        if self._leases is not None and not PureMemory.inherited:
+            self._leases.set_count(self._slot, len(self._refs))
 
 
 def _inherit() -> None:
-    Buffer.inherited = True
+    PureMemory.inherited = True
 
 
 if hasattr(os, "register_at_fork"):

@@ -48,6 +48,8 @@ class LeaseTable:
     Without the library; `LibraryLeases` has the same methods.
     """
 
+    self: object = None  # by which the library knows one of its own
+
     def __init__(self, memory: memoryview, offset: int) -> None:
         table = memory[offset : offset + LEASES * _LEASE_BYTES]
         self._words = table.cast("Q")
@@ -280,6 +282,7 @@ class LibraryLeases:
     count: Callable[[int], int]
     set_count: Callable[[int, int], None]
     find: Callable[[int], int]
+    self: object
 
     def __init__(self, functions: dict[str, Any]) -> None:
         self.__dict__.update(functions)

@@ -89,7 +89,7 @@ class TensorStore:
 
     def empty(self, shape: Sequence[int], dtype: object, framework: str) -> Any:
         """A tensor, not initialised; where memory is shared, one that is sent without a copy."""
-        header, data_bytes = empty_header(shape, dtype)
+        _, header, data_bytes = empty_header(shape, dtype)
         memory = bytearray(len(header) + data_bytes)
         memory[: len(header)] = header
         return import_tensor(decode_header(memory, len(memory), "empty()"), memory, framework, "empty()")

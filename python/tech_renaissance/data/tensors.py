@@ -10,7 +10,7 @@ import struct
 import sys
 
 from ..errors import REQUEST_TOO_LARGE, InputError, TSRError
-from ..platform import library
+from .quick_tensors import offer
 from .tsr_header import BY_NAME, TsrHeader, count_elements, encode_header
 
 TYPE_CHECKING = False
@@ -98,70 +98,8 @@ def import_tensor(header: TsrHeader, memory: Buffer, framework: str, name: str) 
     return _import_torch(header, memory) if framework == "torch" else _import_numpy(header, memory)
 
 
-# What a type of tensors offers to the library for the functions below: a table of DLPack's, or None where it takes the
-# buffer protocol. Of those that have been seen here.
-_exchanges: dict[Any, Any] = {}
-_NONE_YET = "none yet"
-
-
-def _offer(kind: Any) -> None:
-    """The library can take tensors of this type."""
-    if kind not in _exchanges and library.module is not None:
-        if kind.__module__ == "numpy":
-            _exchanges[kind] = None
-        elif hasattr(kind, "__dlpack_c_exchange_api__"):
-            _exchanges[kind] = _exchanges["torch"] = kind.__dlpack_c_exchange_api__
-
-
-def _exchange_of(tensor: Any) -> Any:
-    exchange = _exchanges.get(type(tensor), _NONE_YET)
-    if exchange is None or exchange is _NONE_YET:
-        return exchange
-    # A view that has yet to be computed looks like what it is a view of.
-    return _NONE_YET if tensor.is_neg() or tensor.is_conj() else exchange
-
-
-def write_tensor(tensor: object, address: int, size: int) -> bool:
-    """Writes a tensor, header first, to memory of exactly its size, in a fraction of the time of the long way.
-
-    Returns:
-        Whether that was done. The long way is for what is of another size, and for what is not as usual.
-    """
-    exchange = _exchange_of(tensor)
-    if exchange is _NONE_YET:
-        return False
-    return library.module.write_tensor(exchange, tensor, address, size)  # type: ignore[no-any-return]
-
-
-def describe_tensor(tensor: object) -> tuple[bytes, int, int] | None:
-    """The header of a contiguous tensor on the CPU, the address of its elements, and how many bytes they take.
-
-    None: the long way is for what is not as usual.
-    """
-    exchange = _exchange_of(tensor)
-    if exchange is _NONE_YET:
-        return None
-    return library.module.describe_tensor(exchange, tensor)  # type: ignore[no-any-return]
-
-
-def read_tensor(address: int, size: int, framework: str, owner: object = None) -> Any:
-    """The tensor in memory that starts with its header, in a fraction of the time of the long way.
-
-    Args:
-        address: where.
-        size: of all that is there.
-        framework: "torch" or "numpy".
-        owner: keeps the memory valid, and the tensor keeps it alive; None for a tensor that is a copy.
-
-    Returns:
-        The tensor, or None: the long way is for what is not as usual.
-    """
-    exchange = _exchanges.get(framework)
-    return None if exchange is None else library.module.read_tensor(exchange, address, size, owner)
-
-
-def empty_header(shape: Sequence[int], dtype: object) -> tuple[bytes, int]:
-    """The header of a tensor yet to be filled, and the length of its data.
+def empty_header(shape: Sequence[int], dtype: object) -> tuple[DType, bytes, int]:
+    """Dtype and header of a tensor yet to be filled, and the length of its data.
 
     Args:
         shape: its dims.
@@ -171,7 +109,7 @@ def empty_header(shape: Sequence[int], dtype: object) -> tuple[bytes, int]:
         InputError: there is no such dtype, or a dim is negative.
     """
     known = find_dtype(dtype)
-    return encode_header(known, tuple(shape)), count_elements(shape) * known.itemsize
+    return known, encode_header(known, tuple(shape)), count_elements(shape) * known.itemsize
 
 
 def find_dtype(dtype: object) -> DType:
@@ -270,7 +208,7 @@ def _export_number(value: Any, name: str, layout: str) -> Exported:
 
 
 def _export_torch(torch: Any, tensor: Any) -> Exported:
-    _offer(torch.Tensor)
+    offer(torch.Tensor)
     if tensor.layout is not torch.strided or tensor.is_nested:
         raise InputError(
             f"a torch tensor of layout {'nested' if tensor.is_nested else tensor.layout} cannot be sent: "
@@ -313,7 +251,7 @@ def _known_torch_dtype(dtype: Any) -> DType:
 
 
 def _export_numpy(numpy: Any, array: Any) -> Exported:
-    _offer(numpy.ndarray)
+    offer(numpy.ndarray)
     if type(array) is not numpy.ndarray:
         if isinstance(array, numpy.ma.MaskedArray):
             raise InputError("a masked NumPy array cannot be sent: fill it first, for example with .filled(0)")
@@ -349,7 +287,7 @@ def _known_numpy_dtype(dtype: Any) -> tuple[DType, bool, bool]:
 def _import_torch(header: TsrHeader, memory: Buffer) -> Any:
     import torch
 
-    _offer(torch.Tensor)
+    offer(torch.Tensor)
     dtype = getattr(torch, header.dtype.name, None)
     if dtype is None:
         raise InputError(f"PyTorch {torch.__version__} has no dtype {header.dtype.name}: PyTorch 2.3 or later has")

@@ -111,6 +111,8 @@ class SizeGuard:
         Raises:
             InputError: its result would be over the limit (E1005).
         """
+        if name not in _SIZED and not kwargs and self._is_small(args):
+            return
         shapes = []
         factor = 1.0
         for leaf in _leaves([*args, *kwargs.values()]):
@@ -135,6 +137,16 @@ class SizeGuard:
             exact = estimate(name, args, kwargs, shapes, factor, is_ufunc) * _width(name, args, kwargs)
         if exact > self._limit:
             raise self._over(name, f"its result would take about {exact:.3g} bytes, over the limit of {self._limit}")
+
+    def _is_small(self, args: list[Any]) -> bool:
+        """There are only tensors, and so few elements that no result can be over the limit; as in most calls."""
+        bound = _WIDEST
+        for value in args:
+            shape = getattr(value, "shape", None)
+            if shape is None:
+                return False
+            bound *= math.prod(shape) or 1
+        return bound <= self._limit
 
     def after(self, result: Any) -> None:
         """To be called with a result, which may be a view that is larger than its memory.

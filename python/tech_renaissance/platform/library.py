@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import mmap
     from typing import Any
 
-_VERSION = 3  # of what the module offers
+_VERSION = 4  # of what the module offers
 
 #: The module, once it has been loaded.
 module: Any = None
@@ -43,7 +43,6 @@ def load() -> Any:
         raise LibraryError("the library is for CPython with its global lock")
     try:
         import _imp
-        import ctypes  # noqa: F401 - which all that goes with a mailbox needs
 
         # As importlib does it, which has to look for modules before.
         loaded = _imp.create_dynamic(type(__spec__)("tech_renaissance._library", None, origin=path))
@@ -62,8 +61,4 @@ def exchange(one: str, other: str) -> bool:
 
 def guard(memory: mmap.mmap, path: str) -> object:
     """What keeps mapped memory guarded for as long as it lives; None without the library."""
-    if module is None:
-        return None
-    import ctypes
-
-    return module.guard(ctypes.addressof(ctypes.c_char.from_buffer(memory)), len(memory), os.fsencode(path))
+    return None if module is None else module.guard(memory, os.fsencode(path))

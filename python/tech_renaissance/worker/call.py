@@ -72,6 +72,13 @@ class Call:
         load, buffers = self.channel.load, self.request.buffers
         return [load(tag, framework, buffers) for tag in tags]
 
+    def empty(self, shape: Sequence[int], dtype: object, framework: str) -> Any:
+        """A tensor for the answer, not initialised; see TensorStore."""
+        if self.alone:
+            return self.channel.tensors.empty(shape, dtype, framework)
+        with self.channel.lock:
+            return self.channel.tensors.empty(shape, dtype, framework)
+
     def stage(self, tensors: tuple[object, ...]) -> bool:
         """Puts tensors where the host will find them, to be announced by the answer; False when that is out."""
         if self.alone:

@@ -168,8 +168,7 @@ class TechRenaissanceServer:
         call = find_call()
         if call is None:
             return self._running().tensors.empty(shape, dtype, framework)
-        with call.channel.lock:
-            return call.channel.tensors.empty(shape, dtype, framework)
+        return call.empty(shape, dtype, framework)
 
     def send_tensors(self, *tensors: object) -> None:
         """Sends tensors with the answer to come, in this order; further calls in the same request add to them.

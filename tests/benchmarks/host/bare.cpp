@@ -93,7 +93,8 @@ class BareFutex final : public Transport {
 class BareSocket final : public Transport {
   public:
     explicit BareSocket(const Arguments& arguments)
-        : worker_(arguments.python, arguments.workers + "/bare_socket.py", {folder_.path() + "/socket"}),
+        : worker_(arguments.python, arguments.workers + "/bare_socket.py",
+                  {folder_.path() + "/socket", arguments.name == "socket_torch" ? "torch" : "bytes"}),
           socket_(checked(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket")) {
         const int room = 4 << 20;  // The kernel takes what net.core.wmem_max allows.
         ::setsockopt(socket_, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
@@ -244,7 +245,7 @@ class MemoryCopy final : public Transport {
 
 std::unique_ptr<Transport> open_transport(const Arguments& arguments) {
     if (arguments.name == "memcpy") return std::make_unique<MemoryCopy>();
-    if (arguments.name == "socket") return std::make_unique<BareSocket>(arguments);
+    if (arguments.name == "socket" || arguments.name == "socket_torch") return std::make_unique<BareSocket>(arguments);
     if (arguments.name == "files") return std::make_unique<BareFiles>(arguments);
     return std::make_unique<BareFutex>(arguments);
 }

@@ -153,8 +153,8 @@ double seconds(std::chrono::steady_clock::duration duration) {
     return std::chrono::duration<double>(duration).count();
 }
 
-/// From start() until the worker is ready.
-double start(const Arguments& arguments, const std::string& kind) {
+/// From start() until the worker is ready; of so many at once, a thread each, until the last one is.
+double start(const Arguments& arguments, const std::string& kind, std::size_t many = 1) {
     const bool quick = kind == "template";
     auto options = options_for(arguments, kind == "bare" ? "bare_server.py" : "torch_server.py");
     options.quick_start = quick;
@@ -163,12 +163,20 @@ double start(const Arguments& arguments, const std::string& kind) {
         template_is_there = true;
         start(arguments, kind);
     }
-    tr::PythonSession session(options);
+    std::vector<tr::PythonSession> sessions;
+    for (std::size_t i = 0; i < many; ++i) sessions.emplace_back(options);
+    const auto start_one = [](tr::PythonSession& session) {
+        session.start();
+        session.wait_until_ready();
+    };
     const auto before = std::chrono::steady_clock::now();
-    session.start();
-    session.wait_until_ready();
+    std::vector<std::thread> threads;
+    for (std::size_t i = 1; i < many; ++i) threads.emplace_back(start_one, std::ref(sessions[i]));
+    start_one(sessions[0]);
+    for (auto& thread : threads) thread.join();
     const auto taken = std::chrono::steady_clock::now() - before;
-    if (quick && session.stats().start != "template") throw Absent("started anew: " + session.stats().start);
+    for (const auto& session : sessions)
+        if (quick && session.stats().start != "template") throw Absent("started anew: " + session.stats().start);
     return seconds(taken);
 }
 
@@ -228,6 +236,7 @@ double time_once(const Arguments& arguments, const std::string& what) {
     if (what == "together") return Several(arguments, "async").together();
     if (what == "quick_idle") return Several(arguments, "threads").quick(false);
     if (what == "quick_beside") return Several(arguments, "threads").quick(true);
+    if (what == "template_8") return start(arguments, "template", 8);
     return start(arguments, what);
 }
 

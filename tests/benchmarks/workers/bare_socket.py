@@ -1,4 +1,7 @@
-"""Worker of the bare Unix socket; argument: its path. Messages are as in host/bare.cpp."""
+"""Worker of the bare Unix socket; arguments: its path, and "torch" when it is to echo tensors of PyTorch.
+
+Messages are as in host/bare.cpp.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,16 @@ def send(connection: socket.socket, data: memoryview | bytes) -> None:
         connection.sendall(memoryview(data)[sent:])
 
 
-def serve(path: str) -> None:
+def through_torch(data: memoryview) -> memoryview:
+    """As a server has it that computes: a tensor that it may keep, and the bytes of one that it has."""
+    import torch
+
+    if not data:
+        return data
+    return memoryview(torch.frombuffer(bytearray(data), dtype=torch.float32).numpy()).cast("B")
+
+
+def serve(path: str, torch: bool) -> None:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(path)
     listener.listen(1)
@@ -54,10 +66,12 @@ def serve(path: str) -> None:
             if len(mine) != wanted:
                 mine = WORKERS_BYTE * wanted
             send(connection, mine)
+        elif torch and what == ord("e"):
+            send(connection, through_torch(view[16:]))
         else:
             send(connection, view[16:])
         view.release()
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(sys.argv[1], "torch" in sys.argv[2:])
