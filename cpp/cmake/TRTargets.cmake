@@ -55,6 +55,10 @@ function(tr_target_defaults target)
         target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
                                                  $<$<BOOL:${TR_WARNINGS_AS_ERRORS}>:-Werror>)
     endif()
+    if(NOT PROJECT_IS_TOP_LEVEL)
+        # Whatever the project around this one asks of its own code: of ours it could change nothing.
+        target_compile_options(${target} PRIVATE $<IF:$<BOOL:${MSVC}>,/w,-w>)
+    endif()
     if(TR_SANITIZE)
         target_compile_options(${target} PRIVATE -fsanitize=${TR_SANITIZE} -fno-omit-frame-pointer
                                                  -fno-sanitize-recover=all)

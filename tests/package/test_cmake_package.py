@@ -31,8 +31,12 @@ def test_pkg_config(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -
 
 
 def test_add_subdirectory(tmp_path: Path) -> None:
-    """The source tree is a part of another project, which gets the library and none of our tests or install rules."""
-    build = cmake(CONSUMER, BUILD / "subdirectory", TR_SOURCE_DIR=REPOSITORY)
+    """The source tree is a part of another project, which gets the library and none of our tests or install rules.
+
+    What that project asks of its own code it asks of our headers, too, and not of our sources.
+    """
+    strict = {"CMAKE_CXX_STANDARD": "20", "CMAKE_CXX_FLAGS": "-Wall -Wextra -Wpedantic -Wconversion -Weffc++ -Werror"}
+    build = cmake(CONSUMER, BUILD / "subdirectory", TR_SOURCE_DIR=REPOSITORY, **strict)
     check_data(build / "data", tmp_path, "with PythonSession")
     check_hello(build / "hello")
     assert not list(build.rglob("tr_*_tests*"))

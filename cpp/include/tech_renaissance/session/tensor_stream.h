@@ -42,7 +42,9 @@ class TR_API TensorStream {
         using reference = const Tensor&;
 
         iterator() = default;
-        explicit iterator(TensorStream* stream) : stream_(stream) { ++*this; }
+        explicit iterator(TensorStream* stream) : stream_(stream), current_() { ++*this; }
+        iterator(const iterator&) = default;
+        iterator& operator=(const iterator&) = default;
         const Tensor& operator*() const { return *current_; }
         const Tensor* operator->() const { return &*current_; }
         iterator& operator++() {
@@ -51,13 +53,17 @@ class TR_API TensorStream {
             if (!current_) stream_ = nullptr;
             return *this;
         }
-        void operator++(int) { ++*this; }
+        iterator operator++(int) {
+            const iterator before = *this;
+            ++*this;
+            return before;
+        }
         friend bool operator==(const iterator& a, const iterator& b) { return a.stream_ == b.stream_; }
         friend bool operator!=(const iterator& a, const iterator& b) { return !(a == b); }
 
       private:
         TensorStream* stream_ = nullptr;
-        std::optional<Tensor> current_;
+        std::optional<Tensor> current_{};
     };
     iterator begin() { return iterator(this); }
     iterator end() { return {}; }
