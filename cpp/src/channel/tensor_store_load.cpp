@@ -8,7 +8,7 @@
 #include "channel/place_error.h"
 #include "channel/tensor_store.h"
 #include "data/tsr_header.h"
-#include "platform/host.h"
+#include "platform/fork.h"
 #include "platform/sequence_point.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
@@ -91,10 +91,10 @@ Tensor TensorStore::load_leased(const PeerFile& file, const std::string& path) c
     TR_SEQUENCE_POINT("lease taken");
     // Keeps the mailbox, where the count is, and the mapping for as long as the tensor lives. A fork of this process
     // has a copy of the tensor, but no lease.
-    std::shared_ptr<void> memory(
-        data, [mailbox = mailbox_, mapping = file.file.memory, &count, holder = platform::process_id()](void*) {
-            if (platform::process_id() == holder) count.fetch_sub(1, std::memory_order_acq_rel);
-        });
+    std::shared_ptr<void> memory(data, [mailbox = mailbox_, mapping = file.file.memory, &count,
+                                        generation = platform::fork_generation()](void*) {
+        if (platform::fork_generation() == generation) count.fetch_sub(1, std::memory_order_acq_rel);
+    });
     return Tensor::from_storage(std::move(memory), header.shape, header.dtype);
 }
 

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "platform/host.h"
+#include "platform/fork.h"
 #include "python/functions.h"
 
 namespace tr::python {
@@ -66,7 +66,7 @@ struct SharedMemory {
     /// A fork has copies of the tensors and of the table, but no lease.
     void count(int change) {
         held += static_cast<std::uint32_t>(change);
-        if (lease != nullptr && platform::process_id() == holder)
+        if (lease != nullptr && platform::fork_generation() == generation)
             lease->count.fetch_add(static_cast<std::uint32_t>(change), std::memory_order_acq_rel);
     }
 
@@ -74,7 +74,7 @@ struct SharedMemory {
     std::shared_ptr<Mailbox> mailbox;  ///< whose memory the lease is
     Mailbox::Lease* lease = nullptr;
     std::uint32_t held = 0;  ///< under the interpreter's lock
-    const std::int64_t holder = platform::process_id();
+    const std::uint32_t generation = platform::fork_generation();
 };
 
 /// What is handed out, laid out as an object of the interpreter.
