@@ -15,6 +15,10 @@ install(FILES "${generated_include}/tech_renaissance/config.h"
         DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/tech_renaissance")
 
 set(cmake_dir "${CMAKE_INSTALL_LIBDIR}/cmake/tech_renaissance")
+set(TR_PACKAGE "${CMAKE_INSTALL_DATADIR}/tech_renaissance/python/tech_renaissance")
+if(SKBUILD)
+    set(TR_PACKAGE ".")  # where the wheel installs the rest
+endif()
 install(TARGETS tech_renaissance EXPORT tech_renaissance-targets
         ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
         LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
@@ -22,12 +26,13 @@ install(TARGETS tech_renaissance EXPORT tech_renaissance-targets
 install(EXPORT tech_renaissance-targets NAMESPACE tech_renaissance:: DESTINATION "${cmake_dir}")
 configure_package_config_file(
     cmake/tech_renaissance-config.cmake.in "${CMAKE_CURRENT_BINARY_DIR}/tech_renaissance-config.cmake"
-    INSTALL_DESTINATION "${cmake_dir}" NO_SET_AND_CHECK_MACRO)
+    INSTALL_DESTINATION "${cmake_dir}" PATH_VARS TR_PACKAGE NO_SET_AND_CHECK_MACRO)
 # Before 1.0 a minor version may change the interface.
 write_basic_package_version_file("${CMAKE_CURRENT_BINARY_DIR}/tech_renaissance-config-version.cmake"
                                  COMPATIBILITY SameMinorVersion)
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/tech_renaissance-config.cmake"
-              "${CMAKE_CURRENT_BINARY_DIR}/tech_renaissance-config-version.cmake" DESTINATION "${cmake_dir}")
+              "${CMAKE_CURRENT_BINARY_DIR}/tech_renaissance-config-version.cmake"
+              "${CMAKE_CURRENT_LIST_DIR}/TRInstallWorker.cmake" DESTINATION "${cmake_dir}")
 
 # The prefix is found from where the file lies, so that the installed tree may be moved.
 file(RELATIVE_PATH pc_prefix "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")

@@ -68,6 +68,14 @@ def check_data(program: Path, tmp_path: Path, holds: str) -> None:
     assert run(program, tmp_path / "x.tsr").strip() == f"equal {VERSION} {holds}"
 
 
-def check_hello(program: Path) -> None:
+def check_hello(program: Path, **environment: str) -> None:
     """The program starts a worker from the package that was installed with the library, and hears from it."""
-    assert "Hello" in run(program, TR_PYTHON=sys.executable)
+    assert "Hello" in run(program, TR_PYTHON=sys.executable, **environment)
+
+
+def check_worker_beside(build: Path, prefix: Path) -> None:
+    """What a program installs of the package is all that its worker needs."""
+    run("cmake", "--install", build, "--prefix", prefix)
+    beside = prefix / "share" / "tech_renaissance" / "python"
+    assert [entry.name for entry in beside.iterdir()] == ["tech_renaissance"]
+    check_hello(build / "hello", TR_PACKAGE_DIR=str(beside))

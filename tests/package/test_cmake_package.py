@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from package_builds import BUILD, CONSUMER, REPOSITORY, check_data, check_hello, cmake, run
+from package_builds import BUILD, CONSUMER, REPOSITORY, check_data, check_hello, check_worker_beside, cmake, run
 
 
 @pytest.mark.parametrize("kind", ["shared", "static"])
@@ -16,6 +16,7 @@ def test_find_package(kind: str, request: pytest.FixtureRequest, tmp_path: Path)
     build = cmake(CONSUMER, tmp_path / "build", CMAKE_PREFIX_PATH=prefix, CMAKE_DISABLE_FIND_PACKAGE_nlohmann_json="ON")
     check_data(build / "data", tmp_path, "with PythonSession")
     check_hello(build / "hello")
+    check_worker_beside(build, tmp_path / "program")
 
 
 @pytest.mark.parametrize("kind", ["shared", "static"])
@@ -40,6 +41,7 @@ def test_add_subdirectory(tmp_path: Path) -> None:
     check_data(build / "data", tmp_path, "with PythonSession")
     check_hello(build / "hello")
     assert not list(build.rglob("tr_*_tests*"))
+    check_worker_beside(build, tmp_path / "program")
 
 
 def test_data_layer_alone(tmp_path: Path) -> None:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from package_builds import CONSUMER, REPOSITORY, VERSION, WheelEnvironment, check_data, check_hello, cmake, run
+from package_builds import (
+    CONSUMER,
+    REPOSITORY,
+    VERSION,
+    WheelEnvironment,
+    check_data,
+    check_hello,
+    check_worker_beside,
+    cmake,
+    run,
+)
 
 
 def test_contents(wheel_environment: WheelEnvironment) -> None:
@@ -60,3 +70,4 @@ def test_cpp_program_against_the_wheel(wheel_environment: WheelEnvironment, tmp_
     build = cmake(CONSUMER, tmp_path / "build", tech_renaissance_DIR=cmake_dir)
     check_data(build / "data", tmp_path, "with PythonSession")
     check_hello(build / "hello")
+    check_worker_beside(build, tmp_path / "program")

@@ -77,6 +77,9 @@ bool exchange_files(const std::string& one, const std::string& other);
 bool make_private_directory(const std::string& path);
 /// Why `path` is not a directory that only this user may change; empty when it is one.
 std::string why_not_private(const std::string& path);
+/// Who else than this user, root and the owner of `ours` could have put a file where it is, as one of the last `depth`
+/// parts of its path can be changed by others; empty when nobody could, and where it cannot be told.
+std::string why_not_trusted(const std::string& path, int depth, const std::string& ours);
 /// Removes a directory and what is in it; what cannot be removed stays.
 void remove_tree(const std::string& path) noexcept;
 

@@ -58,6 +58,22 @@ std::string why_not_private(const std::string& path) {
     return {};
 }
 
+std::string why_not_trusted(const std::string& path, int depth, const std::string& ours) {
+    struct stat info{};
+    const uid_t owner = ::stat(ours.c_str(), &info) == 0 ? info.st_uid : ::geteuid();
+    std::string part = path;
+    for (int i = 0; i < depth; ++i, part.erase(part.rfind('/'))) {
+        if (part.find('/') == std::string::npos || ::stat(part.c_str(), &info) != 0) return {};
+        if (info.st_uid != 0 && info.st_uid != owner && info.st_uid != ::geteuid())
+            return "'" + part + "' belongs to user " + std::to_string(info.st_uid);
+        // A group of the owner's alone has its number. In a directory such as /tmp, others cannot rename what is there.
+        const bool by_group = (info.st_mode & S_IWGRP) != 0 && info.st_gid != info.st_uid;
+        if ((by_group || (info.st_mode & S_IWOTH) != 0) && (info.st_mode & S_ISVTX) == 0)
+            return "others may write to '" + part + "'";
+    }
+    return {};
+}
+
 void remove_tree(const std::string& path) noexcept {
     const int directory = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (directory < 0) return;

@@ -66,6 +66,10 @@ bool make_private_directory(const std::string& path) {
     return false;
 }
 
+std::string why_not_trusted(const std::string&, int, const std::string&) {
+    return {};
+}
+
 std::string why_not_private(const std::string& path) {
     std::wstring wide = widen(path);
     const DWORD attributes = ::GetFileAttributesW(wide.c_str());

@@ -8,6 +8,7 @@
 #include "platform/file.h"
 #include "platform/host.h"
 #include "platform/process.h"
+#include "tech_renaissance/config.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
 namespace tr {
@@ -93,23 +94,41 @@ std::string find_package_directory() {
         throw RestartError("cannot start a worker: $TR_PACKAGE_DIR is '" + forced +
                            "', which holds no tech_renaissance/__init__.py");
     }
-    const std::string library = fs::path(platform::library_file()).parent_path().string();
-    std::vector<std::string> looked;
-    if (!library.empty())
-        looked.push_back((fs::path(library).parent_path() / "share" / "tech_renaissance" / "python").string());
+    std::vector<std::string> built;
 #ifdef TR_SOURCE_PYTHON_DIR
-    looked.emplace_back(TR_SOURCE_PYTHON_DIR);
+    built.emplace_back(TR_SOURCE_PYTHON_DIR);
 #endif
 #ifdef TR_INSTALLED_PYTHON_DIR
-    looked.emplace_back(TR_INSTALLED_PYTHON_DIR);
+    built.emplace_back(TR_INSTALLED_PYTHON_DIR);
 #endif
+    return find_package_directory(platform::library_file(), built);
+}
+
+std::string find_package_directory(const std::string& library, std::vector<std::string> built) {
+    const fs::path folder = fs::path(library).parent_path().parent_path() / "share" / "tech_renaissance" / "python";
+    const std::string beside = library.empty() ? "" : folder.string();
+#ifdef TR_STATIC
+    // The program may lie anywhere, also where everybody may put something beside its folder.
+    built.push_back(beside);
+#else
+    built.insert(built.begin(), beside);
+#endif
+    constexpr int kDepth = 6;  // the file, tech_renaissance, python, tech_renaissance, share, and what that is in
     std::string places;
-    for (const auto& directory : looked) {
-        if (holds_package(directory)) return directory;
-        places += (places.empty() ? "'" : ", '") + directory + "'";
+    for (const auto& directory : built) {
+        if (directory.empty()) continue;  // it cannot be told
+        const bool is_there = holds_package(directory);
+        const std::string distrusted =
+            is_there && directory == beside
+                ? platform::why_not_trusted(directory + "/tech_renaissance/__init__.py", kDepth, library)
+                : "";
+        if (is_there && distrusted.empty()) return directory;
+        places += (places.empty() ? "'" : ", '") + directory + "'" +
+                  (is_there ? " (which is not used, as " + distrusted + ")" : "");
     }
     throw RestartError("cannot start a worker: the Python package tech_renaissance is not in " + places +
-                       "; reinstall the library, or name the directory that holds it in $TR_PACKAGE_DIR");
+                       "; reinstall the library, have tech_renaissance_install_worker() of CMake install the package "
+                       "with the program, or name the directory that holds it in $TR_PACKAGE_DIR");
 }
 
 void check_working_directory(const SessionOptions& options) {

@@ -25,6 +25,10 @@ std::string why_unfit(const Choice& interpreter, const std::string& scratch);
 /// The directory that holds the Python package, and nothing else: what goes on the worker's path.
 /// @throws RestartError when it is nowhere to be found
 std::string find_package_directory();
+/// @param library the file of the library, or of the program that it is linked into: beside its folder, in `share`, the
+///        package may be, unless others could have put it there
+/// @param built where it was when the library was built or installed
+std::string find_package_directory(const std::string& library, std::vector<std::string> built);
 
 /// @throws InputError when the working directory that was asked for is none
 void check_working_directory(const SessionOptions& options);

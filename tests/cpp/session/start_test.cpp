@@ -1,7 +1,12 @@
 // Starts that cannot be, and starts after something has gone wrong.
 #include <signal.h>
 
+#include <unistd.h>
+
+#include <fstream>
+
 #include "support.h"
+#include "worker/launch_plan.h"
 
 namespace tr::test {
 namespace {
@@ -13,6 +18,31 @@ TEST_F(StartTest, AScriptThatDoesNotExist) {
     const auto error = expect_throw<InputError>([&] { session.start(); });
     EXPECT_TRUE(contains(error.what(), "no_such_script.py' does not exist"));
     EXPECT_FALSE(session.is_alive());
+}
+
+TEST_F(StartTest, APackageThatOthersCouldHavePutThereIsNotUsed) {
+    const fs::path here = workspace_.path();
+    const fs::path package = here / "share/tech_renaissance/python";
+    fs::create_directories(package / "tech_renaissance");
+    fs::create_directory(here / "programs");
+    std::ofstream(package / "tech_renaissance/__init__.py") << "\n";
+    const std::string program = here / "programs/program";
+    std::ofstream(program) << "\n";
+    for (auto part = package / "tech_renaissance"; part != here; part = part.parent_path())
+        fs::permissions(part, fs::perms::owner_all);
+    EXPECT_EQ(find_package_directory(program, {}), package);
+
+    fs::permissions(here / "share", fs::perms::all);
+    const auto error = expect_throw<RestartError>([&] { find_package_directory(program, {}); });
+    EXPECT_TRUE(contains(error.what(), "others may write to '" + (here / "share").string() + "'")) << error.what();
+    EXPECT_TRUE(contains(error.what(), "TR_PACKAGE_DIR")) << error.what();
+    fs::permissions(here / "share", fs::perms::all | fs::perms::sticky_bit);
+    EXPECT_EQ(find_package_directory(program, {}), package);
+    if (::geteuid() == 0) {
+        ASSERT_EQ(::chown((here / "share").c_str(), 12345, 12345), 0);
+        const auto theirs = expect_throw<RestartError>([&] { find_package_directory(program, {}); });
+        EXPECT_TRUE(contains(theirs.what(), "belongs to user 12345")) << theirs.what();
+    }
 }
 
 TEST_F(StartTest, AScriptWithASyntaxError) {
