@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import sys
 
 import pytest
 from hypothesis import given
@@ -190,3 +192,26 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
             parse(data)
         except InputError:
             continue
+
+
+def test_json_without_its_core_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interpreter whose module `json` is made otherwise takes that as it is documented."""
+    monkeypatch.setitem(sys.modules, "_json", None)
+    spec = importlib.util.spec_from_file_location("tech_renaissance.protocol.json_without", json_object.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    other = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(other)
+    message = {"text": 'é" \\ \n', "list": [1, -2.5, True, None, {"a": {}}], "many": 2**70}
+    assert other._scan is not json_object._scan
+    data = json_object.encode_object(message)
+    assert other.encode_object(message) == data
+    assert other.parse_object(data, "message") == json_object.parse_object(data, "message") == message
+    for wrong in (b"{", b'{"a":NaN}', b'{"a":1e999}', b'{"a" 1}', b"[]", b'{"a":1}x', b'{"a":"\n"}'):
+        errors = []
+        for module in (json_object, other):
+            with pytest.raises(InputError) as caught:
+                module.parse_object(wrong, "message")
+            errors.append(str(caught.value).split(":")[0])
+        assert errors[0].startswith("message")
+        assert errors[1].startswith("message")

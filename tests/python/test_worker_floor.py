@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from channel_host import ChannelHost
-from host import SERVERS, Host
+from host import PACKAGE_DIR, SERVERS, Host
 
 VERSIONS = ["3.9.18", "3.13.0"]
 
@@ -100,3 +101,13 @@ def test_everything_but_tensors_works(start: Callable[..., Host], bare: list[str
     assert "pip install torch" in failure["message"]  # type: ignore[index]
     assert host.ask("__exit__")["result"] == "ok"
     assert host.exit_code() == 0
+
+
+def test_what_takes_long_to_import_is_not(bare: list[str]) -> None:
+    """Each of these takes longer than all of the package: a server that needs them imports them itself."""
+    heavy = {"re", "json", "enum", "functools", "collections", "typing", "ctypes", "threading", "asyncio", "traceback"}
+    code = (
+        f"import sys; sys.path.insert(0, {str(PACKAGE_DIR)!r}); from tech_renaissance import TechRenaissanceServer; "
+        f"import tech_renaissance.worker.runtime; print(*({heavy!r} & set(sys.modules)))"
+    )
+    assert subprocess.run([*bare, "-c", code], capture_output=True, text=True, check=True).stdout.split() == []

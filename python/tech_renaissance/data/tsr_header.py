@@ -5,7 +5,6 @@ Version 1 is written whenever it can say what is to be said, so that older reade
 
 from __future__ import annotations
 
-import functools
 import struct
 
 from ..errors import InputError, TSRError
@@ -97,13 +96,27 @@ def count_elements(shape: Sequence[int]) -> int:
     return numel
 
 
-@functools.lru_cache(maxsize=256)
 def encode_header(dtype: DType, shape: tuple[int, ...]) -> bytes:
     """The header for a tensor of this dtype and shape.
 
     Raises:
         InputError: the rank is over 16, a dim is negative, or the data would be longer than a file can be.
     """
+    key = (dtype.number, shape)
+    header = _headers.get(key)
+    if header is None:
+        header = _encode_header(dtype, shape)
+        if len(_headers) >= _MANY:
+            _headers.clear()
+        _headers[key] = header
+    return header
+
+
+_headers: dict[tuple[int, tuple[int, ...]], bytes] = {}
+_MANY = 256
+
+
+def _encode_header(dtype: DType, shape: tuple[int, ...]) -> bytes:
     rank = len(shape)
     if rank > MAX_RANK:
         raise InputError(f"a tensor of rank {rank} cannot be sent: at most {MAX_RANK} dims, found shape {tuple(shape)}")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import sys
 
 from ..errors import REQUEST_TOO_LARGE, InputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
 MAX_MESSAGE_BYTES = 64 << 20
 MAX_DEPTH = 64
 #: What JSON takes for blanks.
 BLANKS = " \t\r\n"
-
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def _no_json(text: str) -> float:
@@ -25,9 +28,54 @@ def _finite(text: str) -> float:
     return number
 
 
-_decoder = json.JSONDecoder(parse_constant=_no_json, parse_float=_finite)
-# What decode() calls in the end; the layers above it cost more than it does.
-_scan = _decoder.scan_once  # type: ignore[attr-defined]  # typeshed leaves it out
+class _Reading:
+    """How a scanner of the standard library's reads."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_float = staticmethod(_finite)
+    parse_int = int
+    parse_constant = staticmethod(_no_json)
+
+
+def _decode(text: str) -> Any:
+    """By the standard library as it is documented; for what the scanner alone does not take, and for its errors."""
+    import json
+
+    return json.JSONDecoder(parse_constant=_no_json, parse_float=_finite).decode(text)
+
+
+def _no_form(value: object) -> object:
+    raise TypeError(f"a {type(value).__name__} has no form in JSON")
+
+
+# The core of the module `json`, without what is around it: to import that takes longer than to start an interpreter.
+try:
+    import _json
+
+    if hasattr(sys, "gettotalrefcount"):
+        raise ImportError("a debug build of Python would end where the core finds no class for its error")
+    _core: Any = _json
+    quote: Callable[[str], str] = _core.encode_basestring
+    _scan: Callable[[str, int], tuple[Any, int]] = _core.make_scanner(_Reading)
+    _parts: Callable[[object, int], Sequence[str]] = _core.make_encoder(
+        None, _no_form, quote, None, ":", ",", False, False, True
+    )
+    if ("".join(_parts({"a": ["b", 1]}, 0)), _scan('{"a":[]}', 0)) != ('{"a":["b",1]}', ({"a": []}, 8)):
+        raise ImportError("the core of json is another one")
+except (ImportError, AttributeError, TypeError):
+    import json
+
+    quote = json.encoder.encode_basestring
+    _scan = json.JSONDecoder(parse_constant=_no_json, parse_float=_finite).raw_decode
+    _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+    def _parts(value: object, _: int) -> Sequence[str]:
+        return _encoder.encode(value)
+
+
+def _encode(value: object) -> str:
+    return "".join(_parts(value, 0))
 
 
 def parse_object(data: bytes | bytearray | memoryview, what: str) -> dict[str, object]:
@@ -47,9 +95,7 @@ def parse_object(data: bytes | bytearray | memoryview, what: str) -> dict[str, o
         raise InputError(f"{what}: nested more than {MAX_DEPTH} deep")
     try:
         text = data.decode("utf-8")
-        message, end = _scan(text, 0) if data.startswith(b"{") else (None, -1)
-        if end != len(text):  # blanks around it, or no object, or no JSON
-            message = _decoder.decode(text.strip(BLANKS))
+        message = _read(text)
         if b"\\u" in data:
             # Half a character, such as "\\ud800", is none, but for what stands for a byte that is not UTF-8.
             _encode(message).encode("utf-8", "surrogateescape")
@@ -62,6 +108,17 @@ def parse_object(data: bytes | bytearray | memoryview, what: str) -> dict[str, o
     if not isinstance(message, dict):
         raise InputError(f"{what}: expected a JSON object, found {kind_of(message)}")
     return message
+
+
+def _read(text: str) -> Any:
+    if text.startswith("{"):
+        try:
+            message, end = _scan(text, 0)
+            if end == len(text):  # no blanks after it, nor anything else
+                return message
+        except SystemError:
+            pass  # the core finds no class for its error, as long as nobody has imported `json`
+    return _decode(text.strip(BLANKS))
 
 
 def encode_object(message: dict[str, object]) -> bytes:

@@ -6,17 +6,15 @@ in it is answered in it.
 
 from __future__ import annotations
 
-import functools
-import json
-import re
 import time
 
 from ..errors import InputError
-from .json_object import BLANKS, MAX_MESSAGE_BYTES, encode_object, encode_text, kind_of, parse_object
+from .json_object import BLANKS, MAX_MESSAGE_BYTES, encode_object, encode_text, kind_of, parse_object, quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
 PROTOCOL_VERSION = 1
 #: The command that asks a worker to leave; never passed to `main_logic`.
@@ -37,15 +35,11 @@ TERMINATED = "terminated"
 _MAX_STATUS = 500
 _MAX_ID = 2**64 - 1
 
-_is_tag = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}").fullmatch
-_separators = re.compile(r"[\s,]+")
-_plain, _number = rb"[ !#-\[\]-~]", rb"0|[1-9][0-9]{0,18}"
-_plain_request = re.compile(
-    rb'\{"command":"(%b+)","parameters":"(%b*)","id":(%b),"timestamp":(?:%b)(?:,"deadline_ms":(%b))?'
-    rb'(?:,"buffers":"(%b*)")?\}' % (_plain, _plain, _number, _number, _number, _plain)
-).fullmatch
-_is_inode = re.compile(r"[1-9][0-9]{0,19}").fullmatch
-_quote = json.encoder.encode_basestring
+_FIRST_OF_TAG = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
+_IN_TAG = _FIRST_OF_TAG | frozenset(".-")
+_MAX_TAG = 128
+# Of what was taken apart before, as most requests name the same few tags.
+_MANY = 64
 
 
 class Request:
@@ -141,7 +135,7 @@ class Response:
 
 def is_tag(name: str) -> bool:
     """Whether a string may name a tensor or a session."""
-    return _is_tag(name) is not None
+    return 0 < len(name) <= _MAX_TAG and name[0] in _FIRST_OF_TAG and _IN_TAG.issuperset(name)
 
 
 def check_tag(name: str, what: str = "a tensor tag") -> str:
@@ -150,7 +144,7 @@ def check_tag(name: str, what: str = "a tensor tag") -> str:
     Raises:
         InputError: it may not name a tensor or a session.
     """
-    if _is_tag(name) is None:
+    if not is_tag(name):
         shown = name if len(name) <= 150 else name[:150] + "…"
         raise InputError(
             f"{shown!r} cannot be {what}: expected 1 to 128 letters, digits, '_', '-' or '.', "
@@ -159,35 +153,54 @@ def check_tag(name: str, what: str = "a tensor tag") -> str:
     return name
 
 
-@functools.lru_cache(maxsize=64)
 def split_tags(parameters: str) -> tuple[str, ...]:
     """The tags in "input_a input_b" or "input_a,input_b".
 
     Raises:
         InputError: something there is no tag.
     """
-    return tuple(check_tag(word) for word in _separators.split(parameters) if word)
+    found = _tags_in.get(parameters)
+    if found is None:
+        found = tuple(map(check_tag, parameters.replace(",", " ").split()))
+        if len(_tags_in) >= _MANY:
+            _tags_in.clear()
+        _tags_in[parameters] = found
+    return found
 
 
-@functools.lru_cache(maxsize=64)
+_tags_in: dict[str, tuple[str, ...]] = {}
+
+
 def places_in(buffers: str) -> dict[str, tuple[int, str]]:
     """Of "a 1234 .host-1": for each tag the inode of its buffer, and the name that its file has for now.
 
     Raises:
         InputError: it is not such a text.
     """
+    known = _places_in.get(buffers)
+    if known is not None:
+        return known
     words = buffers.split(" ") if buffers else []
     places = {tag: (inode, name) for tag, inode, name in zip(words[::3], words[1::3], words[2::3])}
     good = len(words) == 3 * len(places) and all(
-        is_tag(tag) and _is_inode(inode) and int(inode) <= _MAX_ID and is_tag(name.removeprefix("."))
-        for tag, (inode, name) in places.items()
+        is_tag(tag) and _is_inode(inode) and is_tag(name.removeprefix(".")) for tag, (inode, name) in places.items()
     )
     if not good:
         raise InputError(
             f"{buffers[:200]!r} in 'buffers' does not tell where tensors lie: expected a tag, an inode and a "
             "file's name for each, with a blank between two words"
         )
-    return {tag: (int(inode), name) for tag, (inode, name) in places.items()}
+    if len(_places_in) >= _MANY:
+        _places_in.clear()
+    _places_in[buffers] = {tag: (int(inode), name) for tag, (inode, name) in places.items()}
+    return _places_in[buffers]
+
+
+_places_in: dict[str, dict[str, tuple[int, str]]] = {}
+
+
+def _is_inode(text: str) -> bool:
+    return text.isascii() and text.isdigit() and text[0] != "0" and len(text) <= 20 and int(text) <= _MAX_ID
 
 
 def error_status(text: str) -> str:
@@ -224,7 +237,7 @@ def parse_request(data: bytes | bytearray | memoryview) -> Request:
 
 def read_request(data: bytes | bytearray | memoryview) -> Request:
     """The same, but what makes it unreadable becomes the request's `problem`, for the answer."""
-    match = _plain_request(data) if len(data) <= MAX_MESSAGE_BYTES else None
+    match = _match_plain(data) if len(data) <= MAX_MESSAGE_BYTES else None
     if match is not None:  # as nearly all are, in a third of the time that JSON takes
         command, parameters, id, deadline_ms, buffers = match.groups(b"")  # noqa: A001 - its name on the wire
         deadline = int(deadline_ms) if deadline_ms else None
@@ -233,6 +246,23 @@ def read_request(data: bytes | bytearray | memoryview) -> Request:
         return parse_request(data)
     except InputError as error:
         return unreadable(error)
+
+
+def _match_plain(data: bytes | bytearray | memoryview) -> Any:
+    """The parts of a request in the one form that hosts write. Workers with the library never come here."""
+    global _plain_request
+    if _plain_request is None:
+        import re  # which takes as long as everything else that a worker imports
+
+        plain, number = rb"[ !#-\[\]-~]", rb"0|[1-9][0-9]{0,18}"
+        _plain_request = re.compile(
+            rb'\{"command":"(%b+)","parameters":"(%b*)","id":(%b),"timestamp":(?:%b)(?:,"deadline_ms":(%b))?'
+            rb'(?:,"buffers":"(%b*)")?\}' % (plain, plain, number, number, number, plain)
+        ).fullmatch
+    return _plain_request(data)
+
+
+_plain_request: Callable[[Any], Any] | None = None
 
 
 def unreadable(error: InputError) -> Request:
@@ -309,7 +339,7 @@ def encode_success(
     tags = '"' + '","'.join(tensors) + '"' if tensors else ""
     places = f'"buffers":"{buffers}",' if buffers else ""
     text = (
-        f'{{"id":{id},"command":{_quote(command)},"result":{_quote(result)},"message":"","tensors":[{tags}],'
+        f'{{"id":{id},"command":{quote(command)},"result":{quote(result)},"message":"","tensors":[{tags}],'
         f'{places}"timestamp":{now_ms()}}}'
     )
     return encode_text(text)
