@@ -131,6 +131,15 @@ def test_torch_tensors_that_are_not_plain_memory_are_sent(torch_server: Host) ->
         assert torch.equal(get(torch_server, index), tensor), index
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_torch_tensors_of_a_gpu_are_sent(torch_server: Host) -> None:
+    assert torch_server.ask("gpu")["result"] == "ok"
+    base = torch.arange(60_000, dtype=torch.float32).reshape(200, 300)
+    small = torch.tensor([[1 + 2j, 3 - 4j]])
+    for index, tensor in enumerate([base, base.t(), base * 2, small, base > 1, base[:0], base.bfloat16()]):
+        assert torch.equal(get(torch_server, index), tensor), index
+
+
 @pytest.mark.parametrize(
     ("kind", "said"), [("sparse", "convert it with .to_dense()"), ("meta", "'meta' device cannot be sent")]
 )

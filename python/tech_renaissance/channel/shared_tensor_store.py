@@ -11,7 +11,7 @@ import errno
 import os
 
 from ..data.quick_tensors import describe_tensor, read_tensor, write_tensor
-from ..data.tensors import empty_header, export_tensor, import_tensor
+from ..data.tensors import empty_header, export_tensor, header_of_torch, import_tensor, is_on_gpu
 from ..data.tsr_header import MAX_HEADER, encode_header
 from ..errors import NotFoundError
 from ..platform import steps
@@ -156,6 +156,8 @@ class SharedTensorStore(TensorStore):
             return
         described, exported = describe_tensor(tensor), None
         if described is None:
+            if is_on_gpu(tensor) and self._fetch(tensor, path, tag):
+                return
             exported = export_tensor(tensor)
             described = encode_header(exported.dtype, exported.shape), exported.address, len(exported.data)
         header, address, data_bytes = described
@@ -178,6 +180,23 @@ class SharedTensorStore(TensorStore):
                 self._trim()
         except OSError as error:
             raise place_error(error, f"writing tensor {tag!r}", self.directory, size) from None
+
+    def _fetch(self, tensor: Any, path: str, tag: str) -> bool:
+        """Copies a tensor from its device to where it is to lie; False where memory cannot be shared."""
+        header, data_bytes = header_of_torch(tensor)
+        size = len(header) + data_bytes
+        try:
+            buffer = self._writable(size, path)
+            if buffer is None:
+                return False
+            buffer.memory[: len(header)] = header
+            _tensor_in(buffer, path, "torch", buffer.hand_out()).copy_(tensor.detach())
+            if buffer.place != path:
+                self._places.put_under(buffer, path)
+                self._trim()
+        except OSError as error:
+            raise place_error(error, f"writing tensor {tag!r}", self.directory, size) from None
+        return True
 
     def empty(self, shape: Sequence[int], dtype: object, framework: str) -> Any:
         """See TensorStore."""

@@ -80,6 +80,29 @@ def export_tensor(tensor: object) -> Exported:
     )
 
 
+def is_on_gpu(tensor: Any) -> bool:
+    """A PyTorch tensor on a GPU, whose elements can be copied from there to where they are to lie.
+
+    Not bools, as there is no tensor of those over memory that may hold anything; and other devices may know no copy
+    into memory that is not their own.
+    """
+    torch = sys.modules.get("torch")
+    return (
+        torch is not None
+        and isinstance(tensor, torch.Tensor)
+        and tensor.is_cuda
+        and not tensor.is_nested
+        and tensor.layout is torch.strided
+        and tensor.dtype is not torch.bool
+    )
+
+
+def header_of_torch(tensor: Any) -> tuple[bytes, int]:
+    """The header of a PyTorch tensor, and how many bytes its elements take. Raises InputError for an unknown dtype."""
+    dtype = _torch_dtypes.get(tensor.dtype) or _known_torch_dtype(tensor.dtype)
+    return encode_header(dtype, tuple(tensor.shape)), tensor.numel() * dtype.itemsize
+
+
 def import_tensor(header: TsrHeader, memory: Buffer, framework: str, name: str) -> Any:
     """A tensor over memory that starts with a `.tsr` header; it keeps the memory alive.
 

@@ -46,6 +46,15 @@ class TensorServer(TechRenaissanceServer):
             self.stream_tensors(numpy.full(10, float(number)))
         return True
 
+    def do_gpu(self, parameters):
+        """Tensors of a GPU, in shapes that a copy has to put right."""
+        import torch
+
+        base = torch.arange(60_000, dtype=torch.float32, device="cuda").reshape(200, 300)
+        small = torch.tensor([[1 - 2j, 3 + 4j]], device="cuda")
+        self.send_tensors(base, base.t(), base.requires_grad_() * 2, small.conj(), base > 1, base[:0], base.bfloat16())
+        return True
+
     def do_odd(self, parameters):
         """Tensors that are not plain memory."""
         import torch
