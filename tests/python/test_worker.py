@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from host import SERVERS, Host
+from host import PACKAGE_DIR, SERVERS, Host
 
 from tech_renaissance.data import tsr_header
 
@@ -210,18 +210,36 @@ def test_an_older_host_that_writes_in_place_is_served(start: Callable[..., Host]
 
 @pytest.mark.parametrize("tier", ["inotify", "watchdog", "polling"])
 @pytest.mark.parametrize("kind", ["plain", "threads", "async"])
-@pytest.mark.parametrize("way", ["request", "status", "flag"])
+@pytest.mark.parametrize("way", ["request", "word", "status", "flag"])
 def test_an_older_host_ends_its_worker(start: Callable[..., Host], tier: str, kind: str, way: str) -> None:
     host = start("own_exit", legacy=True, environment={"KIND": kind, "KNOWS": "nothing", "TR_WAKEUP": tier})
     assert host.ask("echo", "a", old=True)["params"] == "a"
     if way == "request":
         host.write("request.json", b'{"cmd": "exit"}')
+    elif way == "word":
+        host.write("request.json", b"exit")
     elif way == "status":
         (host.directory / "status.txt").write_text("exit")
     else:
         (host.directory / "exit.flag").write_text("")
     assert host.exit_code() == 0
     assert (host.directory / "status.txt").read_text() == "terminated"
+
+
+def test_an_older_host_is_not_told_that_its_worker_has_ended(start: Callable[..., Host]) -> None:
+    host = start("own_exit", legacy=True, environment={"KIND": "plain"})
+    assert host.ask("nonsense", old=True)["params"] == "error"
+    assert host.status.startswith("failed: unknown command 'nonsense'")
+    assert host.ask("echo", "a", old=True)["params"] == "a"
+
+
+def test_the_default_server_ends_at_once(start: Callable[..., Host], tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise SystemExit('loaded')")
+    host = start(legacy=True, environment={"PYTHONPATH": f"{PACKAGE_DIR}{os.pathsep}{tmp_path}"})
+    host.hello()
+    host.write("request.json", b'{"cmd": "exit"}')
+    assert host.exit_code() == 0
+    assert not host.log()
 
 
 def test_a_worker_at_work_is_dismissed_when_it_is_done(start: Callable[..., Host]) -> None:

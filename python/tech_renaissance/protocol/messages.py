@@ -232,6 +232,8 @@ def read_request(data: bytes | bytearray | memoryview) -> Request:
     try:
         return parse_request(data)
     except InputError as error:
+        if len(data) < 16 and bytes(data).strip() == EXIT.encode():
+            return Request(EXIT, legacy=True)  # hosts of the older bridge send what they are given as it is
         return unreadable(error)
 
 
