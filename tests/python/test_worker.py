@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -213,7 +214,9 @@ def test_an_older_host_that_writes_in_place_is_served(start: Callable[..., Host]
 @pytest.mark.parametrize("way", ["request", "word", "status", "flag"])
 def test_an_older_host_ends_its_worker(start: Callable[..., Host], tier: str, kind: str, way: str) -> None:
     host = start("own_exit", legacy=True, environment={"KIND": kind, "KNOWS": "nothing", "TR_WAKEUP": tier})
+    host.hello()
     assert host.ask("echo", "a", old=True)["params"] == "a"
+    told = time.monotonic()
     if way == "request":
         host.write("request.json", b'{"cmd": "exit"}')
     elif way == "word":
@@ -223,6 +226,7 @@ def test_an_older_host_ends_its_worker(start: Callable[..., Host], tier: str, ki
     else:
         (host.directory / "exit.flag").write_text("")
     assert host.exit_code() == 0
+    assert time.monotonic() - told < 0.5 + host.start_seconds  # not the second after which everything is looked at
     assert (host.directory / "status.txt").read_text() == "terminated"
 
 
