@@ -276,6 +276,17 @@ def test_an_older_hosts_session_is_found_by_its_id_alone(start: Callable[..., Ho
     assert host.ask("where", old=True)["params"] == f"{host.id} {host.directory}"
 
 
+def test_a_session_of_the_first_hosts_is_found(start: Callable[..., Host], workspace: Path) -> None:
+    first = workspace / "first"
+    place = first / "pytorch_session" / "tr_session_test0"
+    place.mkdir(parents=True)
+    host = start("probe", legacy=True, environment={"TR_WORKSPACE": str(first)})
+    host.wait_until(lambda: (place / "hello.json").exists())
+    (place / "exit.flag").touch()
+    assert host.exit_code() == 0
+    assert (place / "status.txt").read_text() == "terminated"
+
+
 def test_a_worker_without_a_session_says_where_it_looked(workspace: Path) -> None:
     code = "from tech_renaissance import *; TechRenaissanceServer().run('x')"
     with Host(workspace, ["-c", code], legacy=True) as host:

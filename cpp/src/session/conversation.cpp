@@ -110,8 +110,12 @@ void Conversation::wait_until(Deadline deadline, Purpose purpose, const std::fun
             fail_as_vanished();                                       // of the first one the worker's end tells
         if (before && before->first != limit.when()) before.reset();  // that was the limit of the start
         const auto examined = [&] { return worker::examine(*worker_, *channel_, limit); };
-        if (limit.when() <= now)
-            fail(timeout(purpose.text, before ? before->second : examined(), limit.when() < deadline.when()));
+        if (limit.when() <= now) {
+            const auto passed =
+                timeout(purpose.text, before ? before->second : examined(), limit.when() < deadline.when());
+            if (purpose.asks) throw passed;
+            fail(passed);
+        }
         throw_if_damaged();
         AsyncCalls::throw_if_cancelled();
         if (names_are_behind && now - *begin >= kShort) {

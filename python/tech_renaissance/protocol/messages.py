@@ -108,10 +108,12 @@ class Failure:
 class Response:
     """The answer to one request, or with `more` a part of it; `tensors` are the tags of its tensors, in order.
 
+    With `leaving` it is the worker's last, as it was asked to end.
+
     `buffers` tells where those of them lie whose files have yet to get the names of their tags.
     """
 
-    __slots__ = ("buffers", "command", "failure", "id", "legacy", "message", "more", "result", "tensors")
+    __slots__ = ("buffers", "command", "failure", "id", "leaving", "legacy", "message", "more", "result", "tensors")
 
     def __init__(
         self,
@@ -132,11 +134,12 @@ class Response:
         self.failure = failure
         self.legacy = legacy
         self.more = False
+        self.leaving = False
         self.buffers = ""
 
     def is_plain(self) -> bool:
         """It tells of success and no more, as nearly all do."""
-        return self.failure is None and not (self.legacy or self.more or self.message)
+        return self.failure is None and not (self.legacy or self.more or self.leaving or self.message)
 
 
 def is_tag(name: str) -> bool:
@@ -288,6 +291,8 @@ def encode_response(response: Response) -> bytes:
             message["buffers"] = response.buffers
         if response.more:
             message["more"] = True
+        if response.leaving:
+            message["leaving"] = True
     if failure is not None:
         message["error"] = {
             "code": failure.code,
@@ -339,6 +344,7 @@ def parse_response(data: bytes | bytearray | memoryview) -> Response:
         legacy=legacy,
     )
     response.more = message.get("more") is True
+    response.leaving = message.get("leaving") is True
     response.tensors = _tags(message)
     response.buffers = _text(message, "buffers", "response")
     if legacy:

@@ -69,8 +69,11 @@ TEST_P(StartAfterAnExit, WaitsForTheWorkerToLeave) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Ways, StartAfterAnExit, testing::Values("__exit__", "sys_exit 3"),
-                         [](const auto& way) { return std::string(way.index == 0 ? "AsAsked" : "OfItsOwn"); });
+INSTANTIATE_TEST_SUITE_P(Ways, StartAfterAnExit, testing::Values("__exit__", "exit", "sys_exit 3"),
+                         [](const auto& way) {
+                             const std::string asked = way.index == 0 ? "AsAsked" : "AskedInAWord";
+                             return way.index == 2 ? std::string("OfItsOwn") : asked;
+                         });
 
 TEST_F(StartTest, AScriptThatEndsAtOnce) {
     PythonSession session(options("exits_at_once"));
