@@ -287,12 +287,12 @@ def encode_response(response: Response) -> bytes:
         message["result"] = response.result
         message["message"] = response.message
         message["tensors"] = list(response.tensors)
-        if response.buffers:
-            message["buffers"] = response.buffers
         if response.more:
             message["more"] = True
         if response.leaving:
             message["leaving"] = True
+    if response.buffers:
+        message["buffers"] = response.buffers
     if failure is not None:
         message["error"] = {
             "code": failure.code,
