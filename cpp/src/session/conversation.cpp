@@ -10,6 +10,7 @@
 #include "session/core.h"
 #include "worker/death_report.h"
 #include "worker/launch_plan.h"
+#include "worker/start_advice.h"
 
 namespace tr::session {
 
@@ -266,6 +267,8 @@ TimeoutError Conversation::timeout(const char* purpose, const worker::Liveness& 
             "very busy; it may never come back: restart() ends it";
     else if (found.condition == worker::Condition::stopped)
         message += "; the process is stopped, by a signal (SIGSTOP) or a debugger: continue it with SIGCONT";
+    else if (!worker_->was_ready() && !worker::older_module_advice(worker_->launched()).empty())
+        message += worker::older_module_advice(worker_->launched());
     else if (of_start)
         message += "; its imports and on_start may take longer than that: raise start_timeout_ms, and restart()";
     else if (found.silent_ms)

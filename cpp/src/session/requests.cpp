@@ -244,7 +244,8 @@ Answer Conversation::read_answer(protocol::Response response) {
         if (response.leaving || answer.command == protocol::kExitCommand) worker_->says_leaving();
         const auto places = protocol::parse_places(response.buffers);
         for (const auto& tag : response.tensors) {
-            if (response.older_spelling && protocol::find_place(places, tag) == nullptr && !channel_->tensors()->has(tag)) {
+            if (response.older_spelling && protocol::find_place(places, tag) == nullptr &&
+                !channel_->tensors()->has(tag)) {
                 answer.tensors.clear();  // words, not tags
                 break;
             }

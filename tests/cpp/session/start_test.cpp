@@ -50,6 +50,17 @@ TEST_F(StartTest, ASessionDirectoryThatIsALinkIsAnErrorWithAdvice) {
     EXPECT_TRUE(contains(error.what(), "remove it, or choose another session id"));
 }
 
+TEST_F(StartTest, TheOlderModuleBesideTheScriptIsNamed) {
+    std::ofstream(workspace_.path() + "/tech_renaissance.py") << "import signal\nsignal.pause()\n";
+    std::ofstream(workspace_.path() + "/server.py") << "from tech_renaissance import TechRenaissanceServer\n";
+    auto moved = options();
+    moved.script = workspace_.path() + "/server.py";
+    PythonSession session(moved);
+    session.start();
+    const auto error = expect_throw<TimeoutError>([&] { session.fetch_response("echo x", 50); });
+    EXPECT_TRUE(contains(error.what(), "/tech_renaissance.py' hides the package tech_renaissance")) << error.what();
+}
+
 class StartAfterAnExit : public SessionTest, public testing::WithParamInterface<const char*> {};
 
 TEST_P(StartAfterAnExit, WaitsForTheWorkerToLeave) {
