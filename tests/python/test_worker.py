@@ -287,6 +287,35 @@ def test_a_session_of_the_first_hosts_is_found(start: Callable[..., Host], works
     assert (place / "status.txt").read_text() == "terminated"
 
 
+def test_what_a_server_gives_is_named_where_it_is_wrong(start: Callable[..., Host]) -> None:
+    code = """
+from tech_renaissance import InputError, TechRenaissanceServer
+
+class Server(TechRenaissanceServer):
+    def main_logic(self, command, parameters):
+        calls = {
+            "count": [lambda v=v: self.get_tensors("a", v) for v in ("1", 1.0, True, -2)],
+            "parameters": [lambda v=v: self.get_tensors(v) for v in (5, None, ["a"], b"a")],
+            "timeout_ms": [lambda v=v: self.wait_until_cancelled(v) for v in ("5", 2.5, -1, True)],
+            "text": [lambda: self.write_status(5)],
+            "session_id": [lambda: TechRenaissanceServer().run(5)],
+            "framework": [lambda: TechRenaissanceServer(framework="jax")],
+        }
+        for name, wrong in calls.items():
+            for call in wrong:
+                try:
+                    call()
+                except InputError as error:
+                    assert str(error).startswith(name + " is ") and ": expected " in str(error), error
+                else:
+                    raise AssertionError(name)
+        return True
+
+Server().run()
+"""
+    assert start(script=["-c", code]).ask("x")["result"] == "ok"
+
+
 def test_a_worker_without_a_session_says_where_it_looked(workspace: Path) -> None:
     code = "from tech_renaissance import *; TechRenaissanceServer().run('x')"
     with Host(workspace, ["-c", code], legacy=True) as host:
