@@ -185,6 +185,7 @@ RestartError Conversation::death(bool unsent) {
         });
     }
     found.unsent = unsent;
+    found.of_older_kind = worker_->was_ready() && !channel_->is_understood();
     found.on_purpose = core_.supervisor.ended_on_purpose();
     found.being_replaced = core_.supervisor.restart_under_way();
     found.next_call_starts = core_.supervisor.recovers() && !found.on_purpose;

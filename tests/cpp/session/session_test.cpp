@@ -366,6 +366,10 @@ TEST_F(SessionTest, AWorkerOnTheOlderModuleIsUnderstood) {
     session.send_request(R"({"cmd": "exit"})");
     session.join();
     EXPECT_FALSE(session.is_alive());
+    session.start();
+    EXPECT_EQ(session.fetch_response("echo again"), "again");
+    const auto left = expect_throw<RestartError>([&] { session.fetch_response("leave"); });
+    EXPECT_TRUE(contains(left.what(), "ends so when it does not know a command")) << left.what();
 }
 
 TEST_F(SessionTest, TheOlderSpellingGetsTheTensorsOfItsOwnAnswer) {
