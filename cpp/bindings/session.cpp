@@ -212,7 +212,7 @@ py::dict health_dict(const Session& self) {
 }
 
 void register_life(py::class_<Session>& session) {
-    session.def("start", forward(&PythonSession::start))
+    session.def("start", forward(py::overload_cast<>(&PythonSession::start)))
         .def("is_alive", forward(&PythonSession::is_alive))
         .def("is_ready", forward(&PythonSession::is_ready))
         .def("is_busy", forward(&PythonSession::is_busy))

@@ -143,6 +143,13 @@ def test_a_legacy_response_names_its_tensors_by_commas() -> None:
     assert protocol.parse_response(data).tensors == ["result_0", "result_1"]
 
 
+def test_a_last_answer_says_so() -> None:
+    last = Response("exit", id=3)
+    last.leaving = True
+    assert protocol.parse_response(protocol.encode_response(last)).leaving
+    assert not protocol.parse_response(protocol.encode_response(Response("exit", id=3))).leaving
+
+
 def test_a_legacy_response_carries_its_text_and_its_error() -> None:
     failure = Failure("E1004", "no such thing")
     message = json.loads(protocol.encode_response(Response("x", "error", failure=failure, legacy=True)))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from host import SERVERS, Host
+from host import PACKAGE_DIR, SERVERS, Host
 
 from tech_renaissance.data import tsr_header
 
@@ -210,18 +211,39 @@ def test_an_older_host_that_writes_in_place_is_served(start: Callable[..., Host]
 
 @pytest.mark.parametrize("tier", ["inotify", "watchdog", "polling"])
 @pytest.mark.parametrize("kind", ["plain", "threads", "async"])
-@pytest.mark.parametrize("way", ["request", "status", "flag"])
+@pytest.mark.parametrize("way", ["request", "word", "status", "flag"])
 def test_an_older_host_ends_its_worker(start: Callable[..., Host], tier: str, kind: str, way: str) -> None:
     host = start("own_exit", legacy=True, environment={"KIND": kind, "KNOWS": "nothing", "TR_WAKEUP": tier})
+    host.hello()
     assert host.ask("echo", "a", old=True)["params"] == "a"
+    told = time.monotonic()
     if way == "request":
         host.write("request.json", b'{"cmd": "exit"}')
+    elif way == "word":
+        host.write("request.json", b"exit")
     elif way == "status":
         (host.directory / "status.txt").write_text("exit")
     else:
         (host.directory / "exit.flag").write_text("")
     assert host.exit_code() == 0
+    assert time.monotonic() - told < 0.5 + host.start_seconds  # not the second after which everything is looked at
     assert (host.directory / "status.txt").read_text() == "terminated"
+
+
+def test_an_older_host_is_not_told_that_its_worker_has_ended(start: Callable[..., Host]) -> None:
+    host = start("own_exit", legacy=True, environment={"KIND": "plain"})
+    assert host.ask("nonsense", old=True)["params"] == "error"
+    assert host.status.startswith("failed: unknown command 'nonsense'")
+    assert host.ask("echo", "a", old=True)["params"] == "a"
+
+
+def test_the_default_server_ends_at_once(start: Callable[..., Host], tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise SystemExit('loaded')")
+    host = start(legacy=True, environment={"PYTHONPATH": f"{PACKAGE_DIR}{os.pathsep}{tmp_path}"})
+    host.hello()
+    host.write("request.json", b'{"cmd": "exit"}')
+    assert host.exit_code() == 0
+    assert not host.log()
 
 
 def test_a_worker_at_work_is_dismissed_when_it_is_done(start: Callable[..., Host]) -> None:
@@ -252,6 +274,46 @@ def test_a_worker_that_knows_no_exit_leaves(start: Callable[..., Host], kind: st
 def test_an_older_hosts_session_is_found_by_its_id_alone(start: Callable[..., Host]) -> None:
     host = start("probe", legacy=True)
     assert host.ask("where", old=True)["params"] == f"{host.id} {host.directory}"
+
+
+def test_a_session_of_the_first_hosts_is_found(start: Callable[..., Host], workspace: Path) -> None:
+    first = workspace / "first"
+    place = first / "pytorch_session" / "tr_session_test0"
+    place.mkdir(parents=True)
+    host = start("probe", legacy=True, environment={"TR_WORKSPACE": str(first)})
+    host.wait_until(lambda: (place / "hello.json").exists())
+    (place / "exit.flag").touch()
+    assert host.exit_code() == 0
+    assert (place / "status.txt").read_text() == "terminated"
+
+
+def test_what_a_server_gives_is_named_where_it_is_wrong(start: Callable[..., Host]) -> None:
+    code = """
+from tech_renaissance import InputError, TechRenaissanceServer
+
+class Server(TechRenaissanceServer):
+    def main_logic(self, command, parameters):
+        calls = {
+            "count": [lambda v=v: self.get_tensors("a", v) for v in ("1", 1.0, True, -2)],
+            "parameters": [lambda v=v: self.get_tensors(v) for v in (5, None, ["a"], b"a")],
+            "timeout_ms": [lambda v=v: self.wait_until_cancelled(v) for v in ("5", 2.5, -1, True)],
+            "text": [lambda: self.write_status(5)],
+            "session_id": [lambda: TechRenaissanceServer().run(5)],
+            "framework": [lambda: TechRenaissanceServer(framework="jax")],
+        }
+        for name, wrong in calls.items():
+            for call in wrong:
+                try:
+                    call()
+                except InputError as error:
+                    assert str(error).startswith(name + " is ") and ": expected " in str(error), error
+                else:
+                    raise AssertionError(name)
+        return True
+
+Server().run()
+"""
+    assert start(script=["-c", code]).ask("x")["result"] == "ok"
 
 
 def test_a_worker_without_a_session_says_where_it_looked(workspace: Path) -> None:

@@ -52,12 +52,29 @@ def test_a_text_is_a_string(session: PythonSession, name: str, value: object) ->
 
 
 def test_other_arguments(session: PythonSession) -> None:
-    for shape in (2.5, "23", (1, "2"), None):
+    for shape in (2.5, "23", (1, "2"), None, (True,), (2**70,)):
         with pytest.raises(InputError, match=r"^shape is .*: expected whole numbers, such as \(2, 3\)$"):
             session.empty(shape)  # type: ignore[arg-type]
     assert session.empty(3).shape == (3,)  # type: ignore[arg-type]
     assert session.empty((np.int64(2), 3)).shape == (2, 3)
     assert session.fetch_response("text ok", np.int64(5_000)) == "ok"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [1, "no", None])
+def test_the_rest_is_named_as_well(session: PythonSession, value: Any) -> None:
+    calls: dict[str, Callable[[], object]] = {
+        "ensure": lambda: session.please_exit(5_000, value),
+        "quiet": lambda: session.set_quiet_mode(value),
+        "options": lambda: PythonSession.connect("x", value),
+        "workspace": lambda: PythonSession.list(value),
+        "timeout": lambda: session.calculate_async("echo", ONE).result(value),
+    }
+    takes = {"options": [None], "workspace": ["no"], "timeout": [1, None], "quiet": [1, None], "ensure": [1, None]}
+    for name, call in calls.items():
+        if value not in takes[name]:
+            with pytest.raises(InputError, match=rf"^{name} is .*: expected "):
+                call()
+    assert session.is_alive()
 
 
 def test_names_that_are_not_utf8_come_back(session: PythonSession) -> None:

@@ -158,6 +158,18 @@ def test_pdb_that_is_left_says_nothing(keeping: SessionOptions) -> None:
         assert "left before the request came to its end" in result.stderr
 
 
+def test_what_has_not_come_about_in_time_is_not(keeping: SessionOptions) -> None:
+    with PythonSession(keeping) as session:
+        session.wait_until_ready()
+        session.send_request("stall")
+        assert not session.wait_until_ok(1)
+        assert (session.stats().failures, session.stats().kept) == (0, "")
+        with pytest.raises(errors.TimeoutError):
+            session.wait_for_response(1)
+        assert session.stats().failures == 1
+        assert Path(session.stats().kept).is_dir()
+
+
 def test_a_start_that_fails_is_kept(keeping: SessionOptions, tmp_path: Path) -> None:
     Path(keeping.script).write_text("raise SystemExit(3)\n", encoding="utf-8")
     session = PythonSession(keeping)

@@ -182,6 +182,7 @@ Response read_response(const std::string& message) {
     if (const auto error = object.find("error"); error != object.end() && !error->is_null())
         read_failure(*error, response);
     response.more = object.value("more", json()) == true;
+    response.leaving = object.value("leaving", json()) == true;
     return response;
 }
 

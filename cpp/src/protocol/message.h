@@ -53,6 +53,7 @@ struct Response {
     std::optional<RemoteFailure> failure;
     bool more = false;              ///< a part of a stream; others and a last one without it follow
     bool names_no_tensors = false;  ///< it has no member for them, as those of older workers
+    bool leaving = false;           ///< the worker ends now, as the request has asked it to
     bool older_spelling = false;    ///< then `tensors` is what the text may name, to be checked against the files
 };
 

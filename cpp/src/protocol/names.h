@@ -25,6 +25,7 @@ inline constexpr const char* kChannelsFolder = "channels";
 inline constexpr const char* kTensorSuffix = ".tsr";
 inline constexpr const char* kFirstResult = "result_0";  ///< the tag of the first tensor that a worker sends
 inline constexpr const char* kExitCommand = "__exit__";
+inline constexpr const char* kExitWord = "exit";  ///< the same to a worker whose server knows no such command
 
 inline constexpr int kProtocolVersion = 1;
 

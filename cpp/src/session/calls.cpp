@@ -35,11 +35,11 @@ Answer exchange(Core& core, const std::vector<TensorView>& tensors, const std::s
 }
 
 /// That to this thread's request.
-Answer answer_of(Core& core, Deadline deadline) {
+Answer answer_of(Core& core, Deadline deadline, session::Purpose purpose = session::kForAnAnswer) {
     core.log.refuse_in_callback();
     core.require_worker(core.worker().get());
     Conversation conversation(core, core.turns.for_answer(deadline, [&core] { return core.inbox.has(); }));
-    if (conversation.held()) return conversation.checked(conversation.own_answer(deadline));
+    if (conversation.held()) return conversation.checked(conversation.own_answer(deadline, purpose));
     auto kept = core.inbox.take();
     if (!kept) core.throw_taken();
     if (!kept->error) return std::move(*kept);
@@ -73,14 +73,16 @@ bool PythonSession::wait_until_ready(std::int64_t timeout_ms) const {
     return in_time([&] {
         Conversation conversation(core(), core().turns.for_channel(0, deadline));
         if (!conversation.held()) core().throw_taken();
-        conversation.wait_until(deadline, {"for the worker to be ready", false},
+        conversation.wait_until(deadline, {"for the worker to be ready", false, true},
                                 [&conversation] { return conversation.hear(); });
     });
 }
 
 bool PythonSession::wait_until_ok(std::int64_t timeout_ms) const {
-    return in_time(
-        [&] { core().inbox.put(channel::this_thread(), answer_of(core(), core().deadline_of(timeout_ms))); });
+    return in_time([&] {
+        core().inbox.put(channel::this_thread(),
+                         answer_of(core(), core().deadline_of(timeout_ms), {session::kForAnAnswer.text, false, true}));
+    });
 }
 
 // ---------------------------------------------------------------------------------------------------------- by hand

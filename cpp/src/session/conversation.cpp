@@ -10,6 +10,7 @@
 #include "session/core.h"
 #include "worker/death_report.h"
 #include "worker/launch_plan.h"
+#include "worker/start_advice.h"
 
 namespace tr::session {
 
@@ -110,8 +111,12 @@ void Conversation::wait_until(Deadline deadline, Purpose purpose, const std::fun
             fail_as_vanished();                                       // of the first one the worker's end tells
         if (before && before->first != limit.when()) before.reset();  // that was the limit of the start
         const auto examined = [&] { return worker::examine(*worker_, *channel_, limit); };
-        if (limit.when() <= now)
-            fail(timeout(purpose.text, before ? before->second : examined(), limit.when() < deadline.when()));
+        if (limit.when() <= now) {
+            const auto passed =
+                timeout(purpose.text, before ? before->second : examined(), limit.when() < deadline.when());
+            if (purpose.asks) throw passed;
+            fail(passed);
+        }
         throw_if_damaged();
         AsyncCalls::throw_if_cancelled();
         if (names_are_behind && now - *begin >= kShort) {
@@ -180,6 +185,7 @@ RestartError Conversation::death(bool unsent) {
         });
     }
     found.unsent = unsent;
+    found.of_older_kind = worker_->was_ready() && !channel_->is_understood();
     found.on_purpose = core_.supervisor.ended_on_purpose();
     found.being_replaced = core_.supervisor.restart_under_way();
     found.next_call_starts = core_.supervisor.recovers() && !found.on_purpose;
@@ -262,6 +268,8 @@ TimeoutError Conversation::timeout(const char* purpose, const worker::Liveness& 
             "very busy; it may never come back: restart() ends it";
     else if (found.condition == worker::Condition::stopped)
         message += "; the process is stopped, by a signal (SIGSTOP) or a debugger: continue it with SIGCONT";
+    else if (!worker_->was_ready() && !worker::older_module_advice(worker_->launched()).empty())
+        message += worker::older_module_advice(worker_->launched());
     else if (of_start)
         message += "; its imports and on_start may take longer than that: raise start_timeout_ms, and restart()";
     else if (found.silent_ms)

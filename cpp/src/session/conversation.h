@@ -24,8 +24,11 @@ class Core;
 /// What a wait is for, as messages say it.
 struct Purpose {
     const char* text;
-    bool unsent;  ///< the caller's request has not gone out yet
+    bool unsent = false;  ///< the caller's request has not gone out yet
+    bool asks = false;    ///< whether it comes about in time is the question: that it does not is no failure
 };
+
+constexpr Purpose kForAnAnswer{"for an answer"};
 
 /// A thread's hold on one channel of a session: from its turn to the end of this object it sends, waits and takes
 /// answers there, and nobody else does.
@@ -68,11 +71,11 @@ class Conversation {
     /// One whole turn.
     Answer exchange(const std::vector<TensorView>& tensors, const std::string& message, Deadline deadline);
     /// The whole answer: of a stream, the tensors of all its parts.
-    Answer receive(Deadline deadline, bool unsent = false);
-    Answer receive_part(Deadline deadline, bool unsent = false);
+    Answer receive(Deadline deadline, Purpose purpose = kForAnAnswer);
+    Answer receive_part(Deadline deadline, Purpose purpose = kForAnAnswer);
     /// The answer that the calling thread waits for: one kept for it, else that to the request in flight, which another
     /// thread may have sent.
-    Answer own_answer(Deadline deadline);
+    Answer own_answer(Deadline deadline, Purpose purpose);
     /// @returns the answer, or throws what it carries
     Answer checked(Answer answer);
     /// Whoever sent the request in flight waits no longer, and the worker is told.

@@ -149,7 +149,7 @@ void Core::throw_taken() const {
 // --------------------------------------------------------------------------------------------------------- channels
 
 void Core::wait_for_hello(Conversation& own, worker::Worker& worker, Deadline deadline) {
-    const Purpose purpose{"for the worker to be ready", true};
+    const Purpose purpose{"for the worker to be ready", true, false};
     if (&own.channel() == &first()) return own.wait_until(deadline, purpose, [&own] { return own.hear(); });
     constexpr std::int64_t kStepMs = 20;
     while (!worker.was_ready() && worker.alive() && !hear_parked(worker)) {

@@ -69,7 +69,7 @@ void Conversation::send(const std::string& message, const std::vector<TensorView
     // A worker removes the request before it answers; an older one may be a moment late, and would remove the new one.
     // It may answer more than once as well, and waits with each until the one before has been taken.
     if (carrier.request_pending())
-        wait_until(deadline, {"for the worker to take the request before this one", true}, [this] {
+        wait_until(deadline, {"for the worker to take the request before this one", true, false}, [this] {
             drop_stray_answer();
             return !channel_->carrier().request_pending();
         });
@@ -126,7 +126,7 @@ void Conversation::settle_previous(Deadline deadline) {
     if (!channel_->request()) return;
     const auto owner = channel_->request()->owner;
     const bool wanted = !channel::is_this_thread(owner) && !owner.expired() && channel_->state() != Exchange::given_up;
-    Answer answer = receive(deadline, true);
+    Answer answer = receive(deadline, {kForAnAnswer.text, true});
     if (wanted) core_.inbox.put(owner, std::move(answer));
 }
 
@@ -165,10 +165,10 @@ void Conversation::forget_request() {
 
 // -------------------------------------------------------------------------------------------------------- receiving
 
-Answer Conversation::receive(Deadline deadline, bool unsent) {
-    Answer answer = receive_part(deadline, unsent);
+Answer Conversation::receive(Deadline deadline, Purpose purpose) {
+    Answer answer = receive_part(deadline, purpose);
     while (answer.more) {
-        Answer part = receive_part(deadline, unsent);
+        Answer part = receive_part(deadline, purpose);
         part.tensors.swap(answer.tensors);
         part.tensors.insert(part.tensors.end(), answer.tensors.begin(), answer.tensors.end());
         if (answer.error) part.error = answer.error;
@@ -177,9 +177,9 @@ Answer Conversation::receive(Deadline deadline, bool unsent) {
     return answer;
 }
 
-Answer Conversation::receive_part(Deadline deadline, bool unsent) {
+Answer Conversation::receive_part(Deadline deadline, Purpose purpose) {
     std::optional<Answer> answer;
-    wait_until(deadline, {"for an answer", unsent}, [this, &answer] {
+    wait_until(deadline, purpose, [this, &answer] {
         answer = take_answer();
         return answer.has_value();
     });
@@ -241,10 +241,11 @@ Answer Conversation::read_answer(protocol::Response response) {
             }
             protocol::throw_failure(*response.failure, answer.command);
         }
-        if (answer.command == protocol::kExitCommand) worker_->says_leaving();
+        if (response.leaving || answer.command == protocol::kExitCommand) worker_->says_leaving();
         const auto places = protocol::parse_places(response.buffers);
         for (const auto& tag : response.tensors) {
-            if (response.older_spelling && !channel_->tensors()->has(tag)) {
+            if (response.older_spelling && protocol::find_place(places, tag) == nullptr &&
+                !channel_->tensors()->has(tag)) {
                 answer.tensors.clear();  // words, not tags
                 break;
             }
@@ -262,11 +263,11 @@ Answer Conversation::read_answer(protocol::Response response) {
     return answer;
 }
 
-Answer Conversation::own_answer(Deadline deadline) {
+Answer Conversation::own_answer(Deadline deadline, Purpose purpose) {
     if (auto kept = core_.inbox.take()) return std::move(*kept);
     if (!channel_->request() || channel_->state() == Exchange::given_up)
         throw InputError("no request is in flight in session '" + core_.id + "': send one first");
-    return receive(deadline);
+    return receive(deadline, purpose);
 }
 
 Answer Conversation::checked(Answer answer) {

@@ -159,7 +159,7 @@ void Core::restart(Deadline deadline) {
         record(event(SessionEvent::Kind::restarted, worker().get()));
     }
     Conversation conversation(*this, first());
-    conversation.wait_until(deadline, {"for the new worker to be ready", false},
+    conversation.wait_until(deadline, {"for the new worker to be ready"},
                             [&conversation] { return conversation.hear(); });
 }
 

@@ -43,6 +43,13 @@ std::string remedy(const Worker& worker, const Death& death) {
     return death.next_call_starts ? "; the next call starts another worker" : "; restart() starts another worker";
 }
 
+/// An older worker gives no reason.
+std::string older_habit(const Death& death, const platform::ExitStatus& status) {
+    if (!death.of_older_kind || !death.request || !status.known || status.signal != 0 || status.code != 0) return {};
+    if (death.request->command == protocol::kExitWord) return "; one of the older bridge ends so when it is asked to";
+    return "; one of the older bridge ends so when it does not know a command, or cannot serve it";
+}
+
 std::string log_of(const Worker& worker) {
     constexpr std::size_t kLogBytes = 4096;
     const auto& launched = worker.launched();
@@ -77,7 +84,7 @@ RestartError report(const Worker& worker, const Death& death) {
             message + "; its directory '" + death.removed_directory + "' has been removed; start() makes a new one",
             ErrorCode::server_error, again);
     const std::string log = log_of(worker);
-    message += remedy(worker, death) + channel::fullness(worker.launched().directory);
+    message += older_habit(death, *status) + remedy(worker, death) + channel::fullness(worker.launched().directory);
     if (!worker.was_ready()) message += start_advice(worker.launched(), log);
     message += end_of_log(log);
     if (!worker.was_ready() && status->known && status->signal == 0 && status->code == 0)

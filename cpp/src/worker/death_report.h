@@ -20,6 +20,7 @@ struct Death {
         int deaths = 0;           ///< it was at work in so many and is refused from now on; 0: it is not
     };
     std::optional<Request> request;
+    bool of_older_kind = false;     ///< it was one of the older bridge
     bool unsent = false;            ///< the caller's request has not gone out
     bool on_purpose = false;        ///< please_exit() or terminate() ended it
     bool being_replaced = false;    ///< a restart() is under way

@@ -79,7 +79,18 @@ std::string start_advice(const Launched& launched, const std::string& log) {
         return "; SessionOptions::debug_port needs the package debugpy: install it with '" + launched.interpreter.path +
                " -m pip install debugpy'";
     if (const std::string found = of_variables(launched, log); !found.empty()) return found;
-    return of_names(launched, log);
+    if (const std::string found = of_names(launched, log); !found.empty()) return found;
+    return older_module_advice(launched);
+}
+
+std::string older_module_advice(const Launched& launched) {
+    if (launched.script.empty()) return {};
+    const fs::path hiding = fs::path(launched.script).parent_path() / "tech_renaissance.py";
+    std::error_code error;
+    if (!fs::exists(hiding, error)) return {};
+    return "; '" + hiding.string() +
+           "' hides the package tech_renaissance; that of the older bridge looks for sessions in a workspace of its "
+           "own: remove it, or name that workspace in SessionOptions::workspace or $TR_WORKSPACE";
 }
 
 }  // namespace tr::worker

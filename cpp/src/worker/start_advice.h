@@ -11,4 +11,8 @@ namespace tr::worker {
 /// @param log the end of what it wrote
 std::string start_advice(const Launched& launched, const std::string& log);
 
+/// The same where it is not ready in time: the module of the older bridge beside its script, which knows another
+/// workspace.
+std::string older_module_advice(const Launched& launched);
+
 }  // namespace tr::worker

@@ -252,6 +252,12 @@ class OlderFilesCarrier(FilesCarrier):
             return False
         return status is not None and status.strip() == b"exit"
 
+    def publish(self, response: messages.Response, status: str) -> None:
+        """See Carrier. To this host a line that begins with "error:" says that its worker has ended."""
+        if response.failure is not None:
+            status = "failed" + status.removeprefix("error")
+        super().publish(response, status)
+
     def write_status(self, text: str) -> None:
         """See FilesCarrier. What the host has written stays until it has been heeded."""
         if not self.is_dismissed():

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _PREFIX = "tr_session_"
+_FOLDERS = ("python_session", "pytorch_session")  # of a workspace; the second is that of the first older hosts
 _MAX_RECORD_BYTES = 1 << 20
 
 
@@ -62,7 +63,7 @@ def find_session(session_id: str | None, arguments: Sequence[str]) -> tuple[str,
     if session_id is None:
         session_id = arguments[1] if len(arguments) > 1 else "default"
     check_tag(session_id, "a session id")
-    candidates = [os.path.join(place, "python_session", _PREFIX + session_id) for place in workspaces()]
+    candidates = [os.path.join(place, folder, _PREFIX + session_id) for place in workspaces() for folder in _FOLDERS]
     for candidate in candidates:
         if os.path.lexists(candidate):
             _check_directory(candidate)

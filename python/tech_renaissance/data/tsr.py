@@ -69,6 +69,7 @@ def read_tsr(source: Source, framework: str | None = None) -> Any:
         except FileNotFoundError:
             raise TSRError(f"{path}: there is no such file") from None
         return import_tensor(decode_header(memoryview(memory), size, path), memory, framework, path)
+    _require(source, "read", "source")
     name, header, head = _read_header(source)  # type: ignore[arg-type]
     data = _read_up_to(source, header.data_bytes)  # type: ignore[arg-type]
     if len(data) != header.data_bytes:
@@ -93,6 +94,7 @@ def write_tsr(tensor: object, target: Source) -> None:
     exported = export_tensor(tensor)
     header = encode_header(exported.dtype, exported.shape)
     if not _is_path(target):
+        _require(target, "write", "target")
         target.write(header)  # type: ignore[union-attr]
         target.write(exported.data)  # type: ignore[union-attr]
         return
@@ -110,6 +112,7 @@ def tsr_info(source: Source) -> TsrInfo:
         TSRError: the file is malformed or cannot be read.
     """
     if not _is_path(source):
+        _require(source, "read", "source")
         return TsrInfo(_read_header(source)[1])  # type: ignore[arg-type]
     path = os.fspath(source)  # type: ignore[arg-type]
     try:
@@ -136,6 +139,11 @@ def get_tsr_info(filename: str | os.PathLike[str]) -> dict[str, Any]:
         "numel": info.data_bytes // dtype.itemsize,
         "size_bytes": info.data_bytes,
     }
+
+
+def _require(file: object, method: str, name: str) -> None:
+    if not hasattr(file, method):
+        raise InputError(f"{name} is {file!r:.200}: expected a path, or a binary file to {method}")
 
 
 def _is_path(source: Source) -> bool:

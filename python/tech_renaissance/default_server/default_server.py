@@ -13,7 +13,7 @@ import sys
 from ..data.tensors import choose_framework
 from ..data.tsr_header import BY_NAME
 from ..errors import InputError, NotFoundError
-from ..protocol.messages import check_tag
+from ..protocol.messages import EXIT, check_tag
 from ..worker.context import find_call
 from ..worker.server import TechRenaissanceServer
 from .allow_list import NAMESPACES, check_parameters, full_names, resolve, spare_arguments
@@ -84,7 +84,8 @@ class DefaultServer(TechRenaissanceServer):
         elif _is_convolution(plain):
             self._respond(command, self._convolution(plain, parameters))
         else:
-            close = full_names(command) if command.isidentifier() else []
+            # To look for names loads PyTorch, for which a host that ends its worker does not wait.
+            close = full_names(command) if command.isidentifier() and command != EXIT else []
             if not close:
                 return False
             raise NotFoundError(f"unknown command {command!r}: call it by its name in full, {' or '.join(close)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
@@ -14,15 +15,29 @@ _DEFAULT_TIMEOUT = -1
 _MOST = 2**63 - 1
 
 
-def whole_number(value: Any, name: str, expected: str) -> int:
+def whole_number(value: Any, name: str, expected: str, most: int = _MOST) -> int:
     """A number of 0 or more; `expected` is for the error."""
     try:
         number = operator.index(value)
     except TypeError:
         number = -1
-    if isinstance(value, bool) or not 0 <= number <= _MOST:
+    if isinstance(value, bool) or not 0 <= number <= most:
         raise InputError(f"{name} is {value!r:.200}: expected {expected}")
     return number
+
+
+def truth(value: Any, name: str) -> bool:
+    """True or False, of whatever library."""
+    if not hasattr(type(value), "__bool__"):
+        raise InputError(f"{name} is {value!r:.200}: expected True or False")
+    return bool(value)
+
+
+def path(value: Any, name: str) -> bytes:
+    """A path as the system has it."""
+    if not isinstance(value, (str, bytes, os.PathLike)):
+        raise InputError(f"{name} is {value!r:.200}: expected a path: a string or an os.PathLike")
+    return os.fsencode(value)
 
 
 def limit(timeout_ms: Any) -> int:
@@ -55,6 +70,10 @@ def dims(shape: Any) -> Sequence[int]:
     """A shape; one number is that of a vector."""
     try:
         given = tuple(shape) if hasattr(shape, "__iter__") else (shape,)
-        return tuple(operator.index(dim) for dim in given)
+        found = [operator.index(dim) for dim in given]
+        good = all(abs(dim) <= _MOST for dim in found) and not any(isinstance(dim, bool) for dim in given)
     except TypeError:
-        raise InputError(f"shape is {shape!r:.200}: expected whole numbers, such as (2, 3)") from None
+        good = False
+    if not good:
+        raise InputError(f"shape is {shape!r:.200}: expected whole numbers, such as (2, 3)")
+    return tuple(found)

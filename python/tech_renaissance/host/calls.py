@@ -40,6 +40,14 @@ class CallFuture(Future[Any]):
 
         return cls(None, fail)
 
+    def result(self, timeout: float | None = None) -> Any:
+        """The result of the call, once it has ended; at most so many seconds are waited."""
+        return super().result(_seconds(timeout))
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """What the call has raised, if anything, once it has ended; at most so many seconds are waited."""
+        return super().exception(_seconds(timeout))
+
     def cancel(self) -> bool:
         """Gives the result up: a call that has not been sent is dropped, the server of one that is at work is told.
 
@@ -63,6 +71,12 @@ class CallFuture(Future[Any]):
                 self.set_exception(error)
         except InvalidStateError:
             return  # it was cancelled
+
+
+def _seconds(timeout: Any) -> float | None:
+    if timeout is not None and (isinstance(timeout, bool) or not hasattr(type(timeout), "__float__")):
+        raise InputError(f"timeout is {timeout!r:.200}: expected seconds, or None to wait for ever")
+    return timeout
 
 
 class Ready(NamedTuple):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..data.tensors import choose_framework, export_tensor, find_dtype
 from ..errors import InputError
-from .arguments import dims, limit, text, whole_number
+from .arguments import dims, limit, path, text, truth, whole_number
 from .calls import CallFuture
 from .session_options import SessionInfo, SessionOptions, SessionStats, WorkerHealth, core_arguments
 from .tensor_stream import TensorStream, tensor_over
@@ -101,6 +101,8 @@ class PythonSession:
         """
         if framework is not None:
             choose_framework(framework)
+        if not isinstance(options, (SessionOptions, type(None))):
+            raise InputError(f"options is {options!r:.200}: expected SessionOptions or None")
         arguments = _arguments(options or SessionOptions()) | {"session_id": text(session_id, "session_id")}
         session = cls.__new__(cls)
         session._open(_core.Session.connect(**arguments), framework)
@@ -109,7 +111,7 @@ class PythonSession:
     @staticmethod
     def list(workspace: str | os.PathLike[str] = "") -> builtins.list[SessionInfo]:
         """The sessions that programs of this user run in a workspace; as in `SessionOptions`."""
-        return [SessionInfo(**found) for found in _core.list_sessions(os.fsencode(workspace))]
+        return [SessionInfo(**found) for found in _core.list_sessions(path(workspace, "workspace"))]
 
     def __enter__(self) -> Self:
         if not self.is_alive():
@@ -300,7 +302,8 @@ class PythonSession:
         Raises:
             TimeoutError: it has not, and `ensure` is false.
         """
-        self._core.please_exit(whole_number(timeout_ms, "timeout_ms", "a whole number of milliseconds"), bool(ensure))
+        timeout_ms = whole_number(timeout_ms, "timeout_ms", "a whole number of milliseconds")
+        self._core.please_exit(timeout_ms, truth(ensure, "ensure"))
 
     def terminate(self) -> None:
         """Ends the worker now: SIGTERM, and SIGKILL when that is not enough."""
@@ -337,7 +340,7 @@ class PythonSession:
 
     def set_quiet_mode(self, quiet: bool) -> None:
         """No log lines on standard error; exceptions are raised all the same."""
-        self._core.set_quiet_mode(bool(quiet))
+        self._core.set_quiet_mode(truth(quiet, "quiet"))
 
     def stats(self) -> SessionStats:
         """What the session has done so far and how; a snapshot, for which the worker is not asked."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from .arguments import path, truth, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -116,6 +116,7 @@ class SessionOptions:
 
 _INT_FIELDS = {
     "attempts": 32,
+    "busy_wait_us": 32,
     "debug_port": 32,
     "max_ongoing_requests": 32,
     "quarantine_after": 32,
@@ -134,45 +135,26 @@ def core_arguments(options: SessionOptions) -> dict[str, Any]:
     return values
 
 
-def _microseconds(value: Any) -> int:
-    return -1 if value is None else _whole_number(value, 32)
-
-
 def _checked(owner: object, name: str, kind: str) -> Any:
     value = getattr(owner, name)
+    label = f"{type(owner).__name__}.{name}"
+    if kind == "int | None" and value is None:
+        return -1
+    if kind.startswith("int"):
+        most = 2 ** (_INT_FIELDS.get(name, 64) - 1) - 1
+        return whole_number(value, label, f"a whole number from 0 to {most}", most)
+    if kind in _NAMING:
+        return _NAMING[kind](value, label)
     try:
-        return _CONVERSIONS[kind](value) if kind != "int" else _whole_number(value, _INT_FIELDS.get(name, 64))
+        return _CONVERSIONS[kind](value)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{type(owner).__name__}.{name} is {value!r:.200}: expected {error}") from None
-
-
-def _whole_number(value: Any, bits: int) -> int:
-    most = 2 ** (bits - 1) - 1
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = -1
-    if isinstance(value, bool) or not 0 <= number <= most:
-        raise ValueError(f"a whole number from 0 to {most}")
-    return number
-
-
-def _truth(value: Any) -> bool:
-    if not hasattr(type(value), "__bool__"):
-        raise TypeError("True or False")
-    return bool(value)
+        raise InputError(f"{label} is {value!r:.200}: expected {error}") from None
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("a string")
     return value
-
-
-def _path(value: Any) -> bytes:
-    if not isinstance(value, (str, bytes, os.PathLike)):
-        raise TypeError("a path: a string or an os.PathLike")
-    return os.fsencode(value)
 
 
 def _texts(value: Any) -> list[str]:
@@ -208,11 +190,9 @@ def _policy(value: Any) -> RestartPolicy:
     return value
 
 
+_NAMING: dict[str, Callable[[Any, str], Any]] = {"bool": truth, "str | os.PathLike[str]": path}
 _CONVERSIONS: dict[str, Callable[[Any], Any]] = {
-    "bool": _truth,
-    "int | None": _microseconds,
     "str": _text,
-    "str | os.PathLike[str]": _path,
     "Sequence[str]": _texts,
     "dict[str, str]": _environment,
     "Callable[[str, str], object] | None": _callback,

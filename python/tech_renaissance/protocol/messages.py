@@ -102,10 +102,12 @@ class Failure:
 class Response:
     """The answer to one request, or with `more` a part of it; `tensors` are the tags of its tensors, in order.
 
+    With `leaving` it is the worker's last, as it was asked to end.
+
     `buffers` tells where those of them lie whose files have yet to get the names of their tags.
     """
 
-    __slots__ = ("buffers", "command", "failure", "id", "legacy", "message", "more", "result", "tensors")
+    __slots__ = ("buffers", "command", "failure", "id", "leaving", "legacy", "message", "more", "result", "tensors")
 
     def __init__(
         self,
@@ -126,11 +128,12 @@ class Response:
         self.failure = failure
         self.legacy = legacy
         self.more = False
+        self.leaving = False
         self.buffers = ""
 
     def is_plain(self) -> bool:
         """It tells of success and no more, as nearly all do."""
-        return self.failure is None and not (self.legacy or self.more or self.message)
+        return self.failure is None and not (self.legacy or self.more or self.leaving or self.message)
 
 
 def is_tag(name: str) -> bool:
@@ -245,6 +248,8 @@ def read_request(data: bytes | bytearray | memoryview) -> Request:
     try:
         return parse_request(data)
     except InputError as error:
+        if len(data) < 16 and bytes(data).strip() == EXIT.encode():
+            return Request(EXIT, legacy=True)  # hosts of the older bridge send what they are given as it is
         return unreadable(error)
 
 
@@ -312,10 +317,12 @@ def encode_response(response: Response) -> bytes:
         message["result"] = response.result
         message["message"] = response.message
         message["tensors"] = list(response.tensors)
-        if response.buffers:
-            message["buffers"] = response.buffers
         if response.more:
             message["more"] = True
+        if response.leaving:
+            message["leaving"] = True
+    if response.buffers:
+        message["buffers"] = response.buffers
     if failure is not None:
         message["error"] = {
             "code": failure.code,
@@ -367,6 +374,7 @@ def parse_response(data: bytes | bytearray | memoryview) -> Response:
         legacy=legacy,
     )
     response.more = message.get("more") is True
+    response.leaving = message.get("leaving") is True
     response.tensors = _tags(message)
     response.buffers = _text(message, "buffers", "response")
     if legacy:

@@ -251,7 +251,9 @@ class Call:
         """The answer to the request to exit."""
         if steps.hook:
             steps.hook("exit requested")
-        self._publish(Response(self.request.command), messages.EXITING)
+        response = Response(self.request.command)
+        response.leaving = True
+        self._publish(response, messages.EXITING)
         if steps.hook:
             steps.hook("exit answered")
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
+import operator
 import os
 
-from ..data.tensors import choose_framework
-from ..errors import INVALID_REQUEST
+from ..data.tensors import FRAMEWORKS, choose_framework
+from ..errors import INVALID_REQUEST, InputError
 from ..platform.output import log
 from ..protocol import messages
 from ..protocol.messages import Failure
@@ -79,6 +80,8 @@ class TechRenaissanceServer:
         """
         self.debug = debug
         if framework is not None:
+            if framework not in FRAMEWORKS:
+                raise InputError(f"framework is {framework!r:.200}: expected 'torch' or 'numpy'")
             self.framework = framework
 
     def main_logic(self, command: str, parameters: str) -> Any:
@@ -111,6 +114,8 @@ class TechRenaissanceServer:
         """
         from .runtime import Runtime, is_multiprocessing_child
 
+        if not isinstance(session_id, (str, type(None))):
+            raise InputError(f"session_id is {session_id!r:.200}: expected a string")
         if is_multiprocessing_child():
             return  # this process runs the script only to find a function in it; the worker is its parent
         self._runtime = Runtime(self, session_id)
@@ -144,7 +149,12 @@ class TechRenaissanceServer:
         call = find_call()
         if call is None or call.answered or call.over:
             raise too_late(parameters)
-        tags = messages.split_tags(parameters)
+        try:
+            tags = messages.split_tags(parameters)
+        except TypeError:
+            raise InputError(f"parameters is {parameters!r:.200}: expected a string, tags and nothing else") from None
+        if count is not None and (type(count) is not int or count < 0):
+            count = _whole_number(count, "count", -1, "a whole number, or None or -1 for any number")
         if count is not None and count >= 0 and len(tags) != count:
             self._refuse_count(call, parameters, count, len(tags))
             return None
@@ -223,6 +233,8 @@ class TechRenaissanceServer:
 
     def write_status(self, text: str) -> None:
         """Puts a line into status.txt, for people who look: progress, or `error: …`. Line breaks end it."""
+        if not isinstance(text, str):
+            raise InputError(f"text is {text!r:.200}: expected a string")
         call = find_call() or (self._runtime.call_at_work() if self._runtime else None)
         if call is not None:
             call.status(text)
@@ -245,6 +257,8 @@ class TechRenaissanceServer:
         Returns:
             Whether it is cancelled.
         """
+        if timeout_ms is not None:
+            timeout_ms = _whole_number(timeout_ms, "timeout_ms", 0, "a whole number of milliseconds, or None")
         call = find_call()
         return call is None or call.wait_until_cancelled(timeout_ms)
 
@@ -267,6 +281,16 @@ class TechRenaissanceServer:
         if self._runtime is None:
             raise RuntimeError(f"{type(self).__name__} is not running: tensors can be had inside run()")
         return self._runtime
+
+
+def _whole_number(value: Any, name: str, least: int, expected: str) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if isinstance(value, bool) or number < least:
+        raise InputError(f"{name} is {value!r:.200}: expected {expected}")
+    return number
 
 
 async def _hear(call: Call) -> None:

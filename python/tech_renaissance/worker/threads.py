@@ -41,6 +41,8 @@ class Threads(Dispatcher):
         while not stop.requested:
             seen = bell.look()
             channels.look()
+            if stop.requested:
+                break
             for call in self._at_work():
                 call.look()
             while not self._leaving and self._has_room() and (found := channels.take()) is not None:

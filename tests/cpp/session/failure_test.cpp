@@ -96,6 +96,36 @@ TEST_F(FailureTest, AServerThatCallsSysExitSaysSo) {
     EXPECT_THROW(session.fetch_response("echo x"), RestartError);
 }
 
+TEST_F(FailureTest, WhatHasNotComeAboutInTimeIsNone) {
+    auto keeping = options("slow_to_import");
+    const std::string gate = workspace_.path() + "/gate";
+    ASSERT_EQ(::mkfifo(gate.c_str(), 0600), 0);
+    keeping.environment["TR_TEST_GATE"] = gate;
+    keeping.keep_on_failure = true;
+    int failures = 0;
+    keeping.observer = [&failures](const SessionEvent& event) {
+        failures += event.kind == SessionEvent::Kind::failed ? 1 : 0;
+    };
+    PythonSession session(keeping);
+    session.start();
+    session.send_request("echo x");
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_FALSE(session.wait_until_ready(1));
+        EXPECT_FALSE(session.wait_until_ok(1));
+    }
+    EXPECT_EQ(failures, 0);
+    EXPECT_EQ(session.stats().failures, 0U);
+    EXPECT_EQ(session.stats().kept, "");
+    EXPECT_THROW(session.wait_for_response(1), TimeoutError);
+    EXPECT_EQ(failures, 1);
+    EXPECT_EQ(session.stats().failures, 1U);
+    EXPECT_TRUE(fs::exists(session.stats().kept));
+    std::ofstream(gate).close();
+    EXPECT_TRUE(session.wait_until_ready());
+    EXPECT_THROW(session.wait_until_ok(), RemoteError);  // an answer that tells of a failure is one
+    EXPECT_EQ(failures, 2);
+}
+
 struct Death {
     const char* command;
     const char* text;

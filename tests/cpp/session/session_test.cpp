@@ -366,6 +366,28 @@ TEST_F(SessionTest, AWorkerOnTheOlderModuleIsUnderstood) {
     session.send_request(R"({"cmd": "exit"})");
     session.join();
     EXPECT_FALSE(session.is_alive());
+    session.start();
+    EXPECT_EQ(session.fetch_response("echo again"), "again");
+    const auto left = expect_throw<RestartError>([&] { session.fetch_response("leave"); });
+    EXPECT_TRUE(contains(left.what(), "ends so when it does not know a command")) << left.what();
+}
+
+TEST_F(SessionTest, TheOlderSpellingGetsTheTensorsOfItsOwnAnswer) {
+    auto with_numpy = options("numpy_server");
+    with_numpy.python = TR_TEST_PYTHON;
+    PythonSession session(with_numpy);
+    session.start();
+    // What lies under the tags of the session by name is that of a request before.
+    const Tensor seven = Tensor::ones(Shape(7));
+    const Tensor one = Tensor::ones(Shape());
+    for (const auto& tensor : {seven, seven, one, one}) session.calculate("add", tensor, tensor);
+    for (int i = 0; i < 3; ++i) {
+        const Tensor left = Tensor::full(Shape(4, 3), 1.5f);
+        session.send_tensor(left, "left");
+        session.send_tensor(left, "right");
+        const Tensor sum = session.fetch_tensor(R"({"cmd": "add", "params": "left,right"})");
+        EXPECT_TRUE(sum.equal(Tensor::full(Shape(4, 3), 3))) << sum.shape().to_string();
+    }
 }
 
 using EachTier = TierTest;

@@ -80,6 +80,17 @@ TEST_F(StartTest, ASessionDirectoryThatIsALinkIsAnErrorWithAdvice) {
     EXPECT_TRUE(contains(error.what(), "remove it, or choose another session id"));
 }
 
+TEST_F(StartTest, TheOlderModuleBesideTheScriptIsNamed) {
+    std::ofstream(workspace_.path() + "/tech_renaissance.py") << "import signal\nsignal.pause()\n";
+    std::ofstream(workspace_.path() + "/server.py") << "from tech_renaissance import TechRenaissanceServer\n";
+    auto moved = options();
+    moved.script = workspace_.path() + "/server.py";
+    PythonSession session(moved);
+    session.start();
+    const auto error = expect_throw<TimeoutError>([&] { session.fetch_response("echo x", 50); });
+    EXPECT_TRUE(contains(error.what(), "/tech_renaissance.py' hides the package tech_renaissance")) << error.what();
+}
+
 class StartAfterAnExit : public SessionTest, public testing::WithParamInterface<const char*> {};
 
 TEST_P(StartAfterAnExit, WaitsForTheWorkerToLeave) {
@@ -99,8 +110,11 @@ TEST_P(StartAfterAnExit, WaitsForTheWorkerToLeave) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Ways, StartAfterAnExit, testing::Values("__exit__", "sys_exit 3"),
-                         [](const auto& way) { return std::string(way.index == 0 ? "AsAsked" : "OfItsOwn"); });
+INSTANTIATE_TEST_SUITE_P(Ways, StartAfterAnExit, testing::Values("__exit__", "exit", "sys_exit 3"),
+                         [](const auto& way) {
+                             const std::string asked = way.index == 0 ? "AsAsked" : "AskedInAWord";
+                             return way.index == 2 ? std::string("OfItsOwn") : asked;
+                         });
 
 TEST_F(StartTest, AScriptThatEndsAtOnce) {
     PythonSession session(options("exits_at_once"));

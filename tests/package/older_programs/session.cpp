@@ -34,7 +34,7 @@ int main(int, char** argv) {
     session.set_quiet_mode(true);
     session.start();
     if (!std::filesystem::exists(directory) || session.session_dir() != directory) return 2;
-    session.start();  // it runs
+    session.start(300);  // it runs
     if (!session.wait_until_ready(60000)) return 3;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
     if (!session.is_alive() || !session.is_ready() || session.is_busy()) return 4;

@@ -125,6 +125,8 @@ class TR_API PythonSession {
     /// @throws InputError when the script does not exist, RetryError (E4001) when the id is in use, RestartError when
     ///         there is no interpreter or the script ends at once
     void start();
+    /// The same. Older programs name a time for the worker to warm up in, which is not needed.
+    void start(int) { start(); }
 
     /// The worker process lives.
     bool is_alive() const;

@@ -29,6 +29,8 @@ def send_tensor(source, target):
         file.write(data)
 
 
+with open(os.path.join(directory, "status.txt"), "w") as status:
+    status.write("running")
 while True:
     try:
         with open(request_file) as file:
@@ -37,7 +39,7 @@ while True:
         time.sleep(0.001)
         continue
     command, parameters = request["cmd"], request["params"]
-    if command == "exit":
+    if command in ("exit", "leave"):
         break
     if command == "times":
         count, text = parameters.split(" ", 1)

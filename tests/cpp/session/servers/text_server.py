@@ -53,7 +53,7 @@ class TextServer(TechRenaissanceServer):
             print("printed: " + parameters)
             print("to stderr: " + parameters, file=sys.stderr)
             os.write(1, b"raw bytes to descriptor 1\n")
-        elif command == "exit":
+        elif command == "exit" and parameters:
             os._exit(int(parameters))
         elif command == "sys_exit":
             sys.exit(int(parameters))
