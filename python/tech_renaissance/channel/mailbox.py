@@ -11,10 +11,12 @@ import mmap
 import os
 import stat
 import struct
+import sys
 import time
 
 from ..errors import InputError, RestartError
 from ..platform import library, steps
+from ..platform.system import CAREFUL
 from ..protocol.messages import encode_success
 from .busy_wait import BusyWait, busy_wait_us
 
@@ -95,7 +97,7 @@ class MailboxFile:
     def __init__(self, directory: str, epoch: int) -> None:
         self.path = f"{directory}/mailbox"
         try:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            descriptor = os.open(self.path, os.O_RDWR | CAREFUL)
         except OSError as error:
             raise MailboxError(f"{self.path}: {error.strerror}") from None
         try:
@@ -135,7 +137,7 @@ class PureMailbox:
     _SENT_NS = 3  # in words of 64 bits
 
     def __init__(self, file: MailboxFile, first: PureMailbox | None = None) -> None:
-        if os.uname().machine != "x86_64" or os.uname().sysname != "Linux" or struct.calcsize("P") != 8:
+        if sys.platform != "linux" or os.uname().machine != "x86_64" or struct.calcsize("P") != 8:
             raise MailboxError("without the host's library a mailbox needs Linux on x86-64")
         try:
             import ctypes
