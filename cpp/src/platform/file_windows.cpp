@@ -1,4 +1,4 @@
-// Windows. Compiled by mingw-w64, never run: this project tests on Linux.
+// Windows. Run under wine alone.
 #include "platform/file.h"
 
 #include "platform/win32.h"
@@ -11,7 +11,6 @@
 namespace tr::platform {
 namespace {
 
-constexpr DWORD kShareAll = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
 /// A link is opened itself, not what it points at; directories can be opened too.
 constexpr DWORD kAsItStands = FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS;
 constexpr std::size_t kLargestTransfer = 1U << 30;
@@ -25,21 +24,6 @@ constexpr DWORD kDiskQuotaExceeded = 1295;
 
 bool is_missing(DWORD error) {
     return error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND || error == ERROR_DELETE_PENDING;
-}
-
-/// Calls until it succeeds, a second is over or the error is another than "somebody has the file open". Peers and virus
-/// scanners open files for a moment without sharing them, and Windows tells nobody when they close them.
-template <class Call>
-DWORD retried(const Call& call) {
-    constexpr DWORD kLongestPause = 512;
-    for (DWORD pause = 1;; pause *= 2) {
-        if (call()) return ERROR_SUCCESS;
-        const DWORD error = ::GetLastError();
-        const bool busy = error == ERROR_SHARING_VIOLATION || error == ERROR_ACCESS_DENIED ||
-                          error == ERROR_LOCK_VIOLATION || error == ERROR_USER_MAPPED_FILE;
-        if (!busy || pause > kLongestPause) return error;
-        ::Sleep(pause);
-    }
 }
 
 UniqueHandle open_file(const std::wstring& path, DWORD access, DWORD creation, DWORD flags) {

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | CLOEXEC | NOFOLLOW
 _READ = os.O_RDONLY | CAREFUL
-_LONGEST_PAUSE = 0.5
+_PATIENCE = 1.0
+_LONGEST_PAUSE = 0.016
 
 
 def patient(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -32,14 +33,16 @@ def patient(call: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     def try_again(*arguments: Any) -> Any:
+        end = time.monotonic() + _PATIENCE
         pause = 0.001
-        while pause <= _LONGEST_PAUSE:
+        while True:
             try:
                 return call(*arguments)
             except PermissionError:
-                time.sleep(pause)
-                pause *= 2
-        return call(*arguments)
+                if time.monotonic() > end:
+                    raise
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
     return try_again
 
