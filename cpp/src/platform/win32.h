@@ -57,8 +57,9 @@ constexpr DWORD kShareAll = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELE
 
 /// Calls until it succeeds, a second is over or the error is another than "somebody has the file open". Peers and virus
 /// scanners open files for a moment without sharing them, and Windows tells nobody when they close them.
+/// @param also another error that may pass
 template <class Call>
-DWORD retried(const Call& call) {
+DWORD retried(const Call& call, DWORD also = ERROR_ACCESS_DENIED) {
     constexpr DWORD kLongestPause = 16;
     constexpr DWORD kAll = 1000;
     DWORD paused = 0;
@@ -66,7 +67,7 @@ DWORD retried(const Call& call) {
         if (call()) return ERROR_SUCCESS;
         const DWORD error = ::GetLastError();
         const bool busy = error == ERROR_SHARING_VIOLATION || error == ERROR_ACCESS_DENIED ||
-                          error == ERROR_LOCK_VIOLATION || error == ERROR_USER_MAPPED_FILE;
+                          error == ERROR_LOCK_VIOLATION || error == ERROR_USER_MAPPED_FILE || error == also;
         if (!busy || paused > kAll) return error;
         ::Sleep(pause);
         paused += pause;

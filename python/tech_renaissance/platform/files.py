@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | CLOEXEC | NOFOLLOW
 _READ = os.O_RDONLY | CAREFUL
+# Of temporary files. Only a hint: a name may be taken all the same, by a file that a dead process of this pid has left.
+_numbers = itertools.count(1)
 _PATIENCE = 1.0
 _LONGEST_PAUSE = 0.016
 
@@ -61,10 +63,19 @@ def _open_no_link(path: str, flags: int, mode: int = 0o600) -> int:
     return _open_patiently(path, flags, mode)
 
 
+def _remove_name(path: str) -> None:
+    """As os.unlink, but the name goes at once: by itself it may stay until those who look at the file have closed it."""
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    aside = f"{os.path.dirname(path)}/.tmp-{os.getpid()}-{next(_numbers)}"
+    os.replace(path, aside)
+    os.unlink(aside)
+
+
 _open: Callable[..., int] = _open_no_link if IS_WINDOWS else os.open
 #: Gives a file a name, which may have been another file's.
 rename: Callable[[str, str], None] = patient(os.replace) if IS_WINDOWS else os.rename
-unlink: Callable[[str], None] = patient(os.unlink) if IS_WINDOWS else os.unlink
+unlink: Callable[[str], None] = patient(_remove_name) if IS_WINDOWS else os.unlink
 
 
 # Kept for the worker's own files, for when user code has used up all other descriptors: one for each thread of the
@@ -104,10 +115,6 @@ def close_file(descriptor: int) -> None:
     os.close(descriptor)
     if len(_spares) < _wanted_spares:
         keep_spares()
-
-
-# Of temporary files. Only a hint: a name may be taken all the same, by a file that a dead process of this pid has left.
-_numbers = itertools.count(1)
 
 
 class Place:

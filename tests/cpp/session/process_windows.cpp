@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <future>
@@ -30,11 +29,9 @@ std::string read_text(const std::string& path) {
 class WindowsTest : public testing::Test {
   protected:
     void SetUp() override {
-        static std::atomic<int> count{0};
-        place_ = (fs::temp_directory_path() /
-                  ("tr test " + std::to_string(platform::process_id()) + "-" + std::to_string(count++)))
-                     .string();
-        ASSERT_TRUE(platform::make_private_directory(place_));
+        int count = 0;
+        do place_ = (fs::temp_directory_path() / ("tr test " + std::to_string(count++))).string();
+        while (!platform::make_private_directory(place_));
     }
     void TearDown() override { platform::remove_tree(place_); }
 
@@ -209,6 +206,18 @@ TEST_F(WindowsTest, AFileIsReplacedAndRemovedWhileItIsRead) {
     EXPECT_TRUE(platform::remove_file(file("a")));
     EXPECT_FALSE(platform::remove_file(file("a")));
     EXPECT_FALSE(platform::read_file(file("a"), 10));
+}
+
+TEST_F(WindowsTest, ANameIsFreeOnceItIsRemovedThoughAPeerLooksAtTheFile) {
+    platform::write_atomic(file("a"), "old");
+    const platform::UniqueHandle peer(::CreateFileW(platform::widen(file("a")).c_str(), FILE_READ_ATTRIBUTES,
+                                                    platform::kShareAll, nullptr, OPEN_EXISTING, 0, nullptr));
+    ASSERT_TRUE(peer);
+    EXPECT_TRUE(platform::remove_file(file("a")));
+    EXPECT_FALSE(platform::read_file(file("a"), 10));
+    EXPECT_FALSE(platform::file_exists(file("a")));
+    platform::write_atomic(file("a"), "new");
+    EXPECT_EQ(platform::read_file(file("a"), 10), "new");
 }
 
 TEST_F(WindowsTest, AFileIsReplacedAsSoonAsAPeerClosesIt) {

@@ -20,16 +20,15 @@ class WindowsSession : public testing::Test {
     void SetUp() override {
         if (platform::environment_variable("TR_PYTHON").empty())
             GTEST_SKIP() << "$TR_PYTHON names no interpreter for Windows";
-        workspace_ = (fs::temp_directory_path() / ("tr session " + std::to_string(platform::process_id()))).string();
+        int count = 0;
+        do workspace_ = (fs::temp_directory_path() / ("tr session " + std::to_string(count++))).string();
+        while (!platform::make_private_directory(workspace_));
     }
     void TearDown() override {
         if (workspace_.empty()) return;
-        EXPECT_TRUE(fs::is_empty(workspace_ + "/python_session") || left() == 1) << "a session has left its directory";
+        for (const auto& left : fs::recursive_directory_iterator(workspace_ + "/python_session"))
+            EXPECT_EQ(left.path().filename(), ".lock") << left.path();
         platform::remove_tree(workspace_);
-    }
-    /// What is in the folder of the sessions, besides its lock.
-    std::ptrdiff_t left() const {
-        return std::distance(fs::directory_iterator(workspace_ + "/python_session"), fs::directory_iterator());
     }
 
     SessionOptions options(const std::string& script) const {
