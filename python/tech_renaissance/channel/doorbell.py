@@ -9,7 +9,7 @@ import errno
 import os
 
 from ..platform import waits
-from ..platform.system import CLOEXEC, NONBLOCK
+from ..platform.system import CLOEXEC, IS_WINDOWS, NONBLOCK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,6 +107,8 @@ class InotifyDoorbell(Doorbell):
     _ONLYDIR = 0x1000000
 
     def __init__(self, directory: str, *, loose: bool = False) -> None:
+        if IS_WINDOWS:
+            raise DoorbellError("there is no inotify on this operating system")
         try:
             import ctypes
 
@@ -116,7 +118,7 @@ class InotifyDoorbell(Doorbell):
                 libc.inotify_add_watch,
                 libc.inotify_rm_watch,
             )
-        except (ImportError, OSError, AttributeError, TypeError) as error:  # the last on Windows
+        except (ImportError, OSError, AttributeError) as error:
             raise DoorbellError(f"inotify cannot be called: {error}") from None
         self.descriptor = init(self._NONBLOCK_CLOEXEC)
         if self.descriptor < 0:

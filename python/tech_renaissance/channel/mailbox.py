@@ -11,12 +11,11 @@ import mmap
 import os
 import stat
 import struct
-import sys
 import time
 
 from ..errors import InputError, RestartError
 from ..platform import library, steps
-from ..platform.system import CAREFUL
+from ..platform.system import CAREFUL, IS_WINDOWS
 from ..protocol.messages import encode_success
 from .busy_wait import BusyWait, busy_wait_us
 
@@ -137,7 +136,7 @@ class PureMailbox:
     _SENT_NS = 3  # in words of 64 bits
 
     def __init__(self, file: MailboxFile, first: PureMailbox | None = None) -> None:
-        if sys.platform != "linux" or os.uname().machine != "x86_64" or struct.calcsize("P") != 8:
+        if IS_WINDOWS or os.uname().machine != "x86_64" or os.uname().sysname != "Linux" or struct.calcsize("P") != 8:
             raise MailboxError("without the host's library a mailbox needs Linux on x86-64")
         try:
             import ctypes

@@ -64,7 +64,7 @@ def _open_no_link(path: str, flags: int, mode: int = 0o600) -> int:
 
 
 def _remove_name(path: str) -> None:
-    """As os.unlink, but the name goes at once: by itself it may stay until those who look at the file have closed it."""
+    """As os.unlink, but the name goes at once, which else may stay until those who look at the file have closed it."""
     if os.path.isdir(path):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     aside = f"{os.path.dirname(path)}/.tmp-{os.getpid()}-{next(_numbers)}"
