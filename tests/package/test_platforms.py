@@ -48,10 +48,9 @@ def windows() -> Path:
     run("cmake", "--install", cmake(GOOGLETEST, build / "gtest", CMAKE_TOOLCHAIN_FILE=TOOLCHAIN, **gtest))
     return cmake(
         REPOSITORY,
-        build / "static",
+        build / "shared",
         CMAKE_TOOLCHAIN_FILE=TOOLCHAIN,
         CMAKE_BUILD_TYPE="Debug",
-        BUILD_SHARED_LIBS="OFF",
         TR_WARNINGS_AS_ERRORS="ON",
         nlohmann_json_DIR=prefix / "share" / "cmake" / "nlohmann_json",
         GTest_DIR=prefix / "lib" / "cmake" / "GTest",
@@ -78,22 +77,11 @@ def test_windows_programs_pass_their_tests(windows: Path, program: str) -> None:
 
 
 @skip_without(TO_BUILD)
-def test_windows_library_is_built_shared(windows: Path) -> None:
-    """It is linked whole: nothing of it refers to what Windows does not have."""
-    objects = windows / "cpp" / "CMakeFiles" / "tech_renaissance_objects.dir"
-    linked = windows / "tech_renaissance.dll"
-    run("x86_64-w64-mingw32-g++-posix", "-shared", "-static", "-o", linked, *sorted(objects.rglob("*.obj")))
-
-
-@skip_without(TO_BUILD)
 @skip_without(TO_RUN)
 @pytest.mark.skipif(not PYTHON, reason="$TR_WINDOWS_PYTHON names no python.exe of 3.9 or later with NumPy")
 def test_windows_host_and_worker(windows: Path) -> None:
     """Sessions of a host for Windows with workers in an interpreter for Windows, under wine."""
-    printed = run_in_wine(
-        windows / "tests" / "tr_session_tests.exe",
-        "--gtest_filter=*WindowsSession*:*SeveralOnWindows*",
-        TR_PYTHON=PYTHON,
-        TR_PACKAGE_DIR=str(REPOSITORY / "python"),
-    )
-    assert "[  PASSED  ] 11 tests" in printed
+    settings = {"TR_PYTHON": PYTHON, "TR_PACKAGE_DIR": str(REPOSITORY / "python"), "WINEPATH": str(windows / "bin")}
+    filters = "--gtest_filter=*WindowsSession*:*SeveralOnWindows*"
+    assert "[  PASSED  ] 11 tests" in run_in_wine(windows / "tests" / "tr_session_tests.exe", filters, **settings)
+    assert "Hello, C++!" in run_in_wine(windows / "examples" / "hello.exe", **settings)

@@ -110,7 +110,8 @@ TEST_F(WindowsTest, AnExitCodeIsTold) {
 
 TEST_F(WindowsTest, WordsVariablesAndTheDirectoryArriveAsTheyAre) {
     auto options = child("TellsWhatItWasGiven");
-    const std::vector<std::string> odd{"two words", "a \"quoted\" one", "back\\slash\\", "\\\" \\\\\"", "", "%PATH%", "&|"};
+    const std::vector<std::string> odd{"two words", "a \"quoted\" one", "back\\slash\\", "\\\" \\\\\"", "", "%PATH%",
+                                       "&|"};
     options.argv.insert(options.argv.end(), odd.begin(), odd.end());
     options.environment.push_back("TR_TEST_ODD=a=b c");
     platform::make_private_directory(file("inside"));

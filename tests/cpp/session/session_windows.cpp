@@ -55,8 +55,8 @@ class WindowsSession : public testing::Test {
 TEST_F(WindowsSession, TextComesBackUnchanged) {
     PythonSession session(options("text_server"));
     session.start();
-    for (const std::string text : {"plain", "with \"quotes\"", "back\\slashes", "h\xc3\xa9llo \xf0\x9f\xa6\x8a",
-                                   "line\nbreaks\r\nand tabs"})
+    for (const std::string text :
+         {"plain", "with \"quotes\"", "back\\slashes", "h\xc3\xa9llo \xf0\x9f\xa6\x8a", "line\nbreaks\r\nand tabs"})
         EXPECT_EQ(session.fetch_response("echo " + text), text);
     const std::string large(1 << 20, 'x');
     EXPECT_EQ(session.fetch_response("echo " + large), large);
@@ -93,8 +93,8 @@ TEST_F(WindowsSession, ErrorsArriveWithTheirTraceback) {
 TEST_F(WindowsSession, ADeathIsToldAndTheWorkerStartedAgain) {
     PythonSession session(options("text_server"));
     session.start();
-    EXPECT_TRUE(contains(expect_throw<RestartError>([&] { session.fetch_response("exit 7"); }).what(),
-                         "exited with code 7"));
+    EXPECT_TRUE(
+        contains(expect_throw<RestartError>([&] { session.fetch_response("exit 7"); }).what(), "exited with code 7"));
     session.restart();
     EXPECT_EQ(session.fetch_response("echo again"), "again");
     session.terminate();
@@ -127,8 +127,8 @@ TEST_F(WindowsSession, AWorkerLeavesWhenItIsAskedTo) {
 TEST_F(WindowsSession, ASecondHostOfTheSameIdIsRefused) {
     PythonSession session(options("text_server"));
     session.start();
-    EXPECT_TRUE(contains(expect_throw<RetryError>([&] { PythonSession(options("text_server")).start(); }).what(),
-                         "is in use"));
+    EXPECT_TRUE(
+        contains(expect_throw<RetryError>([&] { PythonSession(options("text_server")).start(); }).what(), "is in use"));
 }
 
 class SeveralOnWindows : public WindowsSession, public testing::WithParamInterface<const char*> {};
