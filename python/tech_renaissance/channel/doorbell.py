@@ -21,6 +21,8 @@ RECHECK_MS = 1000
 _PROBE_MS = 100
 # watchdog passes events on through a queue of its own, and starts a thread first.
 _WATCHDOG_PROBE_MS = 2000
+# On Windows it tells of nothing before there has been nothing new for so long; by default a second.
+_GATHERING_SECONDS = 0.02
 _SHORTEST_MS = 32
 _LONGEST_MS = 1024
 _WAITS_PER_STEP = 8
@@ -192,7 +194,7 @@ class WatchdogDoorbell(Doorbell):
         handler.on_any_event = self._ring  # type: ignore[method-assign]
         self._names = names
         self._folders: set[str] = set()
-        self._observer = Observer()
+        self._observer = Observer(timeout=_GATHERING_SECONDS) if IS_WINDOWS else Observer()
         self._observer.daemon = True
         try:
             # All below it, as watchdog starts threads for each directory that it is given.
