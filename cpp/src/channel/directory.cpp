@@ -30,16 +30,19 @@ FurtherDirectory::FurtherDirectory(const std::string& session_directory, const s
     hidden_ = parent + "/." + name;
     remove_unfinished(parent);
     platform::make_private_directory(hidden_);
-    lock_ = platform::FileLock::try_acquire(hidden_ + "/" + protocol::kLockFile);
+    platform::FileLock::try_acquire(hidden_ + "/" + protocol::kLockFile).release();
 }
 
 void FurtherDirectory::appear() {
     platform::rename_file(hidden_, path_);
+    // Not before, as Windows renames no directory with an open file in it.
+    lock_ = platform::FileLock::try_acquire(file(protocol::kLockFile));
     know_again();
 }
 
 FurtherDirectory::~FurtherDirectory() {
     if (owner_pid_ != platform::process_id()) return;
+    lock_.release();
     try {
         // First the name goes, by which the worker knows it.
         if (!mark_.lock_file.empty() && is_there()) platform::rename_file(path_, hidden_);

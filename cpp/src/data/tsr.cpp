@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <istream>
 #include <ostream>
 #include <system_error>
@@ -11,6 +10,7 @@
 
 #include "data/tsr_header.h"
 #include "platform/file.h"
+#include "platform/input_stream.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -119,7 +119,8 @@ Tensor read_tsr(const fs::path& path) {
     // Opening a pipe would wait for its writer, and a device may have no end.
     if (!fs::is_regular_file(status)) refuse(name, "it is " + kind_of(status) + ", expected a regular file");
     errno = 0;
-    std::ifstream stream(path, std::ios::binary);
+    const auto opened = platform::open_input(path);
+    std::istream& stream = *opened;
     if (!stream) refuse(name, "opening it: " + std::generic_category().message(errno == 0 ? EIO : errno));
     const std::uintmax_t size = fs::file_size(path, error);
     if (error) refuse(name, "asking for its length: " + error.message());

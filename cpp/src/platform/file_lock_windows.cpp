@@ -1,4 +1,4 @@
-// Windows. Compiled by mingw-w64, never run: this project tests on Linux.
+// Windows. Run under wine alone.
 #include "platform/file.h"
 #include "platform/win32.h"
 

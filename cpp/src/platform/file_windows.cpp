@@ -1,4 +1,4 @@
-// Windows. Compiled by mingw-w64, never run: this project tests on Linux.
+// Windows. Run under wine alone.
 #include "platform/file.h"
 
 #include "platform/win32.h"
@@ -11,7 +11,6 @@
 namespace tr::platform {
 namespace {
 
-constexpr DWORD kShareAll = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
 /// A link is opened itself, not what it points at; directories can be opened too.
 constexpr DWORD kAsItStands = FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS;
 constexpr std::size_t kLargestTransfer = 1U << 30;
@@ -25,21 +24,6 @@ constexpr DWORD kDiskQuotaExceeded = 1295;
 
 bool is_missing(DWORD error) {
     return error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND || error == ERROR_DELETE_PENDING;
-}
-
-/// Calls until it succeeds, a second is over or the error is another than "somebody has the file open". Peers and virus
-/// scanners open files for a moment without sharing them, and Windows tells nobody when they close them.
-template <class Call>
-DWORD retried(const Call& call) {
-    constexpr DWORD kLongestPause = 512;
-    for (DWORD pause = 1;; pause *= 2) {
-        if (call()) return ERROR_SUCCESS;
-        const DWORD error = ::GetLastError();
-        const bool busy = error == ERROR_SHARING_VIOLATION || error == ERROR_ACCESS_DENIED ||
-                          error == ERROR_LOCK_VIOLATION || error == ERROR_USER_MAPPED_FILE;
-        if (!busy || pause > kLongestPause) return error;
-        ::Sleep(pause);
-    }
 }
 
 UniqueHandle open_file(const std::wstring& path, DWORD access, DWORD creation, DWORD flags) {
@@ -103,17 +87,40 @@ DWORD replace(const std::wstring& from, const std::wstring& to) {
     return retried([&] { return ::MoveFileExW(from.c_str(), to.c_str(), MOVEFILE_REPLACE_EXISTING) != 0; });
 }
 
-/// Removes a file, a link or an empty directory. Its name goes at once, even while somebody has it open.
-DWORD remove_entry(const std::wstring& path) {
-    return retried([&] {
-        const UniqueHandle file = open_file(path, DELETE, OPEN_EXISTING, kAsItStands);
+/// A name in the same directory that is not meant for readers; it may be taken, by what a dead process has left behind.
+std::wstring temporary_name(const std::wstring& path) {
+    static std::atomic<std::uint64_t> counter{0};
+    const auto slash = path.find_last_of(L"/\\:");
+    return path.substr(0, slash == std::wstring::npos ? 0 : slash + 1) + L".tmp-" +
+           std::to_wstring(::GetCurrentProcessId()) + L"-" + std::to_wstring(counter.fetch_add(1));
+}
+
+bool is_directory(const std::wstring& path) {
+    const DWORD attributes = ::GetFileAttributesW(path.c_str());
+    return attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
+}
+
+/// Removes a file, a link or an empty directory. A file's name goes at once, even while somebody has it open.
+/// @param also see retried()
+DWORD remove_entry(const std::wstring& path, DWORD also = ERROR_ACCESS_DENIED) {
+    const auto remove = [&] {
+        UniqueHandle file = open_file(path, DELETE, OPEN_EXISTING, kAsItStands);
         if (!file) return false;
         FILE_DISPOSITION_INFO_EX how{FILE_DISPOSITION_FLAG_DELETE | FILE_DISPOSITION_FLAG_POSIX_SEMANTICS};
         if (::SetFileInformationByHandle(file.get(), kFileDispositionInfoEx, &how, sizeof how)) return true;
         if (::GetLastError() != ERROR_INVALID_PARAMETER && ::GetLastError() != ERROR_NOT_SUPPORTED) return false;
-        FILE_DISPOSITION_INFO plain{TRUE};  // FAT and others know no more than this
+        // FAT and others know no more than what follows, by which a name stays until the last handle closes.
+        if (!is_directory(path)) {
+            file.reset();
+            const std::wstring aside = temporary_name(path);
+            if (!::MoveFileExW(path.c_str(), aside.c_str(), 0)) return false;
+            file = open_file(aside, DELETE, OPEN_EXISTING, kAsItStands);
+            if (!file) return true;
+        }
+        FILE_DISPOSITION_INFO plain{TRUE};
         return ::SetFileInformationByHandle(file.get(), FileDispositionInfo, &plain, sizeof plain) != 0;
-    });
+    };
+    return retried(remove, also);
 }
 
 void remove_directory(const std::wstring& path) {
@@ -131,7 +138,7 @@ void remove_directory(const std::wstring& path) {
         } while (::FindNextFileW(search, &entry));
         ::FindClose(search);
     }
-    remove_entry(path);
+    remove_entry(path, ERROR_DIR_NOT_EMPTY);  // until those who have a file of it open have closed it
 }
 
 SharedFile share(const UniqueHandle& file, const FileIdentity& identity, const std::string& path) {
@@ -155,14 +162,10 @@ bool is_out_of_space(const std::system_error& error) {
 
 // Who may read it is inherited from the directory, which make_private_directory has set up in a session.
 void write_atomic(const std::string& path, std::string_view head, std::string_view body, Readers) {
-    static std::atomic<std::uint64_t> counter{0};
-    const auto slash = path.find_last_of("/\\:");
-    const std::string prefix = path.substr(0, slash == std::string::npos ? 0 : slash + 1) + ".tmp-" +
-                               std::to_string(::GetCurrentProcessId()) + "-";
     std::wstring wide;
     UniqueHandle file;
-    do {  // a name may be taken, as a dead process may have left some behind
-        wide = widen(prefix + std::to_string(counter.fetch_add(1)));
+    do {
+        wide = temporary_name(widen(path));
         file = open_file(wide, GENERIC_WRITE, CREATE_NEW, FILE_ATTRIBUTE_NORMAL);
     } while (!file && ::GetLastError() == ERROR_FILE_EXISTS);
     if (!file) fail(::GetLastError(), "creating a temporary file for", path);

@@ -53,6 +53,27 @@ class UniqueHandle {
     throw std::system_error(static_cast<int>(error), std::system_category(), action);
 }
 
+constexpr DWORD kShareAll = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+
+/// Calls until it succeeds, a second is over or the error is another than "somebody has the file open". Peers and virus
+/// scanners open files for a moment without sharing them, and Windows tells nobody when they close them.
+/// @param also another error that may pass
+template <class Call>
+DWORD retried(const Call& call, DWORD also = ERROR_ACCESS_DENIED) {
+    constexpr DWORD kLongestPause = 16;
+    constexpr DWORD kAll = 1000;
+    DWORD paused = 0;
+    for (DWORD pause = 1;; pause = pause < kLongestPause ? 2 * pause : pause) {
+        if (call()) return ERROR_SUCCESS;
+        const DWORD error = ::GetLastError();
+        const bool busy = error == ERROR_SHARING_VIOLATION || error == ERROR_ACCESS_DENIED ||
+                          error == ERROR_LOCK_VIOLATION || error == ERROR_USER_MAPPED_FILE || error == also;
+        if (!busy || paused > kAll) return error;
+        ::Sleep(pause);
+        paused += pause;
+    }
+}
+
 /// UTF-16 from UTF-8.
 /// @throws std::system_error when it is not UTF-8: a name must not quietly become another
 inline std::wstring widen(std::string_view text) {

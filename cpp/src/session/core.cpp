@@ -75,6 +75,7 @@ Core::~Core() {
     }
     async.join();  // with the worker gone its calls end at once
     set_worker(nullptr);
+    while (channels_.size() > 1) channels_.pop_back();  // as their directories lie in that of the first
 }
 
 void Core::check_process() const {

@@ -225,8 +225,8 @@ SessionDirectory::~SessionDirectory() {
     }
     const auto found = platform::identify(mark_.lock_file);
     const bool of_another = found && found->inode != mark_.inode;
+    lock_.release();  // first, as not every system removes a directory with an open file in it
     if (!of_another) remove_session(path_);
-    lock_.release();
     own.paths.erase(path_);
 }
 

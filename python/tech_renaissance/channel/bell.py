@@ -7,8 +7,8 @@ that, so that a ring that comes while somebody looks is not slept over.
 from __future__ import annotations
 
 import _thread
-import select
 
+from ..platform.waits import READABLE, new_wait
 from .doorbell import RECHECK_MS, Doorbell
 
 TYPE_CHECKING = False
@@ -75,9 +75,9 @@ class Bell:
         """Releases what it holds."""
 
     def _new_poll(self) -> Any:
-        poll = select.poll()
+        poll = new_wait()
         for descriptor in self._watched:
-            poll.register(descriptor, select.POLLIN)
+            poll.register(descriptor, READABLE)
         return poll
 
 

@@ -12,7 +12,7 @@ import time
 
 from ..errors import InputError, RestartError
 from ..platform import steps
-from ..platform.files import AtomicWriter, Place, read_small, remove
+from ..platform.files import AtomicWriter, Place, read_small, remove, rename, unlink
 from ..platform.place import is_full
 from ..protocol import messages
 from ..protocol.json_object import MAX_MESSAGE_BYTES, parse_object
@@ -169,7 +169,7 @@ class FilesCarrier(Carrier):
             if status is not None:
                 self.status(status)
             self.idle = True
-            os.rename(prepared, self._response)
+            rename(prepared, self._response)
         except BaseException:
             remove(prepared)
             raise
@@ -185,7 +185,7 @@ class FilesCarrier(Carrier):
 
     def publish_part(self, response: messages.Response) -> None:
         """See Carrier. The request stays until the answer is whole."""
-        os.rename(self._prepare(messages.encode_response(response)), self._response)
+        rename(self._prepare(messages.encode_response(response)), self._response)
 
     def has_room(self) -> bool:
         """See Carrier."""
@@ -206,7 +206,7 @@ class FilesCarrier(Carrier):
     def remove_request(self) -> None:
         """Removes the request file, whatever it is."""
         try:
-            os.unlink(self._request)
+            unlink(self._request)
         except FileNotFoundError:
             pass
         except OSError as error:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import errno
 import os
-import select
+
+from ..platform import waits
+from ..platform.system import CLOEXEC, IS_WINDOWS, NONBLOCK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ RECHECK_MS = 1000
 _PROBE_MS = 100
 # watchdog passes events on through a queue of its own, and starts a thread first.
 _WATCHDOG_PROBE_MS = 2000
+# On Windows it tells of nothing before there has been nothing new for so long; by default a second.
+_GATHERING_SECONDS = 0.02
 _SHORTEST_MS = 32
 _LONGEST_MS = 1024
 _WAITS_PER_STEP = 8
@@ -95,7 +99,7 @@ class InotifyDoorbell(Doorbell):
     """
 
     tier = "inotify"
-    _NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
+    _NONBLOCK_CLOEXEC = NONBLOCK | CLOEXEC
     _CLOSE_WRITE = 0x8
     _MOVED_FROM = 0x40
     _MOVED_TO = 0x80
@@ -105,6 +109,8 @@ class InotifyDoorbell(Doorbell):
     _ONLYDIR = 0x1000000
 
     def __init__(self, directory: str, *, loose: bool = False) -> None:
+        if IS_WINDOWS:
+            raise DoorbellError("there is no inotify on this operating system")
         try:
             import ctypes
 
@@ -150,7 +156,7 @@ class InotifyDoorbell(Doorbell):
         except OSError as error:
             self.close()
             raise DoorbellError(f"inotify cannot be probed: {error.strerror}") from None
-        if not _readable(self.descriptor, _PROBE_MS):
+        if not waits.is_readable(self.descriptor, _PROBE_MS):
             self.close()
             raise DoorbellError("inotify accepts a watch on this file system but stays silent")
         self.clear()
@@ -183,14 +189,12 @@ class WatchdogDoorbell(Doorbell):
             import sys
 
             raise DoorbellError(f"{sys.executable} has no package watchdog ('-m pip install watchdog')") from None
-        self.descriptor, self._bell = os.pipe()
-        os.set_blocking(self.descriptor, False)
-        os.set_blocking(self._bell, False)
+        self.descriptor, self._bell = waits.pipe()
         handler = FileSystemEventHandler()
         handler.on_any_event = self._ring  # type: ignore[method-assign]
         self._names = names
         self._folders: set[str] = set()
-        self._observer = Observer()
+        self._observer = Observer(timeout=_GATHERING_SECONDS) if IS_WINDOWS else Observer()
         self._observer.daemon = True
         try:
             # All below it, as watchdog starts threads for each directory that it is given.
@@ -211,25 +215,20 @@ class WatchdogDoorbell(Doorbell):
             return
         path = os.fsdecode(event.dest_path or event.src_path)
         if os.path.basename(path) in self._names or os.path.dirname(path) in self._folders:
-            try:
-                os.write(self._bell, b"!")
-            except OSError:
-                return  # It rings already, or is closed.
+            waits.ring(self._bell)
 
     def probe(self, trigger: Callable[[], None]) -> None:
         """Trusts it only when it rings for a file that `trigger` puts in place under one of its names."""
         trigger()
-        if not _readable(self.descriptor, _WATCHDOG_PROBE_MS):
+        if not waits.is_readable(self.descriptor, _WATCHDOG_PROBE_MS):
             self.close()
             raise DoorbellError("watchdog stays silent on this file system")
         self.clear()
 
     def clear(self) -> None:
         """Forgets that it rang; to be called before looking at the truth."""
-        try:
-            os.read(self.descriptor, 4096)
-        except BlockingIOError:
-            return
+        while len(waits.read(self.descriptor)) > 32:
+            pass
 
     def close(self) -> None:
         """Releases what it holds."""
@@ -239,8 +238,8 @@ class WatchdogDoorbell(Doorbell):
             self._close_pipe()
 
     def _close_pipe(self) -> None:
-        os.close(self.descriptor)
-        os.close(self._bell)
+        waits.close(self.descriptor)
+        waits.close(self._bell)
         self.descriptor = self._bell = -1
 
 
@@ -284,9 +283,3 @@ def _inotify_reason(number: int) -> str:
     if number == errno.ENOSPC:
         return "the limit of watches (fs.inotify.max_user_watches) is reached"
     return os.strerror(number)
-
-
-def _readable(descriptor: int, timeout_ms: int) -> bool:
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(timeout_ms))

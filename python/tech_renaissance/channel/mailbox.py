@@ -15,6 +15,7 @@ import time
 
 from ..errors import InputError, RestartError
 from ..platform import library, steps
+from ..platform.system import CAREFUL, IS_WINDOWS
 from ..protocol.messages import encode_success
 from .busy_wait import BusyWait, busy_wait_us
 
@@ -97,7 +98,7 @@ class MailboxFile:
     def __init__(self, directory: str, epoch: int) -> None:
         self.path = f"{directory}/mailbox"
         try:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            descriptor = os.open(self.path, os.O_RDWR | CAREFUL)
         except OSError as error:
             raise MailboxError(f"{self.path}: {error.strerror}") from None
         try:
@@ -137,7 +138,7 @@ class PureMailbox:
     _SENT_NS = 3  # in words of 64 bits
 
     def __init__(self, file: MailboxFile, first: PureMailbox | None = None) -> None:
-        if os.uname().machine != "x86_64" or os.uname().sysname != "Linux" or struct.calcsize("P") != 8:
+        if IS_WINDOWS or os.uname().machine != "x86_64" or os.uname().sysname != "Linux" or struct.calcsize("P") != 8:
             raise MailboxError("without the host's library a mailbox needs Linux on x86-64")
         try:
             import ctypes

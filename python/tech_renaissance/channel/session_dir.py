@@ -7,6 +7,7 @@ import stat
 
 from ..errors import InputError, NotFoundError
 from ..platform.files import read_small
+from ..platform.system import CAREFUL, IS_WINDOWS, is_mine, user_id
 from ..protocol.json_object import parse_object
 from ..protocol.messages import check_tag
 
@@ -79,6 +80,8 @@ def workspaces() -> list[str]:
     named = os.environ.get("TR_WORKSPACE")
     if named:
         return [named]
+    if not hasattr(os, "getuid"):
+        return []  # a host there always names the directory
     folder = f"tech_renaissance-{os.getuid()}"
     temporary = next((os.environ[name] for name in ("TMPDIR", "TEMP", "TMP") if os.environ.get(name)), "/tmp")
     return [os.path.join("/dev/shm", folder), os.path.join(temporary, folder)]
@@ -91,8 +94,8 @@ def _check_directory(directory: str) -> None:
         raise NotFoundError(f"the session directory {directory} does not exist") from None
     if not stat.S_ISDIR(status.st_mode):
         raise InputError(f"the session directory {directory} is no directory")
-    if status.st_uid != os.geteuid():
-        raise InputError(f"the session directory {directory} belongs to user {status.st_uid}, not to {os.geteuid()}")
+    if not is_mine(status):
+        raise InputError(f"the session directory {directory} belongs to user {status.st_uid}, not to {user_id()}")
 
 
 def read_host_record(directory: str) -> HostRecord:
@@ -111,13 +114,15 @@ def sweep(directory: str, host_pid: int, host_start_time: str) -> bool:
     Returns:
         Whether it was removed. What stays is swept by the next start in this workspace.
     """
+    if IS_WINDOWS:
+        return False
     import fcntl
     import shutil
 
     held = []
     try:
         for path in (os.path.join(os.path.dirname(directory), ".lock"), f"{directory}/session.lock"):
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            descriptor = os.open(path, os.O_RDWR | CAREFUL)
             held.append(descriptor)
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         record = read_host_record(directory)

@@ -18,6 +18,7 @@ from ..platform import steps
 from ..platform.files import close_file, open_file
 from ..platform.mapping import Mapping
 from ..platform.place import is_full, is_place_error, place_error
+from ..platform.system import CAREFUL, CLOEXEC, NOFOLLOW
 from ..protocol.messages import places_in
 from .buffer import Buffer, PureMemory
 from .names import Names
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from ..platform.files import AtomicWriter
     from .mailbox import Messages
 
-_OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+_OPEN = os.O_RDWR | CAREFUL
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | CLOEXEC | NOFOLLOW
 _SPARE = 1 << 20
 # Up to here a copy is quicker than a lease, and than giving a file another name.
 _SMALL = (64 << 10) + MAX_HEADER

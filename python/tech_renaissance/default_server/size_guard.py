@@ -13,7 +13,7 @@ import os
 from ..data.tensors import check_size
 from ..data.tsr_header import BY_NAME
 from ..errors import REQUEST_TOO_LARGE, InputError
-from ..platform.memory_room import MemoryRoom
+from ..platform.memory_room import MemoryRoom, memory_bytes
 from .size_estimate import STEEP, estimate
 
 TYPE_CHECKING = False
@@ -72,7 +72,7 @@ def size_limit() -> int:
     text = os.environ.get("TR_MAX_TENSOR_BYTES", "")
     if text.isascii() and text.isdigit():
         return int(text)
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    return memory_bytes() // 2
 
 
 class SizeGuard:

@@ -6,19 +6,76 @@ import errno
 import itertools
 import os
 import stat
+import time
 
 from ..errors import InputError
 from . import steps
+from .system import CAREFUL, CLOEXEC, IS_WINDOWS, NOFOLLOW
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import mmap
-    from typing import Union
+    from collections.abc import Callable
+    from typing import Any, Union
 
     Buffer = Union[bytes, bytearray, memoryview, mmap.mmap]
 
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | CLOEXEC | NOFOLLOW
+_READ = os.O_RDONLY | CAREFUL
+# Of temporary files. Only a hint: a name may be taken all the same, by a file that a dead process of this pid has left.
+_numbers = itertools.count(1)
+_PATIENCE = 1.0
+_LONGEST_PAUSE = 0.016
+
+
+def patient(call: Callable[..., Any]) -> Callable[..., Any]:
+    """The same call, but it tries again for a second while the system denies it.
+
+    Windows does as long as a peer or a virus scanner has the file open, and tells nobody when they close it.
+    """
+
+    def try_again(*arguments: Any) -> Any:
+        end = time.monotonic() + _PATIENCE
+        pause = 0.001
+        while True:
+            try:
+                return call(*arguments)
+            except PermissionError:
+                if time.monotonic() > end:
+                    raise
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    return try_again
+
+
+_open_patiently: Callable[..., int] = patient(os.open)
+
+
+def _open_no_link(path: str, flags: int, mode: int = 0o600) -> int:
+    """As os.open with O_NOFOLLOW, where there is none. Nobody else may put a link there after the look."""
+    if not flags & os.O_EXCL:
+        found = os.lstat(path).st_mode
+        if stat.S_ISLNK(found):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+        if stat.S_ISDIR(found):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    return _open_patiently(path, flags, mode)
+
+
+def _remove_name(path: str) -> None:
+    """As os.unlink, but the name goes at once, which else may stay until those who look at the file have closed it."""
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    aside = f"{os.path.dirname(path)}/.tmp-{os.getpid()}-{next(_numbers)}"
+    os.replace(path, aside)
+    os.unlink(aside)
+
+
+_open: Callable[..., int] = _open_no_link if IS_WINDOWS else os.open
+#: Gives a file a name, which may have been another file's.
+rename: Callable[[str, str], None] = patient(os.replace) if IS_WINDOWS else os.rename
+unlink: Callable[[str], None] = patient(_remove_name) if IS_WINDOWS else os.unlink
 
 
 # Kept for the worker's own files, for when user code has used up all other descriptors: one for each thread of the
@@ -33,7 +90,7 @@ def keep_spares() -> None:
     _wanted_spares = 2
     try:
         while len(_spares) < _wanted_spares:
-            _spares.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+            _spares.append(os.open(os.devnull, os.O_RDONLY | CLOEXEC))
     except OSError:
         return
 
@@ -41,7 +98,7 @@ def keep_spares() -> None:
 def open_file(path: str, flags: int, mode: int = 0o600) -> int:
     """As os.open, also when no descriptor is left but the spare ones. For `close_file`."""
     try:
-        return os.open(path, flags, mode)
+        return _open(path, flags, mode)
     except OSError as error:
         if error.errno != errno.EMFILE:
             raise
@@ -50,7 +107,7 @@ def open_file(path: str, flags: int, mode: int = 0o600) -> int:
         except IndexError:  # Not asked first, as another thread may take the last one.
             raise error from None
     os.close(spare)
-    return os.open(path, flags, mode)
+    return _open(path, flags, mode)
 
 
 def close_file(descriptor: int) -> None:
@@ -58,10 +115,6 @@ def close_file(descriptor: int) -> None:
     os.close(descriptor)
     if len(_spares) < _wanted_spares:
         keep_spares()
-
-
-# Of temporary files. Only a hint: a name may be taken all the same, by a file that a dead process of this pid has left.
-_numbers = itertools.count(1)
 
 
 class Place:
@@ -75,8 +128,10 @@ class Place:
         self.directory = directory
         # Held open, as the next directory may be given the number of one that is gone. Its number is kept as well, for
         # when user code closes what it does not know.
-        self._held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._identity = _identity(os.fstat(self._held))
+        self._held = -1
+        if not IS_WINDOWS:  # which opens no directories so
+            self._held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | CLOEXEC)
+        self._identity = _identity(os.stat(directory) if self._held < 0 else os.fstat(self._held))
 
     def is_there(self) -> bool:
         """Nobody has removed it."""
@@ -87,7 +142,8 @@ class Place:
 
     def close(self) -> None:
         """It is not asked about any more."""
-        os.close(self._held)
+        if self._held >= 0:
+            os.close(self._held)
 
     def require(self) -> None:
         """Raises FileNotFoundError when it is not there."""
@@ -120,7 +176,7 @@ class AtomicWriter:
         """Puts head and body into the file of this path, in place of what was there."""
         temporary = self.prepare(path, head, body)
         try:
-            os.rename(temporary, path)
+            rename(temporary, path)
         except BaseException:
             remove(temporary)
             raise
@@ -133,7 +189,7 @@ class AtomicWriter:
                 steps.hook("created", path)
             try:
                 if self._force_mode is None:
-                    self._force_mode = os.fstat(descriptor).st_mode & 0o600 != 0o600
+                    self._force_mode = not IS_WINDOWS and os.fstat(descriptor).st_mode & 0o600 != 0o600
                 if self._force_mode:
                     os.fchmod(descriptor, 0o600)
                 _write_all(descriptor, head, body)
@@ -157,7 +213,7 @@ class AtomicWriter:
 
 
 def _write_all(descriptor: int, head: Buffer, body: Buffer) -> None:
-    done = os.writev(descriptor, [head, body]) if body else os.write(descriptor, head)
+    done = os.writev(descriptor, [head, body]) if body and not IS_WINDOWS else os.write(descriptor, head)
     total = len(head) + len(body)
     while done < total:  # The kernel takes at most 2 GiB at a time.
         part = memoryview(head)[done:] if done < len(head) else memoryview(body)[done - len(head) :]
@@ -206,6 +262,6 @@ def _read_all(descriptor: int, size: int) -> bytes:
 def remove(path: str) -> None:
     """Unlinks a file, if it is there and may be."""
     try:
-        os.unlink(path)
+        unlink(path)
     except OSError:
         return

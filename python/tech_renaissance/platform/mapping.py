@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import mmap
 import os
 import stat
@@ -12,6 +13,7 @@ from ..errors import InputError, TSRError
 from .files import close_file, open_file
 from .library import guard
 from .place import is_place_error, place_error
+from .system import CAREFUL, IS_WINDOWS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 # Below this, mapping, faulting and unmapping cost more than copying.
 _SMALL = 64 << 10
+
+_ANONYMOUS = {} if IS_WINDOWS else {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS}
 
 
 # One for each mapping, as each keeps a descriptor. To append and to pop can be done on any thread.
@@ -66,7 +70,7 @@ def read_private(path: str, *, map_large: bool) -> tuple[bytearray | mmap.mmap, 
         RetryError: there are not enough descriptors or memory.
     """
     try:
-        descriptor = open_file(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+        descriptor = open_file(path, os.O_RDONLY | CAREFUL)
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -84,10 +88,11 @@ def read_private(path: str, *, map_large: bool) -> tuple[bytearray | mmap.mmap, 
             small = bytearray(size)
             _fill(descriptor, small, path)
             return small, size
-        if map_large and (mapping := _map(descriptor, size, path)) is not None:
+        # A mapped file of Windows keeps its name, which the peer could give to no other file.
+        if map_large and not IS_WINDOWS and (mapping := _map(descriptor, size, path)) is not None:
             return mapping, size
         try:
-            memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            memory = mmap.mmap(-1, size, **_ANONYMOUS)
         except OSError as error:
             raise place_error(error, f"reading {os.path.basename(path)}", os.path.dirname(path), size) from None
         except OverflowError as error:
@@ -114,10 +119,16 @@ def _fill(descriptor: int, memory: bytearray | mmap.mmap, path: str) -> None:
     done = 0
     with memoryview(memory) as view:
         while done < len(view):
-            found = os.readv(descriptor, [view[done:]])
+            found = _read_into(descriptor, view[done:])
             if not found:
                 raise TSRError(f"{path}: truncated while it was read: expected {len(view)} bytes, found {done}")
             done += found
+
+
+def _read_into(descriptor: int, memory: memoryview) -> int:
+    if hasattr(os, "readv"):
+        return os.readv(descriptor, [memory])
+    return io.FileIO(descriptor, closefd=False).readinto(memory) or 0
 
 
 def _kind_of_file(mode: int) -> str:

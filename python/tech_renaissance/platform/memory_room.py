@@ -9,6 +9,8 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
+_LITTLE = 4 << 30
+
 #: What libraries need for themselves: caches, and a stack for each thread.
 _SLACK = (256 << 20) + (os.cpu_count() or 1) * (16 << 20)
 
@@ -47,6 +49,17 @@ class MemoryRoom:
         soft, hard = self._usual
         bounds = [bound for bound in (wanted, soft, hard) if bound != resource.RLIM_INFINITY]
         resource.setrlimit(resource.RLIMIT_DATA, (min(bounds, default=resource.RLIM_INFINITY), hard))
+
+
+def memory_bytes() -> int:
+    """How much memory this machine has; few where that cannot be told."""
+    if hasattr(os, "sysconf"):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if os.name == "nt":
+        from .windows import memory_bytes
+
+        return memory_bytes()
+    return _LITTLE
 
 
 def _data_bytes() -> int:

@@ -8,6 +8,8 @@ import os
 import stat
 import sys
 
+from .system import CLOEXEC, IS_WINDOWS, NOFOLLOW
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -88,9 +90,9 @@ def shorten_log(descriptor: int) -> None:
     """
     try:
         written = os.fstat(descriptor)
-        if written.st_size <= _MOST or _path is None:
+        if written.st_size <= _MOST or _path is None or IS_WINDOWS:  # there it stays long
             return
-        with open(os.open(_path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW), "r+b", buffering=0) as log:
+        with open(os.open(_path, os.O_RDWR | CLOEXEC | NOFOLLOW), "r+b", buffering=0) as log:
             if os.path.samestat(os.fstat(log.fileno()), written):
                 _keep_end(log)
                 os.lseek(descriptor, 0, os.SEEK_END)  # for one that does not append

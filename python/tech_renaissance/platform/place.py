@@ -70,7 +70,7 @@ def _room(directory: str, size: int) -> str:
     remedy = f"; make room, or {_ANOTHER}"
     try:
         status = os.statvfs(directory)
-    except OSError:
+    except (AttributeError, OSError):  # the former on Windows
         return remedy
     if status.f_files and not status.f_favail:
         return f": its file system has no room for another file (inode){remedy}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import select
+
+from .waits import is_readable
 
 
 class ProcessWatch:
@@ -39,7 +40,7 @@ class ProcessWatch:
         """It is dead, or dies within this time."""
         if not self._dead and self.pid:
             if self.descriptor >= 0:
-                self._dead = _ended(self.descriptor, within_ms)
+                self._dead = is_readable(self.descriptor, within_ms)
             else:
                 self._dead = not self._is_same()
         return self._dead
@@ -52,6 +53,11 @@ class ProcessWatch:
         self.descriptor = -1
 
     def _is_same(self) -> bool:
+        if os.name == "nt":  # where os.kill would end it
+            from .windows import find_process
+
+            runs, found = find_process(self.pid)
+            return runs and (not self.start_time or not found or found == self.start_time)
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
@@ -63,15 +69,13 @@ class ProcessWatch:
 
 
 def start_time(pid: int) -> str:
-    """When a process started, in clock ticks since boot (Linux); "" when it cannot be told."""
+    """When a process started, in clock ticks since boot (Linux), or as Windows tells it; "" when it cannot be told."""
+    if os.name == "nt":
+        from .windows import find_process
+
+        return find_process(pid)[1]
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             return file.read().rpartition(b")")[2].split()[19].decode()
     except (OSError, IndexError):
         return ""
-
-
-def _ended(descriptor: int, timeout_ms: int | None) -> bool:
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(timeout_ms))

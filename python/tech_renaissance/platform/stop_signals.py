@@ -1,4 +1,4 @@
-"""The signals that end a worker: SIGINT, SIGTERM and SIGHUP.
+"""The signals that end a worker: SIGINT, SIGTERM and SIGHUP, and what Windows has of them.
 
 While a worker waits, they wake it through a descriptor. While user code runs, `Cancelled` is raised in it.
 """
@@ -6,10 +6,10 @@ While a worker waits, they wake it through a descriptor. While user code runs, `
 from __future__ import annotations
 
 import _thread
-import os
 import time
 
 from ..errors import Cancelled
+from . import waits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # without the enums, which take a while to make
 
-# The last is what the kernel sends for the host (Linux), a moment before the host is quite gone.
-_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+# SIGHUP is what the kernel sends for the host (Linux), a moment before the host is quite gone. SIGBREAK is how a host
+# asks a worker to end on Windows.
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+_SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
 # For a host that is about to take the part of a stream before the last answer. One that has been idle is not waited for
 # so long that it would wonder what keeps the worker.
 _LAST_SECONDS = 0.2
@@ -50,8 +52,8 @@ class StopSignals:
 
     def install(self) -> None:
         """Takes the signals over, when this is the main thread."""
-        self.noticed, self._bell = _pipe()
-        self.descriptor, self._relay = _pipe()
+        self.noticed, self._bell = waits.pipe()
+        self.descriptor, self._relay = waits.pipe()
         try:
             self._previous = [(number, signal.signal(number, self._handle)) for number in _SIGNALS]
             self._previous_wakeup = signal.set_wakeup_fd(self._bell, warn_on_full_buffer=False)
@@ -86,28 +88,28 @@ class StopSignals:
 
     def relay(self) -> bool:
         """Called by the guard: tells the serving thread of what came. Whether that was one of these signals."""
-        numbers = _read(self.noticed)
+        numbers = waits.read(self.noticed)
         if any(numbers):  # and not from wake_guard alone
-            _ring(self._relay)
+            waits.ring(self._relay)
         return any(number in numbers for number in _SIGNALS)
 
     def wake(self) -> None:
         """Ends the serving thread's wait; any thread."""
-        _ring(self._relay)
+        waits.ring(self._relay)
 
     def wake_guard(self) -> None:
         """Ends the guard's wait."""
-        _ring(self._bell, b"\0")
+        waits.ring(self._bell, b"\0")
 
     def close_noticed(self) -> None:
         """Releases the guard's end."""
         if self.noticed >= 0:
-            os.close(self.noticed)
+            waits.close(self.noticed)
             self.noticed = -1
 
     def clear(self) -> None:
         """Makes the descriptor wait again."""
-        _read(self.descriptor)
+        waits.read(self.descriptor)
 
     def patience_ms(self, longest: int) -> int:
         """How long to wait at most for what the host has yet to do: after a signal what is left of a moment, else this.
@@ -145,26 +147,13 @@ class StopSignals:
 
     def _close(self) -> None:
         for descriptor in (self.descriptor, self._bell, self._relay):
-            os.close(descriptor)
+            waits.close(descriptor)
         self.descriptor = self._bell = self._relay = -1
 
 
-def _pipe() -> tuple[int, int]:
-    ends = os.pipe()
-    for end in ends:
-        os.set_blocking(end, False)
-    return ends
-
-
-def _ring(descriptor: int, what: bytes = b"!") -> None:
-    try:
-        os.write(descriptor, what)
-    except OSError:
-        return  # It rings already, or there is none.
-
-
-def _read(descriptor: int) -> bytes:
-    try:
-        return os.read(descriptor, 64)
-    except OSError:
-        return b""
+def send_stop(thread: int) -> None:
+    """Sends such a signal to the thread that serves, which is the main one where it heeds them."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(thread, signal.SIGTERM)
+    else:
+        _thread.interrupt_main()  # which ends no call that blocks

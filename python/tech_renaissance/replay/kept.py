@@ -11,6 +11,7 @@ from typing import Any
 from ..data.tsr import TSRError, tsr_info
 from ..errors import InputError
 from ..platform.files import read_small
+from ..platform.system import is_mine, user_id
 from ..protocol import messages
 from ..protocol.json_object import MAX_MESSAGE_BYTES, parse_object
 
@@ -104,12 +105,12 @@ _EXPECTED = "expected a directory that SessionOptions::keep_on_failure has kept"
 def _check_owner(path: Path) -> None:
     """A replay runs what the record names, so nobody else may have written it."""
     status = path.lstat()
-    if status.st_uid in (0, os.geteuid()) and not status.st_mode & _OTHERS_WRITE:
+    if (status.st_uid == 0 or is_mine(status)) and not status.st_mode & _OTHERS_WRITE:
         return
     raise InputError(
         f"refused: {path} belongs to user {status.st_uid} and has mode {stat.S_IMODE(status.st_mode):04o}. A replay "
         f"runs the interpreter and the script that failure.json names: expected that it and its directory belong to "
-        f"user {os.geteuid()} or root, and that nobody else may write to them. Look at 'worker' in failure.json; if "
+        f"user {user_id()} or root, and that nobody else may write to them. Look at 'worker' in failure.json; if "
         "that may run with your rights, make a copy with 'cp -r', which is yours, take the others' rights from it "
         "with 'chmod -R go-w', and replay the copy"
     )

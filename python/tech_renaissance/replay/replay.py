@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import select
 import shutil
 import signal
 import subprocess
@@ -18,6 +17,7 @@ from ..data.tsr import tsr_info
 from ..errors import InputError, TRException
 from ..platform.files import AtomicWriter, Place, read_small
 from ..platform.process import start_time
+from ..platform.waits import READABLE, new_wait
 from ..protocol import messages
 from ..protocol.json_object import MAX_MESSAGE_BYTES, encode_object, parse_object
 from .kept import Kept
@@ -206,15 +206,15 @@ class _Run:
     def _wait(self, process: subprocess.Popen[bytes], name: str, seconds: float | None) -> bytes | None:
         """The content of a file of the worker's; None when it died, or the time passed."""
         limit = None if not seconds else time.monotonic() + seconds
-        poll = select.poll()
+        poll = new_wait()
         if self._doorbell.descriptor >= 0:
-            poll.register(self._doorbell.descriptor, select.POLLIN)
+            poll.register(self._doorbell.descriptor, READABLE)
         try:
             ended = os.pidfd_open(process.pid)
         except (AttributeError, OSError):
             ended = -1  # then its end is looked for at the doorbell's intervals
         else:
-            poll.register(ended, select.POLLIN)
+            poll.register(ended, READABLE)
         try:
             while True:
                 self._doorbell.clear()

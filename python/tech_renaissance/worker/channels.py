@@ -14,9 +14,10 @@ from ..channel.session_dir import HostRecord, read_host_record
 from ..channel.status import StatusKeeper
 from ..channel.tensor_store import TensorStore
 from ..errors import InputError
-from ..platform.files import AtomicWriter, Place
+from ..platform.files import AtomicWriter, Place, rename, unlink
 from ..platform.output import log
 from ..platform.process import ProcessWatch
+from ..platform.system import is_mine, user_id
 from ..protocol import messages
 
 TYPE_CHECKING = False
@@ -100,7 +101,7 @@ class Channels:
         def ring_for_probe() -> None:
             path = f"{place.directory}/{_PROBE}"
             writer.write(path, b"probe")
-            os.unlink(path)
+            unlink(path)
 
         names: tuple[str, ...] = ("request.json", "room", _PROBE)
         if not record.known:
@@ -249,8 +250,8 @@ class Channels:
         if self._refused.get(name) == which:
             return
         self._refused[name] = which
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-            log(f"{path} is no channel: expected a directory of user {os.geteuid()}")
+        if not stat.S_ISDIR(status.st_mode) or not is_mine(status):
+            log(f"{path} is no channel: expected a directory of user {user_id()}")
             return
         try:
             place = Place(path)
@@ -318,7 +319,7 @@ class Channels:
 
         try:
             shutil.rmtree(hidden, ignore_errors=True)
-            os.rename(f"{self._folder}/{name}", hidden)
+            rename(f"{self._folder}/{name}", hidden)
             shutil.rmtree(hidden)
         except OSError as error:
             log(f"the channel {name} of a host that has died cannot be removed: {error}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import _thread
 import os
-import select
+
+from ..platform.stop_signals import send_stop
+from ..platform.waits import READABLE, new_wait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ else:
 _GRACE_SECONDS = 0.5
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
+_LOOK_MS = 1000  # at a host of which no descriptor tells
+_KILL: int = getattr(signal, "SIGKILL", 9)  # with any number, Windows ends a process at once
 
 
 class Guard:
@@ -73,13 +77,14 @@ class Guard:
     def _run(self) -> None:
         try:
             while not self._gone:
-                poll = select.poll()
+                poll = new_wait()
                 watched = self._others
+                unseen = self._host.descriptor < 0 and self._host.pid
                 others = [other.descriptor for other in watched]
                 for descriptor in (self._stop.noticed, self._host.descriptor, self._ping.descriptor, *others):
                     if descriptor >= 0:
-                        poll.register(descriptor, select.POLLIN)
-                ready = [descriptor for descriptor, _ in poll.poll()]
+                        poll.register(descriptor, READABLE)
+                ready = [descriptor for descriptor, _ in poll.poll(_LOOK_MS if unseen else None)]
                 if any(descriptor in ready for descriptor in others):
                     with self._mutex:
                         if self._others is watched:
@@ -88,7 +93,8 @@ class Guard:
                 if self._ping.descriptor in ready:
                     self._ping.answer()
                 signalled = self._stop.noticed in ready and self._stop.relay()
-                if self._host.descriptor in ready or (signalled and not self._insist()):
+                lost = self._host.gone() if unseen else self._host.descriptor in ready
+                if lost or (signalled and not self._insist()):
                     self._end()
                     return
         finally:
@@ -119,11 +125,11 @@ class Guard:
     def _send(self) -> None:
         with self._mutex:  # Once the thread has left, the signal would be answered by whoever had it before.
             if not self._gone:
-                signal.pthread_kill(self._serving, signal.SIGTERM)
+                send_stop(self._serving)
 
 
 def end_group() -> None:
     """Ends this process, its threads, and what it has started: nobody is left to do so once the host is gone."""
-    if os.getpgid(0) == os.getpid():
-        os.killpg(0, signal.SIGKILL)
-    os.kill(os.getpid(), signal.SIGKILL)
+    if hasattr(os, "killpg") and os.getpgid(0) == os.getpid():
+        os.killpg(0, _KILL)
+    os.kill(os.getpid(), _KILL)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 
+from ..platform.system import CAREFUL
+
 _ALL = 4096  # a multiple of what one question is, and written in one piece
 
 
@@ -39,7 +41,7 @@ class Ping:
 def _open(path: str) -> int:
     """A descriptor of the FIFO of this path, -1 when there is none."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDWR | CAREFUL)
     except OSError:
         return -1
     if stat.S_ISFIFO(os.fstat(descriptor).st_mode):

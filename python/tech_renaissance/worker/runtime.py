@@ -15,6 +15,7 @@ from ..platform.output import log_output
 from ..platform.place import place_error
 from ..platform.process import ProcessWatch
 from ..platform.stop_signals import StopSignals
+from ..platform.system import IS_WINDOWS
 from ..protocol import messages
 from ..protocol.json_object import encode_object
 from .channels import Channels
@@ -138,7 +139,8 @@ class Runtime:
         if self._loop is None:
             import asyncio
 
-            self._loop = asyncio.new_event_loop()
+            # The other kind that Windows has waits for no descriptors.
+            self._loop = asyncio.SelectorEventLoop() if IS_WINDOWS else asyncio.new_event_loop()
         return self._loop
 
     def _call_on_start(self) -> None:

@@ -5,11 +5,12 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "expectations.h"
 #include "protocol/json_object.h"
 #include "protocol/plain_message.h"
 #include "protocol/process_lines.h"
 #include "protocol/records.h"
-#include "support.h"
+#include "tech_renaissance.h"
 
 namespace tr::test {
 namespace {

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "expectations.h"
 #include "platform/directory_watch.h"
 #include "platform/futex.h"
 #include "tech_renaissance.h"
@@ -108,26 +109,6 @@ inline bool in_a_fork(const std::function<bool()>& use) {
     int status = 0;
     ::waitpid(child, &status, 0);
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
-/// Calls and gives the exception, for assertions on its text.
-template <class Exception>
-Exception expect_throw(const std::function<void()>& call) {
-    try {
-        call();
-    } catch (const Exception& error) {
-        return error;
-    } catch (const std::exception& error) {
-        ADD_FAILURE() << "another exception: " << error.what();
-        return Exception("");
-    }
-    ADD_FAILURE() << "no exception";
-    return Exception("");
-}
-
-inline testing::AssertionResult contains(const std::string& text, const std::string& part) {
-    if (text.find(part) != std::string::npos) return testing::AssertionSuccess();
-    return testing::AssertionFailure() << "'" << part << "' is not in: " << text;
 }
 
 /// A FIFO that the worker's command `wait_for_fifo` blocks on until release().
