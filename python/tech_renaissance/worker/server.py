@@ -151,7 +151,7 @@ class TechRenaissanceServer:
             raise too_late(parameters)
         try:
             tags = messages.split_tags(parameters)
-        except TypeError:
+        except (AttributeError, TypeError):
             raise InputError(f"parameters is {parameters!r:.200}: expected a string, tags and nothing else") from None
         if count is not None and (type(count) is not int or count < 0):
             count = _whole_number(count, "count", -1, "a whole number, or None or -1 for any number")
