@@ -73,7 +73,8 @@ def check_load(results: dict[str, Any], checks: Checks) -> None:
     for what, measured in results.get("load", {}).items():
         both = [measured.get(key) for key in ("mailbox_sleeps", "mailbox")]
         found = mean_us(both[0]) / mean_us(both[1]) if all(both) else None
-        checks.at_least(f"{what}: calls a second, with a busy wait / with `busy_wait_us` 0", found, 0.99)
+        least = 0.85 if what == "busy loops" else 0.97  # by so much two runs of one and the same differ
+        checks.at_least(f"{what}: calls a second, with a busy wait / with `busy_wait_us` 0", found, least)
 
 
 def tell_placement(results: dict[str, Any]) -> None:

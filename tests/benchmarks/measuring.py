@@ -152,22 +152,31 @@ class Run:
         """Where others want the cores: busy loops, twice as many as cores, or the worker's own two threads."""
         self.say("beside busy loops, and threads of the worker")
         rows = [row for row in self._rows if row.key in ("mailbox", "mailbox_sleeps")]
-        load: dict[str, Any] = {}
+        load: dict[str, dict[str, list[list[int]]]] = {}
         self.results["load"] = load
         rounds, milliseconds = self.plan.text_rounds, self.plan.text_ms
-        with self._hosts(rows, "load") as hosts:
-            for microseconds, size in sizes_of_matrices((50, 200, 1000, 5000)):
-                words = f"measure compute {size} 2000 {milliseconds}"
-                load[f"computes {microseconds / 1000:g} ms"] = self._take_turns(hosts, rounds, words, "load")
-            loop = [sys.executable, "-I", "-S", "-c", "while True: pass"]
-            others = [subprocess.Popen(loop) for _ in range(2 * len(os.sched_getaffinity(0)))]
-            try:
-                words = f"measure text 0 {self.plan.text_samples} {milliseconds}"
-                load["busy loops"] = self._take_turns(hosts, rounds, words, "load")
-            finally:
-                for other in others:
-                    other.kill()
-                    other.wait()
+
+        def take_turns(name: str, words: str) -> None:
+            for key, samples in self._take_turns(hosts, 4, words, "load").items():
+                load.setdefault(name, {}).setdefault(key, []).extend(samples)
+
+        # Started anew again and again: where the scheduler has put two processes makes more of a difference than what
+        # they do, and may last for as long as they live.
+        sizes = sizes_of_matrices((50, 200, 1000, 5000))
+        for _ in range(rounds // 4):
+            with self._hosts(rows, "load") as hosts:
+                for microseconds, size in sizes:
+                    take_turns(f"computes {microseconds / 1000:g} ms", f"measure compute {size} 2000 {milliseconds}")
+        loop = [sys.executable, "-I", "-S", "-c", "while True: pass"]
+        others = [subprocess.Popen(loop) for _ in range(2 * len(os.sched_getaffinity(0)))]
+        try:
+            for _ in range(2 * rounds):
+                with self._hosts(rows, "load") as hosts:
+                    take_turns("busy loops", f"measure text 0 {self.plan.text_samples} {milliseconds}")
+        finally:
+            for other in others:
+                other.kill()
+                other.wait()
 
     def placement(self) -> None:
         """The same with the processes kept on one core, and on one core each.

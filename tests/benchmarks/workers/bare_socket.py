@@ -32,7 +32,7 @@ def through_torch(data: memoryview) -> memoryview:
     import torch
 
     if not data:
-        return data
+        return memoryview(torch.empty(0).numpy())
     return memoryview(torch.frombuffer(bytearray(data), dtype=torch.float32).numpy()).cast("B")
 
 
