@@ -27,10 +27,10 @@ if TYPE_CHECKING:
         RestartError,
         RetryError,
         ServerError,
-        TimeoutError,  # noqa: A004 - the name it has in C++
         TRException,
         TSRError,
     )
+    from .errors import TimeoutError as TimeoutError  # noqa: A004 - the name it has in C++
     from .host.calls import wait_any as wait_any
     from .host.session import PythonSession as PythonSession
     from .host.session_options import RestartPolicy as RestartPolicy
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from .host.tensor_stream import TensorStream
     from .worker.server import TechRenaissanceServer
 
-# PythonSession and its options are left out: they need the compiled module, which a worker may not have.
+# PythonSession and its options are left out: they need the compiled module, which a worker may not have. And so is
+# TimeoutError, which would take the place of the builtin that it is one of.
 __all__ = [
     "Cancelled",
     "InputError",
@@ -51,7 +52,6 @@ __all__ = [
     "TSRError",
     "TechRenaissanceServer",
     "TensorStream",
-    "TimeoutError",
     "TsrInfo",
     "__version__",
     "export_tsr",
@@ -94,12 +94,16 @@ def __getattr__(name):
     home = _HOME.get(name)
     if home is None:
         raise AttributeError("module {!r} has no attribute {!r}".format(__name__, name))  # noqa: UP032 - see above
-    # Not by importlib, which would load twice as much as it needs.
-    value = getattr(__import__(__name__ + "." + home, fromlist=[name]), name)  # type: object
+    try:
+        # Not by importlib, which would load twice as much as it needs.
+        module = __import__(__name__ + "." + home, fromlist=[name])  # type: object
+    except AttributeError as error:  # which would look as if the name itself were not there
+        raise ImportError("{}.{} cannot be imported: {}".format(__name__, home, error))  # noqa: B904, UP032 - see above
+    value = getattr(module, name)  # type: object
     globals()[name] = value
     return value
 
 
 def __dir__():
     # type: () -> list[str]
-    return sorted(set(globals()) | set(__all__))
+    return sorted(set(globals()) | set(_HOME))

@@ -230,6 +230,24 @@ def test_an_older_host_ends_its_worker(start: Callable[..., Host], tier: str, ki
     assert (host.directory / "status.txt").read_text() == "terminated"
 
 
+def test_an_older_host_ends_its_worker_before_it_is_ready(start: Callable[..., Host], tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    code = f"""
+from tech_renaissance import TechRenaissanceServer
+
+class Server(TechRenaissanceServer):
+    def on_start(self):
+        open({str(gate)!r}).close()
+
+Server().run()
+"""
+    host = start(script=["-c", code], legacy=True)
+    with gate.open("w"):  # from here on it is in on_start
+        (host.directory / "status.txt").write_text("exit")
+    assert host.exit_code() == 0
+
+
 def test_an_older_host_is_not_told_that_its_worker_has_ended(start: Callable[..., Host]) -> None:
     host = start("own_exit", legacy=True, environment={"KIND": "plain"})
     assert host.ask("nonsense", old=True)["params"] == "error"
@@ -298,6 +316,7 @@ class Server(TechRenaissanceServer):
             "parameters": [lambda v=v: self.get_tensors(v) for v in (5, None, ["a"], b"a")],
             "timeout_ms": [lambda v=v: self.wait_until_cancelled(v) for v in ("5", 2.5, -1, True)],
             "text": [lambda: self.write_status(5)],
+            "shape": [lambda v=v: self.empty(v) for v in (None, "x", ("a",), (2.5,), b"ab", (True,), ([1],), 2**70)],
             "session_id": [lambda: TechRenaissanceServer().run(5)],
             "framework": [lambda: TechRenaissanceServer(framework="jax")],
         }
@@ -314,6 +333,80 @@ class Server(TechRenaissanceServer):
 Server().run()
 """
     assert start(script=["-c", code]).ask("x")["result"] == "ok"
+
+
+def test_what_an_answer_s_text_may_be(start: Callable[..., Host]) -> None:
+    code = """
+import dataclasses
+from tech_renaissance import TechRenaissanceServer
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    name: str
+
+class Number:
+    dtype, shape = "int64", ()
+    def item(self): return 7
+
+class Array:
+    dtype, shape = "int64", (2, 3)
+
+GOOD = {
+    "none": None, "number": 2.5, "truth": True, "dict": {"a": [1, None, "é"]}, "list": ["a", (1, 2)],
+    "dataclass": Point(1, "p"), "nested": [Point(2, "q")], "scalar": Number(),
+}
+BAD = {"bytes": b"ab", "array": Array(), "nan": {"x": float("nan")}, "set": [{1}]}
+
+class Server(TechRenaissanceServer):
+    def main_logic(self, command, parameters):
+        self.write_response(command, GOOD[command] if command in GOOD else BAD[command])
+        return True
+
+Server().run()
+"""
+    host = start(script=["-c", code])
+    for command, text in {
+        "none": "ok",
+        "number": "2.5",
+        "truth": "True",
+        "dict": '{"a": [1, null, "é"]}',
+        "list": '["a", [1, 2]]',
+        "dataclass": '{"x": 1, "name": "p"}',
+        "nested": '[{"x": 2, "name": "q"}]',
+        "scalar": "7",
+    }.items():
+        assert host.ask(command)["result"] == text
+    for command, way_out in {
+        "bytes": "send_tensors(numpy.frombuffer",
+        "array": "of shape (2, 3): expected text; send it with send_tensors",
+        "nan": "which JSON cannot say",
+        "set": "which JSON cannot say (a set)",
+    }.items():
+        failure = host.ask(command)["error"]
+        assert failure["code"] == "E1001"  # type: ignore[index]
+        assert way_out in failure["message"]  # type: ignore[index]
+
+
+def test_a_server_may_have_names_of_its_own(start: Callable[..., Host]) -> None:
+    code = """
+from tech_renaissance import TechRenaissanceServer
+
+class Server(TechRenaissanceServer):
+    def __init__(self):
+        super().__init__()
+        self._runtime = self._running = self._refuse_count = self._call = "mine"
+
+    def main_logic(self, command, parameters):
+        self.get_tensors(parameters, 2)
+        self.write_response(command, self._runtime)
+        return True
+
+Server().run()
+"""
+    host = start(script=["-c", code])
+    assert host.ask("x", "")["result"] == "invalid"
+    assert host.ask("x", "")["id"]
 
 
 def test_a_worker_without_a_session_says_where_it_looked(workspace: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from host import Host
@@ -42,6 +43,36 @@ def test_a_long_message_is_cut_in_the_middle(probe: Host) -> None:
     assert len(failure["message"]) < 20_000
     assert len(failure["traceback"]) <= 64 << 10
     assert "characters left out" in failure["message"]
+
+
+def test_a_file_that_hides_a_module_is_named(start: Callable[..., Host], tmp_path: Path) -> None:
+    (tmp_path / "statistics.py").write_text("")
+    (tmp_path / "server.py").write_text(
+        "from tech_renaissance import TechRenaissanceServer\n"
+        "class Server(TechRenaissanceServer):\n"
+        "    def main_logic(self, command, parameters):\n"
+        "        if command == 'attribute':\n"
+        "            import statistics\n"
+        "            statistics.mean([1])\n"
+        "        elif command == 'import':\n"
+        "            from statistics import mean\n"
+        "        raise EOFError('the file ended early')\n"
+        "Server().run()\n"
+    )
+    host = start(script=[str(tmp_path / "server.py")])
+    for command in ("attribute", "import"):
+        hint = f"('{tmp_path / 'statistics.py'}' hides the module statistics from all that import it: rename the file)"
+        assert error(host.ask(command))["message"].endswith(hint)
+    assert error(host.ask("other"))["message"] == "the file ended early"  # it was read, and no terminal was wanted
+
+
+def test_a_module_that_the_package_lacks_is_told_as_it_is(start: Callable[..., Host], tmp_path: Path) -> None:
+    """And not as a name that the package does not have."""
+    (tmp_path / "struct.py").write_text("")
+    (tmp_path / "server.py").write_text("from tech_renaissance import TechRenaissanceServer\n")
+    host = start(script=[str(tmp_path / "server.py")])
+    assert host.exit_code() == 1
+    assert "worker.server cannot be imported: module 'struct' has no attribute" in host.log()
 
 
 def test_an_unknown_command_is_not_found_and_the_likely_one_named(probe: Host) -> None:

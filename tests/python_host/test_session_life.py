@@ -319,3 +319,27 @@ def test_the_worker_runs_in_the_interpreter_of_the_host(
     monkeypatch.setenv("TR_PYTHON", "/no/such/python")
     with pytest.raises(RestartError, match=r"\$TR_PYTHON"):
         PythonSession(replace(options, python="")).start()
+
+
+def test_what_a_session_looks_like(session: PythonSession) -> None:
+    stats = session.stats()
+    shown = f"<PythonSession {session.session_id()!r}: worker {stats.worker_pid} "
+    assert repr(session).startswith(shown)
+    assert repr(session).endswith(f", {stats.carrier}>")
+    session.terminate()
+    session.close()
+    assert repr(session) == "<PythonSession, closed>"
+
+
+def test_what_stands_beside_options_is_refused() -> None:
+    for arguments in ({"session_id": "mine"}, {"quiet_mode": True}):
+        with pytest.raises(InputError, match=f"{next(iter(arguments))} is .* beside SessionOptions: expected "):
+            PythonSession(SessionOptions(), **arguments)  # type: ignore[arg-type]
+
+
+def test_names_of_the_package() -> None:
+    assert {"PythonSession", "SessionOptions", "TimeoutError"} <= set(dir(tech_renaissance))
+    names: dict[str, object] = {}
+    exec("from tech_renaissance import *", names)
+    assert "TechRenaissanceServer" in names
+    assert "TimeoutError" not in names  # which stays the builtin, of which ours is one

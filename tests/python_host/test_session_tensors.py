@@ -97,6 +97,19 @@ def test_results_come_in_the_kind_of_the_inputs(session: PythonSession) -> None:
     assert isinstance(session.fetch_tensor("echo kind"), np.ndarray)
 
 
+def test_results_come_in_the_kind_of_what_was_sent_last(session: PythonSession) -> None:
+    for one, other in ((torch, np), (np, torch)):
+        session.send_tensor(one.ones(2), "kept")
+        session.calculate("echo", other.ones(3))
+        assert type(session.fetch_tensor("echo kept")) is type(other.ones(3))
+        session.calculate_async("echo", one.ones(3)).result()
+        assert type(session.fetch_tensor("echo kept")) is type(one.ones(3))
+        list(session.stream("echo", other.ones(3)))
+        assert type(session.fetch_tensor("echo kept")) is type(other.ones(3))
+        session.send_tensor(2.5, "number")  # a number is of no kind
+        assert type(session.fetch_tensor("echo kept")) is type(other.ones(3))
+
+
 def test_framework_decides_the_kind_of_results(options: SessionOptions) -> None:
     with PythonSession(options, framework="torch") as session:
         assert isinstance(session.calculate("echo", np.zeros(2)), torch.Tensor)

@@ -209,6 +209,11 @@ bool Channel::answer_pending(bool of_any) const {
            carrier_->response_pending();
 }
 
+bool Channel::answer_is_missing(bool of_any) const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return request_ && state_ != Exchange::given_up && !request_->told && (of_any || is_this_thread(request_->owner));
+}
+
 bool Channel::answer_lies_ready() const {
     const std::lock_guard<std::mutex> lock(mutex_);
     return request_ && carrier_ && carrier_->response_pending();

@@ -109,7 +109,11 @@ class Channel {
     /// An answer, or a part of one, lies ready that this thread waits for.
     /// @param of_any or another one
     bool answer_pending(bool of_any) const;
-    /// The same, whether somebody waits for it or not.
+    /// There is none to the request in flight that this thread waits for, which has not been told of the worker's
+    /// death.
+    /// @param of_any as above
+    bool answer_is_missing(bool of_any) const;
+    /// An answer lies ready, whether somebody waits for it or not.
     bool answer_lies_ready() const;
     /// Since when the request in flight is unanswered; nothing when there is none.
     std::optional<platform::Deadline::Clock::time_point> busy_since() const;

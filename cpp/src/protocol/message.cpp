@@ -78,7 +78,11 @@ json parse_json_request(std::string_view text) {
         return json::parse(text, keep_shallow(kMaxDepth));
     } catch (const json::parse_error& error) {
         throw InputError("a request that starts with '{' has to be a JSON object; this one is malformed at byte " +
-                         std::to_string(error.byte) + ": '" + std::string(text.substr(0, 200)) + "'");
+                         std::to_string(error.byte) + ": '" + std::string(text.substr(0, 200)) + "'" +
+                         (text.find("\\ud") == std::string_view::npos && text.find("\\uD") == std::string_view::npos
+                              ? ""
+                              : "; half a character, or a byte of a file's name, can be said in the form 'command "
+                                "parameters' alone"));
     } catch (const json::out_of_range&) {
         throw InputError(
             "a request that starts with '{' has to be a JSON object; this one holds a number that is out of "

@@ -74,7 +74,7 @@ bool PythonSession::wait_until_ready(std::int64_t timeout_ms) const {
         Conversation conversation(core(), core().turns.for_channel(0, deadline));
         if (!conversation.held()) core().throw_taken();
         conversation.wait_until(deadline, {"for the worker to be ready", false, true},
-                                [&conversation] { return conversation.hear(); });
+                                [&] { return conversation.hear() && core().is_alive(); });
     });
 }
 
@@ -95,7 +95,7 @@ void PythonSession::send_request(const std::string& message) const {
 }
 
 bool PythonSession::new_response() const {
-    return core().answer_for_this_thread();
+    return core().answer_for_this_thread() || core().answer_will_not_come();
 }
 
 std::string PythonSession::read_response() const {

@@ -223,6 +223,14 @@ bool Core::answer_for_this_thread() const {
     return false;
 }
 
+bool Core::answer_will_not_come() const {
+    if (!has_died()) return false;
+    const std::size_t count = turns.count();
+    for (std::size_t i = 0; i < count; ++i)
+        if (channel(i).answer_is_missing(count == 1)) return true;
+    return false;
+}
+
 bool Core::has_died() const {
     const auto now = worker();
     return now && !now->alive();

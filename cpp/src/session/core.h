@@ -88,6 +88,8 @@ class Core {
     std::optional<RestartError> damage(const worker::Worker* worker) const;
     /// An answer to this thread's request lies ready.
     bool answer_for_this_thread() const;
+    /// There is none to this thread's request, nor will there be one, as the worker has ended; nobody has said so yet.
+    bool answer_will_not_come() const;
     /// There has been a worker, and it has ended.
     bool has_died() const;
     /// Adds the mailboxes that ring when an answer comes, or the worker ends.

@@ -1,9 +1,11 @@
 #include "session/turns.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "platform/interrupt.h"
 #include "session/async_calls.h"
+#include "tech_renaissance/utils/tr_exception.h"
 
 namespace tr::session {
 
@@ -33,6 +35,17 @@ bool Turns::step(std::unique_lock<std::mutex>& lock, Deadline deadline) {
     return true;
 }
 
+/// Of streams that this thread has read so far, and nobody reads while it waits.
+void Turns::refuse_to_wait_for_itself() const {
+    const bool all = std::all_of(channels_.begin(), channels_.end(), [](const Channel& channel) {
+        return channel.holder != 0 && channel.parked && channel::is_this_thread(channel.parked_by);
+    });
+    if (starting_ || channels_.size() < most_ || !all) return;
+    throw InputError(
+        "this thread has a stream open in the session, which has no other channel, so that the call would wait for "
+        "itself: read the stream to its end or cancel() it first, or raise SessionOptions::max_ongoing_requests");
+}
+
 /// What has woken the caller may have been for another.
 Turns::Turn Turns::none() {
     changed_.notify_one();
@@ -43,6 +56,7 @@ Turns::Turn Turns::for_request(Deadline deadline) {
     std::unique_lock<std::mutex> lock(mutex_);
     do {
         if (const auto chosen = starting_ ? std::nullopt : channel_for_request()) return take(*chosen);
+        refuse_to_wait_for_itself();
     } while (step(lock, deadline));
     return none();
 }
@@ -67,6 +81,7 @@ Turns::Turn Turns::for_answer(Deadline deadline, const std::function<bool()>& el
     do {
         if (elsewhere()) break;
         if (const auto chosen = starting_ ? std::nullopt : channel_for_answer()) return take(*chosen);
+        refuse_to_wait_for_itself();
     } while (step(lock, deadline));
     return none();
 }
@@ -122,6 +137,7 @@ void Turns::park(Turn turn) {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (channels_[turn.channel].holder != turn.ticket) return;
     channels_[turn.channel].parked = true;
+    channels_[turn.channel].parked_by = channel::this_thread();
     changed_.notify_all();  // who cannot take it from there waits on
 }
 

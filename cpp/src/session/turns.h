@@ -30,10 +30,12 @@ class Turns {
     /// A channel for a new request of this thread: the one whose answer it has not read, else the first that is free
     /// and keeps no answer, else one more, else any that is free.
     /// @returns none when the deadline passed first
-    /// @throws what the interrupt check throws, RetryError when the call of this thread has been cancelled
+    /// @throws what the interrupt check throws, RetryError when the call of this thread has been cancelled, InputError
+    ///         when this thread holds all channels itself
     Turn for_request(platform::Deadline deadline);
     /// The channel in which this thread's request is in flight, or another thread's where it has none.
     /// @param elsewhere asked now and then: another thread has taken the answer, for this one; then it gives none
+    /// @throws the same
     Turn for_answer(platform::Deadline deadline, const std::function<bool()>& elsewhere);
     /// That one.
     Turn for_channel(std::size_t channel, platform::Deadline deadline);
@@ -68,13 +70,15 @@ class Turns {
     struct Channel {
         std::uint64_t holder = 0;
         bool parked = false;
-        bool waits_to_start = false;  ///< its holder does, and touches nothing meanwhile
+        channel::ThreadToken parked_by;  ///< the thread that read last what the holder waits for
+        bool waits_to_start = false;     ///< its holder does, and touches nothing meanwhile
         std::optional<channel::ThreadToken> answer_of;
     };
 
     std::optional<std::size_t> channel_for_request();
     std::optional<std::size_t> channel_for_answer() const;
     bool step(std::unique_lock<std::mutex>& lock, platform::Deadline deadline);
+    void refuse_to_wait_for_itself() const;
     bool is_free(std::size_t i) const { return channels_[i].holder == 0; }
     Turn take(std::size_t i);
     Turn none();

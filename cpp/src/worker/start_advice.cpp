@@ -57,10 +57,10 @@ std::string of_variables(const Launched& launched, const std::string& log) {
 std::string of_names(const Launched& launched, const std::string& log) {
     if (launched.script.empty()) return {};
     for (const std::string module :
-         {"torch",     "numpy",       "json",       "typing",    "types", "random",   "socket",   "select",
-          "signal",    "struct",      "logging",    "string",    "math",  "time",     "copy",     "inspect",
-          "functools", "collections", "contextlib", "threading", "queue", "tokenize", "operator", "enum",
-          "platform",  "secrets",     "statistics", "code",      "re",    "io",       "os"}) {
+         {"torch",      "numpy",     "json",   "typing",   "types",    "random", "socket",   "select",    "signal",
+          "struct",     "logging",   "string", "math",     "time",     "copy",   "inspect",  "functools", "collections",
+          "contextlib", "threading", "queue",  "tokenize", "operator", "enum",   "platform", "secrets",   "statistics",
+          "code",       "mmap",      "errno",  "stat",     "re",       "io",     "os"}) {
         const fs::path hiding = fs::path(launched.script).parent_path() / (module + ".py");
         std::error_code error;
         if (says(log, {("module '" + module + "' ").c_str(), ("from '" + module + "'").c_str(),

@@ -79,6 +79,10 @@ class Carrier:
         """Sends a part of the answer, other parts of which follow. Errors as in `publish`."""
         raise NotImplementedError
 
+    def is_dismissed(self) -> bool:
+        """The host has asked the worker to end by a file, as older ones do."""
+        return False
+
     def has_room(self) -> bool:
         """The host has taken the part sent last."""
         raise NotImplementedError
@@ -243,7 +247,7 @@ class OlderFilesCarrier(FilesCarrier):
     """The same under a host of the older bridge, which ends its worker by a file as well."""
 
     def is_dismissed(self) -> bool:
-        """The host has written "exit" to `status.txt`, or put `exit.flag` in place."""
+        """See Carrier. The host has written "exit" to `status.txt`, or put `exit.flag` in place."""
         if os.path.lexists(f"{self._place.directory}/exit.flag"):
             return True
         try:

@@ -5,13 +5,14 @@ Neither library is imported before a tensor is touched.
 
 from __future__ import annotations
 
+import operator
 import os
 import struct
 import sys
 
 from ..errors import REQUEST_TOO_LARGE, InputError, TSRError
 from .quick_tensors import offer
-from .tsr_header import BY_NAME, TsrHeader, count_elements, encode_header
+from .tsr_header import BY_NAME, TsrHeader, count_elements, encode_header, seen_header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -132,7 +133,31 @@ def empty_header(shape: Sequence[int], dtype: object) -> tuple[DType, bytes, int
         InputError: there is no such dtype, or a dim is negative.
     """
     known = find_dtype(dtype)
-    return known, encode_header(known, tuple(shape)), count_elements(shape) * known.itemsize
+    header = seen_header(known, shape)  # of what has been looked at before
+    if header is None:
+        shape = dims(shape)
+        header = encode_header(known, shape)
+    return known, header, count_elements(shape) * known.itemsize
+
+
+def dims(shape: Any) -> tuple[int, ...]:
+    """A shape; one number is that of a vector.
+
+    Raises:
+        InputError: it is something else.
+    """
+    try:
+        given = tuple(shape) if hasattr(shape, "__iter__") else (shape,)
+        found = tuple(map(operator.index, given))
+        good = all(-_MOST <= dim <= _MOST for dim in found) and bool not in map(type, given)
+    except TypeError:
+        good = False
+    if not good or isinstance(shape, (str, bytes, bytearray)):
+        raise InputError(f"shape is {shape!r:.200}: expected whole numbers, such as (2, 3)")
+    return found
+
+
+_MOST = 2**63 - 1
 
 
 def find_dtype(dtype: object) -> DType:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import operator
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _DEFAULT_TIMEOUT = -1
 _MOST = 2**63 - 1
@@ -28,9 +25,12 @@ def whole_number(value: Any, name: str, expected: str, most: int = _MOST) -> int
 
 def truth(value: Any, name: str) -> bool:
     """True or False, of whatever library."""
-    if not hasattr(type(value), "__bool__"):
-        raise InputError(f"{name} is {value!r:.200}: expected True or False")
-    return bool(value)
+    try:
+        if hasattr(type(value), "__bool__"):
+            return bool(value)
+    except ValueError:  # of an array
+        pass
+    raise InputError(f"{name} is {value!r:.200}: expected True or False")
 
 
 def path(value: Any, name: str) -> bytes:
@@ -64,16 +64,3 @@ def text(value: Any, name: str) -> str | bytes:
             f"{name} has half a character, {value[error.start]!a}, at index {error.start}: expected text that UTF-8 "
             "can say, or a name that os.fsdecode made of bytes"
         ) from None
-
-
-def dims(shape: Any) -> Sequence[int]:
-    """A shape; one number is that of a vector."""
-    try:
-        given = tuple(shape) if hasattr(shape, "__iter__") else (shape,)
-        found = [operator.index(dim) for dim in given]
-        good = all(abs(dim) <= _MOST for dim in found) and not any(isinstance(dim, bool) for dim in given)
-    except TypeError:
-        good = False
-    if not good:
-        raise InputError(f"shape is {shape!r:.200}: expected whole numbers, such as (2, 3)")
-    return tuple(found)

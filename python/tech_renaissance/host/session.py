@@ -9,9 +9,9 @@ import weakref
 from concurrent.futures import wait as wait_for_futures
 from typing import TYPE_CHECKING, Any
 
-from ..data.tensors import choose_framework, export_tensor, find_dtype
+from ..data.tensors import choose_framework, dims, export_tensor, find_dtype
 from ..errors import InputError
-from .arguments import dims, limit, path, text, truth, whole_number
+from .arguments import limit, path, text, truth, whole_number
 from .calls import CallFuture
 from .session_options import SessionInfo, SessionOptions, SessionStats, WorkerHealth, core_arguments
 from .tensor_stream import TensorStream, tensor_over
@@ -57,22 +57,29 @@ class PythonSession:
     def __init__(
         self,
         script_path: str | os.PathLike[str] | SessionOptions = "default",
-        session_id: str = "default",
-        quiet_mode: bool = False,
+        session_id: str | None = None,
+        quiet_mode: bool | None = None,
         *,
         framework: str | None = None,
     ) -> None:
-        """Takes what C++ takes: a script and an id, or SessionOptions alone.
+        """Takes what C++ takes: a script and an id ("default"), or SessionOptions alone.
 
         Raises:
             InputError: an option has a value that it cannot have.
         """
         if framework is not None:
             choose_framework(framework)
-        if isinstance(script_path, SessionOptions):
-            options = script_path
+        if not isinstance(script_path, SessionOptions):
+            given_id = "default" if session_id is None else session_id
+            options = SessionOptions(script=script_path, session_id=given_id, quiet=quiet_mode or False)
+        elif session_id is not None or quiet_mode is not None:
+            name, value = ("session_id", session_id) if session_id is not None else ("quiet_mode", quiet_mode)
+            raise InputError(
+                f"{name} is {value!r:.200} beside SessionOptions: expected SessionOptions alone, with its session_id "
+                "and quiet set"
+            )
         else:
-            options = SessionOptions(script=script_path, session_id=session_id, quiet=quiet_mode)
+            options = script_path
         self._open(_core.Session(**_arguments(options)), framework)
 
     def _open(self, core: _core.Session, framework: str | None) -> None:
@@ -112,6 +119,15 @@ class PythonSession:
     def list(workspace: str | os.PathLike[str] = "") -> builtins.list[SessionInfo]:
         """The sessions that programs of this user run in a workspace; as in `SessionOptions`."""
         return [SessionInfo(**found) for found in _core.list_sessions(path(workspace, "workspace"))]
+
+    def __repr__(self) -> str:
+        try:
+            stats = self._core.stats()
+            worker = f"worker {stats['worker_pid']} {stats['worker_state']}" if stats["worker_pid"] else "no worker"
+            carrier = f", {stats['carrier']}" if stats["carrier"] else ""
+            return f"<PythonSession {self._core.session_id()!r}: {worker}{carrier}>"
+        except InputError:  # closed, or a fork's
+            return "<PythonSession, closed>"
 
     def __enter__(self) -> Self:
         if not self.is_alive():
@@ -176,7 +192,10 @@ class PythonSession:
         self._core.send_request(text(message, "message"))
 
     def new_response(self) -> bool:
-        """An answer to this thread's request lies ready; does not wait."""
+        """There is something to read: an answer to this thread's request, or that none will come; does not wait.
+
+        None comes when the worker has ended; to read it is a RestartError then.
+        """
         return self._core.new_response()
 
     def read_response(self) -> str:
@@ -184,6 +203,7 @@ class PythonSession:
 
         Raises:
             InputError: there is none.
+            RestartError: the worker has ended instead.
         """
         return self._core.read_response()
 
@@ -198,7 +218,7 @@ class PythonSession:
     def send_tensor(self, tensor: Any, tag: str) -> None:
         """Puts a tensor where the worker finds it under `tag`. The memory is free for use when the call returns."""
         self._core.send_tensor(export_tensor(tensor), text(tag, "tag"))
-        self._last_sent = _kind_of([tensor])
+        self._kind([tensor])
 
     def empty(self, shape: Sequence[int], dtype: object = None, tag: str = "a", framework: str | None = None) -> Any:
         """A tensor to be filled, whose memory the worker shares: sending it moves no bytes.
@@ -351,10 +371,9 @@ class PythonSession:
         return WorkerHealth(**self._core.probe())
 
     def _kind(self, inputs: Sequence[Any] = ()) -> str:
-        """The framework that results come in, for these inputs."""
-        return (
-            self._framework or _kind_of(inputs) or self._last_sent or ("torch" if "torch" in sys.modules else "numpy")
-        )
+        """The framework that results come in, for these inputs, which are being sent."""
+        self._last_sent = _kind_of(inputs) or self._last_sent
+        return self._framework or self._last_sent or ("torch" if "torch" in sys.modules else "numpy")
 
     def _result(self, tensor: _core.Tensor, inputs: Sequence[Any] = ()) -> Any:
         return tensor_over(tensor, choose_framework(self._kind(inputs)))

@@ -160,9 +160,9 @@ def _text(value: Any) -> str:
 def _texts(value: Any) -> list[str]:
     if not isinstance(value, (str, bytes)) and hasattr(value, "__iter__"):
         texts = list(value)
-        if all(isinstance(text, str) for text in texts):
+        if all(isinstance(text, str) and "\0" not in text for text in texts):
             return texts
-    raise TypeError('a sequence of strings, such as ["sum", "mean"]')
+    raise TypeError('a sequence of strings, such as ["one", "another"]')
 
 
 def _environment(value: Any) -> dict[bytes, bytes]:

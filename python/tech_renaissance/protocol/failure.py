@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from ..errors import UNKNOWN, TRException
 from .messages import Failure
@@ -17,7 +18,6 @@ _NO_TERMINAL = (
     " (a worker has no terminal to read from. To debug it: keep_on_failure, and 'python -m tech_renaissance replay "
     "<directory> --pdb' repeats a failure under pdb; or SessionOptions::debug_port, to which a debugger can attach)"
 )
-_ADVICE = {"EOFError": _NO_TERMINAL, "bdb.BdbQuit": _NO_TERMINAL}
 
 
 def failure_from(error: BaseException) -> Failure:
@@ -27,8 +27,41 @@ def failure_from(error: BaseException) -> Failure:
         message = str(error)
     except Exception:
         message = "(its message cannot be told: str() of it failed)"
-    message = _shorten(message, _MAX_MESSAGE) + _ADVICE.get(_name(error), "")
+    message = _shorten(message, _MAX_MESSAGE) + _advice(error, message)
     return Failure(code, message, _name(error), _shorten(_traceback(error), MAX_TRACEBACK))
+
+
+def _advice(error: BaseException, message: str) -> str:
+    kind = _name(error)
+    if kind == "bdb.BdbQuit" or (kind == "EOFError" and message == "EOF when reading a line"):
+        return _NO_TERMINAL
+    if isinstance(error, (ImportError, AttributeError)):
+        return _hidden_module(message)
+    return ""
+
+
+def _hidden_module(message: str) -> str:
+    """Of the modules that the message names, the first that is a file beside the script in place of another one."""
+    folder = os.path.abspath(sys.path[0] or ".") if sys.path else ""
+    for word in message.replace('"', "'").split("'")[1::2]:
+        name = word.partition(".")[0]
+        file = getattr(sys.modules.get(name), "__file__", None) or getattr(
+            sys.modules.get("__main__"), "__file__", None
+        )
+        if not file or os.path.dirname(os.path.abspath(file)) not in (folder, os.path.join(folder, name)):
+            continue
+        stem = os.path.splitext(os.path.basename(file))[0]
+        if stem not in (name, "__init__"):
+            continue
+        from importlib.machinery import PathFinder
+
+        try:
+            hidden = PathFinder.find_spec(name, sys.path[1:])
+        except (ImportError, ValueError):
+            return ""
+        if hidden is not None or name in getattr(sys, "stdlib_module_names", ()):
+            return f" ('{file}' hides the module {name} from all that import it: rename the file)"
+    return ""
 
 
 def _traceback(error: BaseException) -> str:

@@ -65,7 +65,8 @@ class TechRenaissanceServer:
     debug = False
     session_id = ""
     session_dir = ""
-    _runtime: Runtime | None = None
+    # With two underscores, so that a subclass may have these names itself.
+    __runtime: Runtime | None = None
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
@@ -118,13 +119,13 @@ class TechRenaissanceServer:
             raise InputError(f"session_id is {session_id!r:.200}: expected a string")
         if is_multiprocessing_child():
             return  # this process runs the script only to find a function in it; the worker is its parent
-        self._runtime = Runtime(self, session_id)
-        self.session_id = self._runtime.session_id
-        self.session_dir = self._runtime.directory
+        self.__runtime = Runtime(self, session_id)
+        self.session_id = self.__runtime.session_id
+        self.session_dir = self.__runtime.directory
         try:
-            self._runtime.serve()
+            self.__runtime.serve()
         finally:
-            self._runtime = None
+            self.__runtime = None
 
     def get_tensors(self, parameters: str, count: int | None = 1) -> Any:
         """The tensors whose tags stand in `parameters`, separated by spaces or commas.
@@ -156,7 +157,7 @@ class TechRenaissanceServer:
         if count is not None and (type(count) is not int or count < 0):
             count = _whole_number(count, "count", -1, "a whole number, or None or -1 for any number")
         if count is not None and count >= 0 and len(tags) != count:
-            self._refuse_count(call, parameters, count, len(tags))
+            self.__refuse_count(call, parameters, count, len(tags))
             return None
         tensors = call.load(tags, choose_framework(self.framework)) if tags else []
         return tensors[0] if count == 1 else tensors
@@ -171,13 +172,13 @@ class TechRenaissanceServer:
             dtype: torch or NumPy dtype, as this server's tensors are, or its name; None for float32.
 
         Raises:
-            InputError: there is no such dtype.
+            InputError: there is no such dtype, or the shape is none.
             RetryError: there is no room (E3002).
         """
         framework = choose_framework(self.framework)
         call = find_call()
         if call is None:
-            return self._running().tensors.empty(shape, dtype, framework)
+            return self.__running().tensors.empty(shape, dtype, framework)
         return call.empty(shape, dtype, framework)
 
     def send_tensors(self, *tensors: object) -> None:
@@ -223,19 +224,22 @@ class TechRenaissanceServer:
 
         Args:
             command: name of the command, as the answer repeats it.
-            result: text of the answer; anything else is turned into text.
+            result: text of the answer. A dict, list, tuple or dataclass goes as JSON, any other value as `str` has it.
+
+        Raises:
+            InputError: it is bytes, a tensor or an array, or holds what has no form in JSON.
         """
         call = find_call()
         if call is None:
             log(f"write_response({command!r:.100}) outside a request: dropped")
             return
-        call.answer(messages.OK if result is None else str(result), str(command))
+        call.answer(result if type(result) is str else _text_of(result), str(command))
 
     def write_status(self, text: str) -> None:
         """Puts a line into status.txt, for people who look: progress, or `error: …`. Line breaks end it."""
         if not isinstance(text, str):
             raise InputError(f"text is {text!r:.200}: expected a string")
-        call = find_call() or (self._runtime.call_at_work() if self._runtime else None)
+        call = find_call() or (self.__runtime.call_at_work() if self.__runtime else None)
         if call is not None:
             call.status(text)
 
@@ -273,14 +277,54 @@ class TechRenaissanceServer:
         if self.debug:
             print("[debug]", *message, flush=True)  # noqa: T201 - what it is for
 
-    def _refuse_count(self, call: Call, parameters: str, count: int, found: int) -> None:
+    def __refuse_count(self, call: Call, parameters: str, count: int, found: int) -> None:
         message = f"expected {count} tensor{'' if count == 1 else 's'}, found {found} in {parameters!r:.200}"
         call.fail(Failure(INVALID_REQUEST, message, "InputError"), result="invalid")
 
-    def _running(self) -> Runtime:
-        if self._runtime is None:
+    def __running(self) -> Runtime:
+        if self.__runtime is None:
             raise RuntimeError(f"{type(self).__name__} is not running: tensors can be had inside run()")
-        return self._runtime
+        return self.__runtime
+
+
+def _text_of(result: Any) -> str:
+    if result is None:
+        return messages.OK
+    if isinstance(result, (dict, list, tuple)) or hasattr(type(result), "__dataclass_fields__"):
+        return _json_of(result)
+    if isinstance(result, (bytes, bytearray, memoryview)):
+        raise InputError(
+            f"result is {len(result)} bytes: expected text; decode them, or send them as a tensor, "
+            "send_tensors(numpy.frombuffer(data, numpy.uint8))"
+        )
+    if hasattr(result, "dtype") and hasattr(result, "shape"):
+        if len(result.shape):
+            raise InputError(
+                f"result is a {type(result).__name__} of shape {tuple(result.shape)}: expected text; "
+                "send it with send_tensors(…)"
+            )
+        return str(result.item())
+    return str(result)
+
+
+def _json_of(result: Any) -> str:
+    import json
+
+    def simpler(value: Any) -> Any:
+        if hasattr(type(value), "__dataclass_fields__"):
+            return {name: getattr(value, name) for name in value.__dataclass_fields__}
+        if hasattr(value, "dtype") and hasattr(value, "tolist"):
+            return value.tolist()
+        raise TypeError(f"a {type(value).__name__}")
+
+    try:
+        return json.dumps(result if isinstance(result, (dict, list, tuple)) else simpler(result), default=simpler,
+                          ensure_ascii=False, allow_nan=False)  # fmt: skip
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"result is {result!r:.200}, which JSON cannot say ({error}): expected texts, finite numbers, dicts with "
+            "texts as keys, lists and dataclasses of these"
+        ) from None
 
 
 def _whole_number(value: Any, name: str, least: int, expected: str) -> int:

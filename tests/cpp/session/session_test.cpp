@@ -77,6 +77,30 @@ TEST_F(SessionTest, AnAnswerIsReadOnce) {
     EXPECT_THROW(session.wait_for_response(), InputError);
 }
 
+TEST_F(SessionTest, WhoAsksForAnAnswerAgainAndAgainHearsOfTheWorkersDeath) {
+    PythonSession session(options());
+    session.start();
+    session.send_request("kill SIGKILL");
+    while (!session.new_response()) std::this_thread::yield();
+    EXPECT_THROW(session.read_response(), RestartError);
+    EXPECT_FALSE(session.new_response()) << "it has been told";
+    session.start();
+    EXPECT_FALSE(session.new_response());
+    EXPECT_EQ(session.fetch_response("echo again"), "again");
+}
+
+TEST_F(SessionTest, AWorkerThatHasEndedIsNotReady) {
+    PythonSession session(options());
+    session.start();
+    EXPECT_TRUE(session.wait_until_ready());
+    EXPECT_THROW(session.fetch_response("kill SIGKILL"), RestartError);
+    EXPECT_THROW(session.wait_until_ready(10'000), RestartError);
+    session.start();
+    EXPECT_TRUE(session.wait_until_ready());
+    session.terminate();
+    EXPECT_THROW(session.wait_until_ready(10'000), RestartError);
+}
+
 TEST_F(SessionTest, AnAnswerThatNobodyReadIsDroppedByTheNextRequest) {
     PythonSession session(options());
     session.start();

@@ -80,6 +80,20 @@ TEST_P(StreamTest, OtherThreadsWaitForItsEnd) {
     EXPECT_TRUE(patient.get().equal(Tensor::full(Shape(1), 2.0F)));
 }
 
+TEST_P(StreamTest, TheThreadThatHasOneOpenIsNotLeftToWaitForItself) {
+    auto stream = session_->stream("count 3");
+    EXPECT_EQ(stream.next()->data<float>()[0], 0);
+    const auto begin = std::chrono::steady_clock::now();
+    const auto error = expect_throw<InputError>([&] { session_->calculate("twice", Tensor::ones(Shape(1)), 60'000); });
+    EXPECT_TRUE(contains(error.what(), "has a stream open"));
+    EXPECT_TRUE(contains(error.what(), "max_ongoing_requests"));
+    EXPECT_THROW(session_->wait_for_response(60'000), InputError);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(30));
+    EXPECT_EQ(stream.next()->data<float>()[0], 1);
+    stream.cancel();
+    EXPECT_TRUE(session_->calculate("twice", Tensor::ones(Shape(1))).equal(Tensor::full(Shape(1), 2.0F)));
+}
+
 INSTANTIATE_TEST_SUITE_P(Tiers, StreamTest, testing::Values(WakeUp::futex, WakeUp::inotify, WakeUp::polling),
                          tier_name);
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -147,10 +148,12 @@ class TR_API PythonSession {
     /// any other text is split at the first space into command and parameters. The answer to an earlier request of
     /// this thread that was not read is waited for and dropped.
     void send_request(const std::string& message) const;
-    /// An answer to this thread's request lies ready; does not wait.
+    /// There is something to read: an answer to this thread's request, or that none will come, as the worker has ended.
+    /// Does not wait.
     bool new_response() const;
     /// The text of the answer that lies ready; it can be read once.
-    /// @throws InputError when there is none; what the answer carries when it is an error
+    /// @throws InputError when there is none; what the answer carries when it is an error; RestartError when the worker
+    ///         has ended instead
     std::string read_response() const;
     /// Waits for the answer to this thread's request and reads it.
     std::string wait_for_response(std::int64_t timeout_ms = kDefaultTimeout) const;
@@ -172,7 +175,8 @@ class TR_API PythonSession {
 
     /// Sends the tensors under the tags a, b, c, ..., has the worker run `command` on them and gives its result:
     /// `calculate("matmul", x, y)`, `calculate("torch.sum dim=1", x, 500)`. What follows a space in `command` comes
-    /// after the tags in the request's parameters; a number at the end is the limit in milliseconds.
+    /// after the tags in the request's parameters; a whole number at the end is the limit in milliseconds, as is a
+    /// std::chrono::duration. A limit of 0 is none.
     template <class... Args>
     Tensor calculate(const std::string& command, const Args&... args) const {
         return calculate_many(command, args...).front();
@@ -251,9 +255,22 @@ class TR_API PythonSession {
     static void take(std::vector<TensorView>& tensors, std::int64_t&, const std::vector<Tensor>& more) {
         tensors.insert(tensors.end(), more.begin(), more.end());
     }
-    template <class T, std::enable_if_t<std::is_integral_v<T>, int> = 0>
-    static void take(std::vector<TensorView>&, std::int64_t& timeout_ms, T value) {
-        timeout_ms = static_cast<std::int64_t>(value);
+    template <class Rep, class Period>
+    static void take(std::vector<TensorView>&, std::int64_t& timeout_ms, std::chrono::duration<Rep, Period> limit) {
+        timeout_ms = std::chrono::ceil<std::chrono::milliseconds>(limit).count();
+    }
+    template <class T, std::enable_if_t<!std::is_convertible_v<const T&, TensorView>, int> = 0>
+    static void take(std::vector<TensorView>&, std::int64_t& timeout_ms, const T& value) {
+        constexpr bool is_number = std::is_arithmetic_v<T>;
+        constexpr bool is_limit = std::is_integral_v<T> && !std::is_same_v<T, bool>;
+        static_assert(
+            is_limit || !is_number,
+            "a number at the end of calculate() is its limit, in whole milliseconds: a scalar for the command "
+            "goes into its text, as in \"torch.pow 2.5\", or in as a tensor, Tensor::full(Shape(), 2.5)");
+        static_assert(is_number,
+                      "calculate() takes tensors: make one of it with Tensor::from_vector(values, shape) or "
+                      "Tensor::from_data(values, shape); texts go into the command, or as JSON into fetch_response()");
+        if constexpr (is_limit) timeout_ms = static_cast<std::int64_t>(value);
     }
 
     friend class TensorStream;
