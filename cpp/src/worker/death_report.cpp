@@ -43,6 +43,10 @@ std::string remedy(const Worker& worker, const Death& death) {
     return death.next_call_starts ? "; the next call starts another worker" : "; restart() starts another worker";
 }
 
+bool has_launcher(const Launched& launched) {
+    return !launched.argv.empty() && launched.argv.front() != launched.interpreter.path;
+}
+
 /// An older worker gives no reason.
 std::string older_habit(const Death& death, const platform::ExitStatus& status) {
     if (!death.of_older_kind || !death.request || !status.known || status.signal != 0 || status.code != 0) return {};
@@ -88,7 +92,9 @@ RestartError report(const Worker& worker, const Death& death) {
     if (!worker.was_ready()) message += start_advice(worker.launched(), log);
     message += end_of_log(log);
     if (!worker.was_ready() && status->known && status->signal == 0 && status->code == 0)
-        message += "; it came to its end without serving: a server script ends with MyServer().run()";
+        message += has_launcher(worker.launched())
+                       ? "; its launcher came to its end: expected one that runs what follows it, and ends with that"
+                       : "; it came to its end without serving: a server script ends with MyServer().run()";
     return RestartError(message, status->over_limit ? ErrorCode::quota_exhausted : ErrorCode::server_error, again);
 }
 

@@ -20,6 +20,16 @@ bool holds_package(const std::string& directory) {
     return !directory.empty() && fs::exists(fs::path(directory) / "tech_renaissance" / "__init__.py");
 }
 
+/// Why the package there is none for this library; empty when it is, or does not say (as in a wheel).
+std::string why_of_another_version(const std::string& directory) {
+    constexpr std::size_t kMostBytes = 4096;
+    const auto file = (fs::path(directory) / "tech_renaissance" / "_version.py").string();
+    if (!platform::file_exists(file)) return {};
+    const std::string text = platform::read_tail(file, kMostBytes);
+    if (text.find(std::string("\"") + TR_VERSION + "\"") != std::string::npos) return {};
+    return "it is of another version than this library, " TR_VERSION;
+}
+
 }  // namespace
 
 Choice choose_interpreter(const SessionOptions& options) {
@@ -118,13 +128,12 @@ std::string find_package_directory(const std::string& library, std::vector<std::
     for (const auto& directory : built) {
         if (directory.empty()) continue;  // it cannot be told
         const bool is_there = holds_package(directory);
-        const std::string distrusted =
-            is_there && directory == beside
-                ? platform::why_not_trusted(directory + "/tech_renaissance/__init__.py", kDepth, library)
-                : "";
-        if (is_there && distrusted.empty()) return directory;
+        std::string refused = is_there ? why_of_another_version(directory) : "";
+        if (is_there && refused.empty() && directory == beside)
+            refused = platform::why_not_trusted(directory + "/tech_renaissance/__init__.py", kDepth, library);
+        if (is_there && refused.empty()) return directory;
         places += (places.empty() ? "'" : ", '") + directory + "'" +
-                  (is_there ? " (which is not used, as " + distrusted + ")" : "");
+                  (is_there ? " (which is not used, as " + refused + ")" : "");
     }
     throw RestartError("cannot start a worker: the Python package tech_renaissance is not in " + places +
                        "; reinstall the library, have tech_renaissance_install_worker() of CMake install the package "

@@ -68,7 +68,8 @@ class OwnLauncher final : public Launcher {
         const std::string package = find_package_directory();
         check_working_directory(options_);
         launched.argv = worker_command(options_, launched.interpreter.path, package);
-        launched.command = launched.interpreter.path + " (" + launched.interpreter.reason + ")";
+        for (const auto& word : options_.launcher) launched.command += word + " ";
+        launched.command += launched.interpreter.path + " (" + launched.interpreter.reason + ")";
         for (const auto& argument : worker_script(options_, package)) launched.command += " " + argument;
         launched.argv.push_back(session_id_);
         {

@@ -159,7 +159,9 @@ class Runtime:
             self._say_hello(channel, refused)
             status = messages.error_status(refused) if refused else messages.READY
             # Last, as it tells a host that all there is to know of this worker is there.
-            if not channel.carrier.is_dismissed():  # which must not be written over before it has been heeded
+            if (
+                refused or not channel.carrier.is_dismissed()
+            ):  # which must not be written over before it has been heeded
                 channel.writer.write(f"{channel.directory}/status.txt", status.encode("utf-8", "replace"))
         except OSError as error:
             raise place_error(error, "saying hello", channel.directory) from None

@@ -32,6 +32,11 @@ TEST_F(StartTest, APackageThatOthersCouldHavePutThereIsNotUsed) {
         fs::permissions(part, fs::perms::owner_all);
     EXPECT_EQ(find_package_directory(program, {}), package);
 
+    std::ofstream(package / "tech_renaissance/_version.py") << "__version__ = \"99.0.0\"\n";
+    const auto other = expect_throw<RestartError>([&] { find_package_directory(program, {}); });
+    EXPECT_TRUE(contains(other.what(), "it is of another version than this library, ")) << other.what();
+    fs::remove(package / "tech_renaissance/_version.py");
+
     fs::permissions(here / "share", fs::perms::all);
     const auto error = expect_throw<RestartError>([&] { find_package_directory(program, {}); });
     EXPECT_TRUE(contains(error.what(), "others may write to '" + (here / "share").string() + "'")) << error.what();
@@ -61,6 +66,15 @@ TEST_F(StartTest, AnInterpreterThatIsNoPythonIsNamed) {
     EXPECT_TRUE(contains(error.what(), "'/bin/true', chosen by SessionOptions::python, is no Python interpreter"));
     EXPECT_EQ(session.stats().worker_state, "none");
     EXPECT_EQ(session.stats().worker_pid, 0);
+}
+
+TEST_F(StartTest, ALauncherThatRunsNothingIsNamed) {
+    auto wrong = options();
+    wrong.launcher = {"true"};
+    PythonSession session(wrong);
+    const auto error = expect_throw<RestartError>([&] { session.start(); });
+    EXPECT_TRUE(contains(error.what(), "before it was ready: true /")) << error.what();
+    EXPECT_TRUE(contains(error.what(), "its launcher came to its end: expected one that runs what follows it"));
 }
 
 TEST_F(StartTest, AWorkspaceThatIsAFileIsAnErrorWithAdvice) {
