@@ -72,10 +72,30 @@ def _remove_name(path: str) -> None:
     os.unlink(aside)
 
 
-_open: Callable[..., int] = _open_no_link if IS_WINDOWS else os.open
-#: Gives a file a name, which may have been another file's.
-rename: Callable[[str, str], None] = patient(os.replace) if IS_WINDOWS else os.rename
-unlink: Callable[[str], None] = patient(_remove_name) if IS_WINDOWS else os.unlink
+_rename_patiently: Callable[[str, str], None] = patient(os.replace)
+_remove_patiently: Callable[[str], None] = patient(_remove_name)
+
+# Those of `os` are looked up in each call, as the fault tests take their place after a template has imported this.
+
+
+def _open(path: str, flags: int, mode: int) -> int:
+    return _open_no_link(path, flags, mode) if IS_WINDOWS else os.open(path, flags, mode)
+
+
+def rename(source: str, path: str) -> None:
+    """Gives a file a name, which may have been another file's."""
+    if IS_WINDOWS:
+        _rename_patiently(source, path)
+    else:
+        os.rename(source, path)
+
+
+def unlink(path: str) -> None:
+    """Takes a name away."""
+    if IS_WINDOWS:
+        _remove_patiently(path)
+    else:
+        os.unlink(path)
 
 
 # Kept for the worker's own files, for when user code has used up all other descriptors: one for each thread of the
