@@ -26,6 +26,7 @@ std::string why_of_another_version(const std::string& directory) {
     const auto file = (fs::path(directory) / "tech_renaissance" / "_version.py").string();
     if (!platform::file_exists(file)) return {};
     const std::string text = platform::read_tail(file, kMostBytes);
+    if (text.empty()) return {};  // it cannot be read, of which the start will tell
     if (text.find(std::string("\"") + TR_VERSION + "\"") != std::string::npos) return {};
     return "it is of another version than this library, " TR_VERSION;
 }
