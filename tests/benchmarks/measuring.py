@@ -46,7 +46,7 @@ def sizes_of_matrices(microseconds: tuple[int, ...]) -> list[tuple[int, int]]:
 
 
 class Plan:
-    """How much of everything: a full run takes a quarter of an hour, a quick one two minutes.
+    """How much of everything: a full run takes a quarter of an hour, a quick one three minutes.
 
     Attributes:
         sizes: of tensors, bytes.

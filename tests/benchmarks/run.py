@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--programs", type=Path, help="folder of the built host programs")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "build" / "bench", help="where results.json goes")
     parser.add_argument("--from", dest="old", type=Path, help="results of an earlier run, instead of measuring")
-    parser.add_argument("--quick", action="store_true", help="two minutes, and the pages stay as they are")
+    parser.add_argument("--quick", action="store_true", help="three minutes, and the pages stay as they are")
     parser.add_argument("--docs", action="store_true", help="write docs/performance.md and docs/performance.svg")
     parser.add_argument("--rows", nargs="*", default=[], choices=list(KEYS), help="only these")
     parser.add_argument("--phases", nargs="*", default=list(PHASES), choices=PHASES, help="only these")
