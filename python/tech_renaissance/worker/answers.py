@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from ..errors import NOT_FOUND, PERMISSION_DENIED, UNKNOWN, Cancelled
+from ..errors import NOT_FOUND, PERMISSION_DENIED, UNKNOWN, Cancelled, InputError
 from ..platform.output import log
 from ..protocol import messages
-from ..protocol.failure import failure_from
 from ..protocol.messages import Failure
+from .failure import failure_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .call import Call
     from .server import TechRenaissanceServer
 
@@ -75,3 +77,44 @@ def _unknown_command(server: TechRenaissanceServer, command: str) -> str:
     close = difflib.get_close_matches(command[:200], known, 1)
     meant = f"did you mean {close[0]!r}? " if close else ""
     return f"{text}: {meant}this server offers {', '.join(known)}"
+
+
+def text_of(result: Any) -> str:
+    """What `write_response` was given, as the text of an answer. Raises InputError for what is none."""
+    if result is None:
+        return messages.OK
+    if isinstance(result, (dict, list, tuple)) or hasattr(type(result), "__dataclass_fields__"):
+        return _json_of(result)
+    if isinstance(result, (bytes, bytearray, memoryview)):
+        raise InputError(
+            f"result is {len(result)} bytes: expected text; decode them, or send them as a tensor, "
+            "send_tensors(numpy.frombuffer(data, numpy.uint8))"
+        )
+    if hasattr(result, "dtype") and hasattr(result, "shape"):
+        if len(result.shape):
+            raise InputError(
+                f"result is a {type(result).__name__} of shape {tuple(result.shape)}: expected text; "
+                "send it with send_tensors(…)"
+            )
+        return str(result.item())
+    return str(result)
+
+
+def _json_of(result: Any) -> str:
+    import json
+
+    def simpler(value: Any) -> Any:
+        if hasattr(type(value), "__dataclass_fields__"):
+            return {name: getattr(value, name) for name in value.__dataclass_fields__}
+        if hasattr(value, "dtype") and hasattr(value, "tolist"):
+            return value.tolist()
+        raise TypeError(f"a {type(value).__name__}")
+
+    try:
+        return json.dumps(result if isinstance(result, (dict, list, tuple)) else simpler(result), default=simpler,
+                          ensure_ascii=False, allow_nan=False)  # fmt: skip
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"result is {result!r:.200}, which JSON cannot say ({error}): expected texts, finite numbers, dicts with "
+            "texts as keys, lists and dataclasses of these"
+        ) from None

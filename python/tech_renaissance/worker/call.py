@@ -10,9 +10,9 @@ from ..platform import steps
 from ..platform.output import log
 from ..platform.place import place_error
 from ..protocol import messages
-from ..protocol.failure import failure_from
 from ..protocol.messages import Failure, Request, Response
 from .context import too_late
+from .failure import failure_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

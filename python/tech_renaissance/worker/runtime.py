@@ -158,10 +158,9 @@ class Runtime:
         try:
             self._say_hello(channel, refused)
             status = messages.error_status(refused) if refused else messages.READY
-            # Last, as it tells a host that all there is to know of this worker is there.
-            if (
-                refused or not channel.carrier.is_dismissed()
-            ):  # which must not be written over before it has been heeded
+            # Last, as it tells a host that all there is to know of this worker is there; and not over an older host's
+            # word that the worker is to end, which has yet to be heeded.
+            if refused or not channel.carrier.is_dismissed():
                 channel.writer.write(f"{channel.directory}/status.txt", status.encode("utf-8", "replace"))
         except OSError as error:
             raise place_error(error, "saying hello", channel.directory) from None

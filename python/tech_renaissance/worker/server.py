@@ -11,6 +11,7 @@ from ..errors import INVALID_REQUEST, InputError
 from ..platform.output import log
 from ..protocol import messages
 from ..protocol.messages import Failure
+from .answers import text_of
 from .context import find_call, too_late
 
 _LOOK_SECONDS = 0.05
@@ -233,7 +234,7 @@ class TechRenaissanceServer:
         if call is None:
             log(f"write_response({command!r:.100}) outside a request: dropped")
             return
-        call.answer(result if type(result) is str else _text_of(result), str(command))
+        call.answer(result if type(result) is str else text_of(result), str(command))
 
     def write_status(self, text: str) -> None:
         """Puts a line into status.txt, for people who look: progress, or `error: …`. Line breaks end it."""
@@ -285,46 +286,6 @@ class TechRenaissanceServer:
         if self.__runtime is None:
             raise RuntimeError(f"{type(self).__name__} is not running: tensors can be had inside run()")
         return self.__runtime
-
-
-def _text_of(result: Any) -> str:
-    if result is None:
-        return messages.OK
-    if isinstance(result, (dict, list, tuple)) or hasattr(type(result), "__dataclass_fields__"):
-        return _json_of(result)
-    if isinstance(result, (bytes, bytearray, memoryview)):
-        raise InputError(
-            f"result is {len(result)} bytes: expected text; decode them, or send them as a tensor, "
-            "send_tensors(numpy.frombuffer(data, numpy.uint8))"
-        )
-    if hasattr(result, "dtype") and hasattr(result, "shape"):
-        if len(result.shape):
-            raise InputError(
-                f"result is a {type(result).__name__} of shape {tuple(result.shape)}: expected text; "
-                "send it with send_tensors(…)"
-            )
-        return str(result.item())
-    return str(result)
-
-
-def _json_of(result: Any) -> str:
-    import json
-
-    def simpler(value: Any) -> Any:
-        if hasattr(type(value), "__dataclass_fields__"):
-            return {name: getattr(value, name) for name in value.__dataclass_fields__}
-        if hasattr(value, "dtype") and hasattr(value, "tolist"):
-            return value.tolist()
-        raise TypeError(f"a {type(value).__name__}")
-
-    try:
-        return json.dumps(result if isinstance(result, (dict, list, tuple)) else simpler(result), default=simpler,
-                          ensure_ascii=False, allow_nan=False)  # fmt: skip
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"result is {result!r:.200}, which JSON cannot say ({error}): expected texts, finite numbers, dicts with "
-            "texts as keys, lists and dataclasses of these"
-        ) from None
 
 
 def _whole_number(value: Any, name: str, least: int, expected: str) -> int:

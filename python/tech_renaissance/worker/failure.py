@@ -6,7 +6,7 @@ import os
 import sys
 
 from ..errors import UNKNOWN, TRException
-from .messages import Failure
+from ..protocol.messages import Failure
 
 MAX_TRACEBACK = 64 << 10
 _MAX_MESSAGE = 16 << 10
