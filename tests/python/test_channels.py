@@ -278,7 +278,7 @@ def test_what_is_no_channel_is_left_alone(host: Start, tier: str, workspace: Pat
     assert "1-0 is no channel" in one.log()
 
 
-def put_buffer(host: ChannelHost, name: str, slot: int, value: float) -> int:
+def put_buffer(host: ChannelHost, name: str, slot: int, value: object) -> int:
     """A buffer of the host's; its inode."""
     from tech_renaissance import write_tsr
 
@@ -352,6 +352,47 @@ def test_an_answer_tells_where_tensors_lie_whose_names_are_behind(host: Start, f
     one.wait_until(lambda: read_tsr(result).item() == 2.0)
     assert result.stat().st_ino == int(other)
     assert read_tsr(one.directory / name).item() == 1.0, "they have changed places"
+
+
+@pytest.mark.parametrize("tier", ["library", "ctypes"])
+def test_an_input_that_is_sent_back_keeps_its_name_until_there_is_time(host: Start, tier: str) -> None:
+    np = pytest.importorskip("numpy")
+    from tech_renaissance import read_tsr
+
+    one = host("plain", tier, record={"features": ["buffers"]})
+    result = one.directory / "result_0.tsr"
+    large = [put_buffer(one, f".host-{n}", n, np.full(50_000, float(n))) for n in range(5)]
+
+    def back(n: int) -> dict[str, object]:
+        return one.first.ask("back", "a", buffers=f"a {large[n]} .host-{n}")
+
+    def follows(n: int) -> None:
+        one.wait_until(lambda: read_tsr(result)[0] == n)
+
+    assert "buffers" not in back(0), "a name that nobody has has to be made"
+    assert result.stat().st_ino == large[0]
+    assert back(1)["buffers"] == f"result_0 {large[1]} .host-1"
+    follows(1)
+    assert result.stat().st_ino == large[1]
+    assert read_tsr(one.directory / ".host-1")[0] == 1.0, "it has two names now"
+
+    assert back(2)["buffers"]
+    os.rename(one.directory / ".host-2", one.directory / ".host-9")
+    follows(2)
+    assert back(3)["buffers"]
+    again = one.first.ask("back", "result_0")
+    assert again["tensors"] == ["result_0"], "a request for the tag finds it at once"
+    follows(3)
+
+    assert back(4)["buffers"]
+    os.unlink(result)
+    put_buffer(one, "result_0.tsr", 5, np.full(50_000, 7.0))
+    assert one.first.ask("back", "result_0")["tensors"], "what the host has put there meanwhile is the newer one"
+    follows(7)
+
+    assert back(4)["buffers"]
+    assert "buffers" not in one.first.ask("made", "2"), "another result needs a name of its own"
+    assert read_tsr(result).tolist() == [2.0]
 
 
 @pytest.mark.parametrize("shared", ["", "1-0"])

@@ -163,12 +163,19 @@ Tensor TensorStore::empty(const Shape& shape, DType dtype, const std::string& ta
 
 /// Neither side holds it, nor is about to.
 bool TensorStore::is_unseen(const std::shared_ptr<Buffer>& buffer) const {
-    if (buffer.use_count() > 2) return false;  // the table's and the caller's
+    if (buffer.use_count() > 2 || is_lent(*buffer)) return false;  // the table's and the caller's
     for (const auto request : in_flight_)
         if (request <= buffer->lost_in) return false;
     // Pairs with the release in the destructor of the last tensor over it, and with the worker's of its last lease.
     std::atomic_thread_fence(std::memory_order_acquire);
     return mailbox_->own_leases()[buffer->slot].count.load(std::memory_order_acquire) == 0;
+}
+
+/// The worker has sent it back under a tag whose name its file may lack yet.
+bool TensorStore::is_lent(const Buffer& buffer) const {
+    for (const auto& [path, inode] : told_)
+        if (inode == buffer.file.identity.inode) return true;
+    return false;
 }
 
 /// Nobody can see what the buffer holds, or will before it is sent again.
@@ -181,6 +188,12 @@ bool TensorStore::is_free(const std::shared_ptr<Buffer>& buffer) {
 std::shared_ptr<TensorStore::Buffer> TensorStore::buffer_at(const std::string& path) const {
     for (const auto& buffer : buffers_)
         if (buffer->place == path) return buffer;
+    return nullptr;
+}
+
+std::shared_ptr<TensorStore::Buffer> TensorStore::buffer_of(std::uint64_t inode) const {
+    for (const auto& buffer : buffers_)
+        if (buffer->file.identity.inode == inode) return buffer;
     return nullptr;
 }
 
@@ -204,7 +217,8 @@ std::shared_ptr<TensorStore::Buffer> TensorStore::buffer_of(const TensorView& te
     if (!found || found->inode != buffer->file.identity.inode) return nullptr;  // without a name it cannot get another
     if (std::memcmp(memory, header.data(), header.size()) != 0) {
         // It has another shape now, which what is there under another name, or being looked at, must not get.
-        const bool elsewhere = found->links > 1 || (!is_hidden(buffer->place) && buffer->place != path);
+        const bool elsewhere =
+            found->links > 1 || is_lent(*buffer) || (!is_hidden(buffer->place) && buffer->place != path);
         if (elsewhere || !in_flight_.empty()) return nullptr;
         std::memcpy(memory, header.data(), header.size());
     }

@@ -91,8 +91,10 @@ class TensorStore {
     static bool is_hidden(const std::string& path);
     std::string hidden_path();
     bool is_unseen(const std::shared_ptr<Buffer>& buffer) const;
+    bool is_lent(const Buffer& buffer) const;
     bool is_free(const std::shared_ptr<Buffer>& buffer);
     std::shared_ptr<Buffer> buffer_at(const std::string& path) const;
+    std::shared_ptr<Buffer> buffer_of(std::uint64_t inode) const;
     std::shared_ptr<Buffer> buffer_over(const void* data) const;
     std::shared_ptr<Buffer> buffer_of(const TensorView& tensor, const std::vector<unsigned char>& header,
                                       const std::string& path);

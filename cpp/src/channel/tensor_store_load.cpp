@@ -49,6 +49,7 @@ Tensor TensorStore::load_from(const std::string& path, const std::string& tag, c
         told_.erase(path);
         if (place != nullptr) {
             told_[path] = place->inode;
+            if (const auto own = buffer_of(place->inode)) return tensor_over(own, path);
             if (const PeerFile* file = peer_file_at(*place, path)) return load_leased(*file, path);
             throw TSRError("the worker says that '" + tag + "' lies in '" + std::string(place->name) +
                            "', and there is no such buffer: expected a file that the worker shares, of inode " +
@@ -56,8 +57,7 @@ Tensor TensorStore::load_from(const std::string& path, const std::string& tag, c
         }
         if (const auto own = behind_ ? buffer_at(path) : nullptr; own && own->path != path) follow();
         const auto found = names_.identify(path);
-        for (const auto& buffer : buffers_)
-            if (found && buffer->file.identity.inode == found->inode) return tensor_over(buffer, path);
+        if (const auto own = found ? buffer_of(found->inode) : nullptr) return tensor_over(own, path);
         if (const PeerFile* file = found ? peer_file(found->inode, path) : nullptr) return load_leased(*file, path);
     }
     return load_private(path, tag);

@@ -18,8 +18,8 @@ _LONG_ENOUGH = 0.05
 class Places:
     """Gives buffers the names of tags.
 
-    Names may be behind: two buffers have changed places, the answer tells where a tag's tensor lies, and the files
-    follow when there is time.
+    Names may be behind: two buffers have changed places, or a tag has one of the host's, the answer tells where a tag's
+    tensor lies, and the files follow when there is time.
 
     Args:
         directory: of the channel.
@@ -29,15 +29,19 @@ class Places:
 
     Attributes:
         by_path: the buffers that have a tag, by the path that is to be theirs.
+        lent: the host's that have one, while their files lack its name; each with the inode of the file that has it.
         behind: some files lack the names of their tags.
+        may_wait: as given.
     """
 
     def __init__(self, directory: str, names: Names, buffers: dict[int, Buffer], *, may_wait: bool) -> None:
         self.by_path: dict[str, Buffer] = {}
+        self.lent: dict[str, tuple[Buffer, int]] = {}
         self.behind = False
+        self.may_wait = may_wait
         self._names = names
         self._buffers = buffers
-        self._may_wait = may_wait
+        self._directory = directory
         self._hidden = f"{directory}/.worker-{os.getpid()}-"
         self._count = 0
         self._followed = 0.0
@@ -64,6 +68,7 @@ class Places:
         Returns:
             False when it has lost its name, and with it the way to another; nothing was done then.
         """
+        self.take_back(path)
         if self._change_places(buffer, path):
             return True
         self.follow()
@@ -76,13 +81,42 @@ class Places:
             buffer.path = buffer.place = path
             self.by_path[path] = buffer
             return True
-        # It keeps the name it has, and is not written in place as long as it has two.
+        return self._give_second_name(buffer, path)
+
+    def _give_second_name(self, buffer: Buffer, path: str) -> bool:
+        """It keeps the name it has, and is not written in place as long as it has two; False when it has lost it."""
         name = self._add_name(buffer)
         if not name:
             return False
         self.set_aside(path)
         self._names.rename(name, path)
         return True
+
+    def lend(self, buffer: Buffer, path: str) -> bool:
+        """Has a buffer of the host's be what is there, with the names left behind.
+
+        Returns:
+            False where that may not be, or nothing is there yet; nothing was done then.
+        """
+        if not self.may_wait:
+            return False
+        try:
+            there = self._names.identify(path)[0]
+        except OSError:
+            return False
+        self.lent[path] = buffer, there
+        self.behind = True
+        return True
+
+    def has(self, path: str, buffer: Buffer) -> bool:
+        """Whether a buffer of the host's is what is there, whatever the files say yet."""
+        lent = self.lent.get(path)
+        return lent[0] is buffer if lent else self._names.names(path, buffer.inode)
+
+    def take_back(self, path: str) -> None:
+        """Another tensor is what is there from now on, and not the host's that may have been lent to it."""
+        if self.lent:
+            self.lent.pop(path, None)
 
     def _take_place(self, buffer: Buffer, path: str) -> bool:
         """What is under the name gets the hidden one of the buffer; False when that is nothing, or cannot be done."""
@@ -98,7 +132,7 @@ class Places:
     def _change_places(self, buffer: Buffer, path: str) -> bool:
         """The same, with the names left behind; False where that may not be, and nothing was done."""
         old = self.by_path.get(path)
-        if old is None or not (self._may_wait and self._names.exchanges):
+        if old is None or not (self.may_wait and self._names.exchanges):
             return False
         file = old if old.path == path else self._file_at(path)  # or another's that has made way for it
         if file is None or not self._names.names(path, file.inode):
@@ -119,10 +153,10 @@ class Places:
 
     def tell(self, path: str) -> str:
         """Inode and name of the buffer under a path whose file lacks that; "" where it does not."""
-        buffer = self.by_path.get(path)
+        buffer = self.lent[path][0] if path in self.lent else self.by_path.get(path)
         if buffer is None or buffer.path == path:
             return ""
-        return f"{buffer.inode} {buffer.path[buffer.path.rindex('/') + 1 :]}"
+        return f"{buffer.inode} {buffer.path[len(self._directory) + 1 :]}"
 
     def follow(self) -> None:
         """Gives the files the names that are behind. Raises OSError.
@@ -132,6 +166,8 @@ class Places:
         if not self.behind:
             return
         names = self._names
+        lent = [(path, buffer) for path, (buffer, there) in self.lent.items() if names.names(path, there)]
+        self.lent.clear()
         for path, buffer in self.by_path.items():
             other = self._file_at(path)
             if buffer is other or other is None:
@@ -146,8 +182,20 @@ class Places:
             buffer.place = buffer.path
             if buffer.path in tags:
                 self.by_path[buffer.path] = buffer
+        for path, buffer in lent:
+            if names.names(path, buffer.inode):
+                continue
+            if not self._give_second_name(buffer, path):
+                # The host keeps what is in it for as long as this tag has it, and may have moved it.
+                buffer.path = buffer.place = self._name_of(buffer)
+                self._give_second_name(buffer, path)
         self.behind = False
         self._followed = time.monotonic()
+
+    def _name_of(self, buffer: Buffer) -> str:
+        """One that its file has now; "" when it has none, as another tensor was put under the only one it had."""
+        with os.scandir(self._directory) as entries:
+            return next((entry.path for entry in entries if entry.inode() == buffer.inode), "")
 
     def are_due(self) -> bool:
         """They have been behind for a while: who looks at the files is to see what is."""

@@ -38,7 +38,7 @@ _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | CLOEXEC | NOFOLLOW
 _SPARE = 1 << 20
 # Up to here a copy is quicker than a lease, and than giving a file another name.
 _SMALL = (64 << 10) + MAX_HEADER
-# Up to here it is quicker than giving a file of the host's a second name, as the host needs another one for the next.
+# Up to here it is quicker than giving a file of the host's a second name at once, where that may not wait.
 _MIDDLE = 200 << 10
 
 
@@ -75,7 +75,7 @@ class SharedTensorStore(TensorStore):
         if told is not None:
             inode, name = told[0], f"{self.directory}/{told[1]}"
         else:
-            if path in self._places.by_path:
+            if path in self._places.by_path or path in self._places.lent:
                 self._places.follow()
             try:
                 inode = self._names.identify(path)[0]
@@ -154,6 +154,7 @@ class SharedTensorStore(TensorStore):
             and self._is_free(current)
             and write_tensor(tensor, current.address, current.size)
         ):
+            self._places.take_back(path)
             return
         described, exported = describe_tensor(tensor), None
         if described is None:
@@ -168,6 +169,7 @@ class SharedTensorStore(TensorStore):
                 return
             buffer = self._writable(size, path)
             if buffer is None:
+                self._places.take_back(path)
                 self._places.follow()
                 self._places.set_aside(path)
                 super().store(tensor, tag)
@@ -176,9 +178,7 @@ class SharedTensorStore(TensorStore):
             if exported is not None or not write_tensor(tensor, buffer.address, size):
                 buffer.memory[: len(header)] = header
                 buffer.memory[len(header) :] = (exported or export_tensor(tensor)).data
-            if buffer.place != path:
-                self._places.put_under(buffer, path)
-                self._trim()
+            self._put_under(buffer, path)
         except OSError as error:
             raise place_error(error, f"writing tensor {tag!r}", self.directory, size) from None
 
@@ -192,9 +192,7 @@ class SharedTensorStore(TensorStore):
                 return False
             buffer.memory[: len(header)] = header
             _tensor_in(buffer, path, "torch", buffer.hand_out()).copy_(tensor.detach())
-            if buffer.place != path:
-                self._places.put_under(buffer, path)
-                self._trim()
+            self._put_under(buffer, path)
         except OSError as error:
             raise place_error(error, f"writing tensor {tag!r}", self.directory, size) from None
         return True
@@ -218,6 +216,7 @@ class SharedTensorStore(TensorStore):
         """See TensorStore."""
         path = self.path(tag)
         self._sent_back.pop(path, None)
+        self._places.take_back(path)
         self._places.follow()
         self._places.set_aside(path)
         super().discard(tag)
@@ -228,10 +227,11 @@ class SharedTensorStore(TensorStore):
         if not self._sent_back:
             return
         for path, buffer in self._sent_back.items():
-            if not buffer.held() or not self._names.names(path, buffer.inode):
+            if not buffer.held() or not self._places.has(path, buffer):
                 continue
             copy = self._writable(buffer.size, "")
             if copy is None:
+                self._places.take_back(path)
                 self._places.follow()
                 self._writer.write(path, buffer.memory)
                 self._names.changed()
@@ -258,14 +258,24 @@ class SharedTensorStore(TensorStore):
                         return False
                     buffer.memory[: len(header)] = header
                 return self._places.put_under(buffer, path)
-        if size > _MIDDLE:
+        if size > _MIDDLE or self._places.may_wait:
             for buffer in self._host_buffers.values():
                 if buffer.address == start and buffer.size == size and buffer.held():
-                    if buffer.memory[: len(header)] != header or not self._places.put_under(buffer, path):
+                    if buffer.memory[: len(header)] != header:
+                        return False
+                    if not (self._places.lend(buffer, path) or self._places.put_under(buffer, path)):
                         return False
                     self._sent_back[path] = buffer
                     return True
         return False
+
+    def _put_under(self, buffer: Buffer, path: str) -> None:
+        """One of ours that has been written."""
+        if buffer.place == path:
+            self._places.take_back(path)
+        else:
+            self._places.put_under(buffer, path)
+            self._trim()
 
     def _writable(self, size: int, path: str) -> Buffer | None:
         """A buffer of this size that nobody sees: the one under the name, one set aside, or a new one."""
@@ -343,8 +353,7 @@ class SharedTensorStore(TensorStore):
         """See TensorStore."""
         if not self._places.behind:
             return ""
-        late = [(tag, self._places.tell(self.path(tag))) for tag in tags]
-        return " ".join(f"{tag} {place}" for tag, place in late if place)
+        return " ".join([f"{tag} {place}" for tag in tags if (place := self._places.tell(self.path(tag)))])
 
     def name_all(self) -> None:
         """See TensorStore. Raises OSError."""

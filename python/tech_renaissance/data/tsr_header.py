@@ -115,7 +115,7 @@ def encode_header(dtype: DType, shape: tuple[int, ...]) -> bytes:
 def seen_header(dtype: DType, shape: object) -> bytes | None:
     """The same for a shape that was asked for before; None for another, and for what is none."""
     try:
-        return _headers.get((dtype.number, shape)) if type(shape) is tuple else None
+        return _headers.get((dtype.number, shape)) if isinstance(shape, tuple) else None
     except TypeError:  # it holds what cannot be looked up
         return None
 

@@ -226,6 +226,38 @@ TEST_F(CarrierTest, NamesThatAreBehindAreToldOfAndFollow) {
     EXPECT_EQ(under("a.tsr"), 7.0F) << "for the next worker";
 }
 
+TEST_F(CarrierTest, ABufferThatTheWorkerSendsBackIsNotWrittenWhileATagHasIt) {
+    const std::string lock = workspace_.path() + "/lock";
+    platform::write_atomic(lock, "");
+    TensorStore store(workspace_.path(), {lock, platform::identify(lock)->inode});
+    store.attach(host_);
+    store.share();
+    store.let_names_wait();
+    const auto send = [&](double value) { store.store(Tensor::full(Shape(50'000), value), "a", true); };
+    const auto inode_of = [&](const std::string& name) {
+        return platform::identify(workspace_.path() + "/" + name)->inode;
+    };
+    const auto back = [&](std::uint64_t inode) {
+        return store.load("result_0", {{"result_0", inode, ".of-no-importance"}});
+    };
+    send(1);
+    const auto first = inode_of("a.tsr");
+    {
+        const Tensor result = back(first);
+        EXPECT_EQ(result.data<float>()[49'999], 1.0F);
+    }
+    send(2);
+    const auto second = inode_of("a.tsr");
+    EXPECT_NE(second, first) << "result_0 is to be what it was, whoever looks at it";
+    const Tensor held = back(second);
+    send(3);
+    EXPECT_EQ(held.data<float>()[0], 2.0F);
+    const auto places = store.places();
+    EXPECT_EQ(protocol::parse_places(places).at(0).inode, first) << "which no tag has any more, nor anybody";
+    EXPECT_EQ(back(first).data<float>()[0], 3.0F);
+    EXPECT_THROW(back(4711), TSRError);
+}
+
 TEST(BuffersTest, WhereTensorsLie) {
     const auto places = protocol::parse_places("a 12 .host-1 result_0 18446744073709551615 .worker-7-1");
     ASSERT_EQ(places.size(), 2U);

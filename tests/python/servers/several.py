@@ -29,6 +29,10 @@ class Commands(TechRenaissanceServer):
             raise ValueError(parameters)
         elif command == "back":
             self.send_tensors(self.get_tensors(parameters))
+        elif command == "made":
+            import numpy as np
+
+            self.send_tensors(np.full(1, float(parameters)))
         elif command == "fork":
             pid = os.fork()
             if pid:
