@@ -16,7 +16,7 @@ from host import Host, start_time
 MAILBOX_BYTES = 139520
 TO_WORKER, TO_HOST = 64, 128
 HOST_LEASES, WORKER_LEASES = 131328, 135424
-BELL, SEQUENCE, LENGTH, RECEIVED, CHANNELS, SENT_NS = 0, 4, 8, 12, 20, 24
+BELL, SEQUENCE, LENGTH, RECEIVED, NAMES, CHANNELS, SENT_NS = 0, 4, 8, 12, 16, 20, 24
 SLOT_TO_WORKER, SLOT_TO_HOST, SLOT_BYTES = 256, 65792, 65536
 _FUTEX, _WAIT, _WAKE = 202, 0, 1
 
@@ -77,6 +77,9 @@ class Box:
         self._set(TO_HOST + RECEIVED, sequence)
         self.ring()  # there is room for the next part of a stream
         return message
+
+    def tell_names_changed(self) -> None:
+        self._set(TO_WORKER + NAMES, self.word(TO_WORKER + NAMES) + 1)
 
     def list_buffer(self, slot: int, inode: int) -> None:
         """In the host's lease table."""

@@ -287,6 +287,7 @@ def put_buffer(host: ChannelHost, name: str, slot: int, value: object) -> int:
     inode = path.stat().st_ino
     if host.first.box is not None:
         host.first.box.list_buffer(slot, inode)
+        host.first.box.tell_names_changed()
     return inode
 
 

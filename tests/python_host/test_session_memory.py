@@ -233,6 +233,33 @@ def test_memory_of_results_let_go_is_used_again(session: PythonSession) -> None:
     assert len(files) <= 3
 
 
+@pytest.mark.parametrize("library", [True, False])
+@pytest.mark.parametrize("wake_up", ["inotify", "watchdog", "polling"])
+def test_tensors_are_shared_also_where_messages_are_files(options: SessionOptions, wake_up: str, library: bool) -> None:
+    """But with polling, which is for places where no memory can be."""
+    shared = wake_up != "polling"
+    environment = {} if library else {"TR_LIBRARY": ""}
+    with PythonSession(replace(options, wake_up=wake_up, environment=environment)) as session:
+        kept = [session.calculate("keep", np.full(LARGE, float(value))) for value in range(3)]
+        files = set()
+        for value in range(20):
+            result = session.calculate("echo", np.full(LARGE, float(value)))
+            assert (result == value).all()
+            files.add(inode(session, "a"))
+        assert [(result == 10 * value).all() for value, result in enumerate(kept)] == [True] * 3
+        assert session.fetch_response("changed") == "0 of 3"
+        array = session.empty((LARGE,), "float32", "mine")
+        array[:] = 0
+        session.send_tensor(array, "mine")
+        session.fetch_response("write_to mine")
+        assert array.max() == (42 if shared else 0)
+        stats = session.stats()
+        assert stats.carrier == "files"
+        assert stats.worker_mailbox == (("library" if library else "python") if shared else "")
+        # Memory that nobody holds is used again, but for what has two names for a moment.
+        assert len(files) < 12 if shared else len(files) == 20
+
+
 @pytest.mark.parametrize(
     "call",
     [

@@ -41,14 +41,15 @@ void Channel::leave() {
 std::vector<std::string> Channel::open(WakeUp wake_up, std::uint64_t epoch, std::int64_t busy_wait_us) {
     std::string fallback;
     std::shared_ptr<Mailbox> mailbox;
-    if (wake_up == WakeUp::futex || wake_up == WakeUp::automatic) {
+    // Polling is for places where no memory can be shared; where files that ring were asked for, tensors still can.
+    if (wake_up != WakeUp::polling) {
         if (platform::futex_available())
             mailbox = Mailbox::create(directory_->file(protocol::kMailboxFile), epoch, busy_wait_us);
         else if (wake_up == WakeUp::futex)
             throw InputError(
                 "wake-up tier 'futex' was asked for and there is none on this operating system; use "
                 "WakeUp::automatic");
-        else
+        else if (wake_up == WakeUp::automatic)
             fallback = "there is no futex on this operating system";
     }
     std::string files_fallback;
@@ -59,7 +60,7 @@ std::vector<std::string> Channel::open(WakeUp wake_up, std::uint64_t epoch, std:
     wake_up_ = wake_up;
     epoch_ = epoch;
     set_up(mailbox, files, fallback.empty() ? files_fallback : fallback);
-    return mailbox ? std::vector<std::string>{"mailbox", "files"} : std::vector<std::string>{"files"};
+    return mailbox_ ? std::vector<std::string>{"mailbox", "files"} : std::vector<std::string>{"files"};
 }
 
 void Channel::open_further(WakeUp wake_up, std::uint64_t epoch, std::shared_ptr<Mailbox> mailbox,
@@ -82,7 +83,8 @@ void Channel::open_further(WakeUp wake_up, std::uint64_t epoch, std::shared_ptr<
 /// With mutex_ held.
 void Channel::set_up(std::shared_ptr<Mailbox> mailbox, std::shared_ptr<Carrier> files, std::string fallback) {
     tensors_->attach(mailbox);
-    mailbox_carrier_ = mailbox ? std::make_shared<MailboxCarrier>(mailbox, files) : nullptr;
+    const bool for_messages = mailbox && (wake_up_ == WakeUp::automatic || wake_up_ == WakeUp::futex);
+    mailbox_carrier_ = for_messages ? std::make_shared<MailboxCarrier>(mailbox, files) : nullptr;
     mailbox_ = std::move(mailbox);
     carrier_ = std::move(files);
     fallback_ = std::move(fallback);
@@ -148,13 +150,14 @@ std::string Channel::take_hello(protocol::Hello hello) {
             if (request_) carrier_->ring_worker();
         }
         fallback_ = hello.fallback;  // a lower tier that was given up does not matter
-        if (hello.has_feature(protocol::kBuffersFeature)) tensors_->let_names_wait();
     } else if (wake_up_ == WakeUp::futex) {
         throw InputError("wake-up tier 'futex' was asked for and the worker cannot use it: " + hello.fallback +
                          "; use WakeUp::automatic");
     } else if (fallback_.empty()) {
         fallback_ = hello.fallback;
     }
+    if (mailbox_ && !hello.mailbox.empty() && !tensors_->is_shared()) tensors_->share();
+    if (tensors_->is_shared() && hello.has_feature(protocol::kBuffersFeature)) tensors_->let_names_wait();
     std::string line = "Python " + hello.python + ", carrier " + carrier_->name() + ", woken by " + hello.wake_up +
                        (fallback_.empty() ? "" : " (" + fallback_ + ")");
     hello_ = std::move(hello);

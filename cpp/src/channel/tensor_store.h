@@ -36,8 +36,9 @@ class TensorStore {
 
     /// A worker starts that may use this mailbox. Tensors that are held stay valid; what the dead worker held is free.
     void attach(std::shared_ptr<Mailbox> mailbox);
-    /// The worker uses the mailbox.
+    /// The worker uses the mailbox, for its leases at least.
     void share();
+    bool is_shared() const { return shared_; }
     /// It also reads where a tensor lies whose name is behind.
     void let_names_wait() { reads_places_ = true; }
 

@@ -52,7 +52,7 @@ std::map<std::string, bool> keep_tensors(const channel::Channel& channel, const 
         write_tensor((*views)[i], target + "/" + tag + protocol::kTensorSuffix);
         kept[tag] = true;
     }
-    const bool shared = channel.mailbox() != nullptr;
+    const bool shared = channel.tensors()->is_shared();
     for (const auto& entry : fs::directory_iterator(channel.directory()->path())) {
         const std::string tag = entry.path().stem().string();
         if (entry.path().extension() != protocol::kTensorSuffix || !protocol::is_tag(tag) || kept.count(tag) != 0)

@@ -206,7 +206,7 @@ class SessionStats:
     """What a session has done so far and how; the fields are those of tr::SessionStats.
 
     Attributes:
-        worker_mailbox: what the worker's mailbox goes through: "library" (this one) or, slower, "python".
+        worker_mailbox: what the worker reaches shared memory through: "library" (this one) or, slower, "python".
         worker_state: "none", "starting", "ready", "busy", "stopped" (by a signal or a debugger), or "dead". Whether one
             that is at work is wedged, `probe` tells.
         busy_ms: since the request in flight was sent, the oldest of several; 0 when there is none.

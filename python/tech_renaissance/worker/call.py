@@ -301,6 +301,8 @@ class Call:
                 response.buffers = channel.tensors.places(self._tensors)
                 self.answered = True
                 channel.carrier.publish(response, status)
+                if response.buffers and channel.tensors.names_are_due():
+                    channel.name_tensors()
             else:  # The host may be reading the part before, so this side may write nothing; its end will tell enough.
                 log(f"{self.request.command!r} stays without an answer: the host has not taken the part before")
         except (InputError, OSError) as error:

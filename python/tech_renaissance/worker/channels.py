@@ -67,6 +67,7 @@ class Channels:
         self._announce = announce
         self._keeper = StatusKeeper()
         self._box: Messages | None = None
+        self._leases: Messages | None = None  # of tensors; the same, or where it is files that messages go through
         self._words: Sequence[int] = (_STALE,)  # with a mailbox, its word that changes with the channels
         self.mailbox = ""
         self.fallback = ""
@@ -87,14 +88,16 @@ class Channels:
 
     def _open_bell(self, place: Place, writer: AtomicWriter, record: HostRecord) -> Bell:
         wake_up = os.environ.get("TR_WAKEUP") or record.wake_up
-        if "mailbox" in record.carriers and wake_up in ("", "auto", "automatic", "futex"):
+        if "mailbox" in record.carriers and wake_up != "polling":
             from ..channel.mailbox import CHANNELS, MailboxError, open_mailbox
 
             try:
-                self._box, self.fallback, words = open_mailbox(place.directory, record.epoch)
-                self._words = words[CHANNELS : CHANNELS + 1]
-                self.mailbox = "python" if self.fallback else "library"
-                return MailboxBell(self._box, self._stop, self._host)
+                self._leases, note, words = open_mailbox(place.directory, record.epoch)
+                self.mailbox = "python" if note else "library"
+                if wake_up in ("", "auto", "automatic", "futex"):
+                    self._box, self.fallback = self._leases, note
+                    self._words = words[CHANNELS : CHANNELS + 1]
+                    return MailboxBell(self._box, self._stop, self._host)
             except MailboxError as error:
                 self.fallback = str(error)
 
@@ -115,19 +118,23 @@ class Channels:
         if self._box is None:
             kind = FilesCarrier if channel.record.known else OlderFilesCarrier
             channel.carrier = kind(channel.place, channel.writer, self._keeper)
-            channel.tensors = TensorStore(channel.directory, channel.writer)
-            return channel
-        from ..channel.mailbox import open_mailbox
-        from ..channel.mailbox_carrier import MailboxCarrier
-        from ..channel.shared_tensor_store import SharedTensorStore
+            leases = None if channel.name else self._leases
+        else:
+            from ..channel.mailbox import open_mailbox
+            from ..channel.mailbox_carrier import MailboxCarrier
 
-        box = self._box
-        if channel.name:
-            box = open_mailbox(channel.directory, channel.record.epoch, self._box)[0]
-        files = FilesCarrier(channel.place, channel.writer, None)
-        channel.carrier = MailboxCarrier(box, files, self._keeper)
-        reads = "buffers" in channel.record.features
-        channel.tensors = SharedTensorStore(channel.directory, channel.writer, box, names_may_wait=reads)
+            leases = self._box
+            if channel.name:
+                leases = open_mailbox(channel.directory, channel.record.epoch, self._box)[0]
+            files = FilesCarrier(channel.place, channel.writer, None)
+            channel.carrier = MailboxCarrier(leases, files, self._keeper)
+        if leases is None:
+            channel.tensors = TensorStore(channel.directory, channel.writer)
+        else:
+            from ..channel.shared_tensor_store import SharedTensorStore
+
+            reads = "buffers" in channel.record.features
+            channel.tensors = SharedTensorStore(channel.directory, channel.writer, leases, names_may_wait=reads)
         return channel
 
     def _watch(self) -> bool:

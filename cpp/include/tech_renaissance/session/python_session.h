@@ -26,7 +26,8 @@ struct TR_API SessionStats {
     std::string carrier;         ///< "files" or "mailbox"
     std::string host_wake_up;    ///< tier on this side, e.g. "inotify"
     std::string worker_wake_up;  ///< tier on the worker's side; empty until it is ready
-    std::string worker_mailbox;  ///< what the worker's mailbox goes through: "library" (this one) or, slower, "python"
+    std::string
+        worker_mailbox;    ///< what the worker reaches shared memory through: "library" (this one) or, slower, "python"
     std::string fallback;  ///< why a better carrier, tier or way to it is not in use; empty when nothing was given up
     std::string start;     ///< "plain" or "template"; with a reason behind it where a quick start was not possible
     std::string file_system;  ///< of the session directory, e.g. "tmpfs"
