@@ -84,6 +84,7 @@ py::dict stats_dict(const Session& self) {
     result["failures"] = stats.failures;
     result["bytes_sent"] = stats.bytes_sent;
     result["bytes_received"] = stats.bytes_received;
+    result["bytes_held"] = stats.bytes_held;
     result["last_round_trip_us"] = stats.last_round_trip_us;
     return result;
 }

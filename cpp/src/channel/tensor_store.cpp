@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <system_error>
 #include <utility>
 
@@ -113,6 +114,7 @@ void TensorStore::store(const TensorView& tensor, const std::string& tag, bool f
     const std::uint64_t bytes = header.size() + tensor.nbytes();
     const std::lock_guard<std::mutex> lock(mutex_);
     try {
+        stored_.store(Clock::now(), std::memory_order_relaxed);
         const bool names_may_wait = for_a_request && reads_places_;
         told_.erase(path);
         if (!names_may_wait) follow();
@@ -301,6 +303,36 @@ std::uint64_t TensorStore::trim(std::uint64_t keep) {
         }
     }
     return freed;
+}
+
+void TensorStore::rest(Clock::time_point now) {
+    constexpr std::chrono::seconds kAWhile(1);
+    const auto stored = stored_.load(std::memory_order_relaxed);
+    if (stored == Clock::time_point() || now - stored < kAWhile) return;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    try {
+        if (mailbox_) trim(0);
+    } catch (const std::system_error&) {
+        // Whoever needs the room will say what is wrong there.
+    }
+    // What is held still is looked at again later.
+    const bool left =
+        std::any_of(buffers_.begin(), buffers_.end(), [](const auto& buffer) { return is_hidden(buffer->place); });
+    stored_.store(left ? now : Clock::time_point(), std::memory_order_relaxed);
+}
+
+std::uint64_t TensorStore::bytes_held() const {
+    std::map<std::uint64_t, std::uint64_t> sizes;  // by inode, as one file may have several names
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(directory_, error)) {
+        const std::string name = entry.path().filename().string();
+        const bool is_buffer = name.rfind(".host-", 0) == 0 || name.rfind(".worker-", 0) == 0;
+        if (!is_buffer && entry.path().extension() != protocol::kTensorSuffix) continue;
+        if (const auto found = platform::identify(entry.path().string())) sizes[found->inode] = found->size;
+    }
+    std::uint64_t bytes = 0;
+    for (const auto& [inode, size] : sizes) bytes += size;
+    return bytes;
 }
 
 void TensorStore::release(const std::shared_ptr<Buffer>& buffer) {

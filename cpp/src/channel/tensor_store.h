@@ -58,6 +58,9 @@ class TensorStore {
     bool names_are_behind() const { return behind_; }
     /// Has them follow.
     void name_all();
+    /// A request has been answered at this time. When it is a while since tensors were sent, the memory that waits to be
+    /// used again is given back.
+    void rest(Clock::time_point now);
     /// They have not for a while: who looks at the files is to see what is.
     bool names_are_due(Clock::time_point now) const;
     /// A tensor, not initialised, that can be sent under the tag without a copy. It is shared with the worker: who
@@ -68,6 +71,8 @@ class TensorStore {
     /// @throws NotFoundError when there is none, TSRError when it is malformed
     Tensor load(const std::string& tag, const std::vector<protocol::BufferPlace>& places = {});
     bool has(const std::string& tag) const;
+    /// Of all its files, the worker's too, and those that wait to be used again.
+    std::uint64_t bytes_held() const;
     /// A file that is no buffer of ours; nothing when there is none.
     void remove(const std::string& tag);
 
@@ -132,6 +137,7 @@ class TensorStore {
     std::atomic<bool> reads_places_{false};  ///< the worker does
     std::atomic<bool> behind_{false};
     Clock::time_point followed_{};
+    std::atomic<Clock::time_point> stored_{};  ///< when a buffer was last asked for; the epoch of the clock: none since
     std::unordered_map<std::string, std::uint64_t>
         told_;                              ///< inodes of results, by paths that their files may lack yet
     std::vector<std::uint64_t> in_flight_;  ///< ids of requests

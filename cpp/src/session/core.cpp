@@ -330,6 +330,9 @@ SessionStats Core::stats() const {
     stats.quarantined = supervisor.quarantined();
     stats.kept = post_mortem.last();
     stats.channels = static_cast<int>(turns.count());
+    for (int i = 0; i < stats.channels; ++i)
+        if (const auto tensors = channel(static_cast<std::size_t>(i)).shared_tensors())
+            stats.bytes_held += tensors->bytes_held();
     worker::Liveness found;
     if (const auto now = worker()) {
         found = worker::look_at(*now, busiest(*this));

@@ -223,6 +223,7 @@ std::optional<Answer> Conversation::take_answer() {
     core_.record(event);
     if (answer.more) carrier.ring_worker();
     if (channel_->tensors()->names_are_due(now)) name_tensors();
+    channel_->tensors()->rest(now);
     return answer;
 }
 

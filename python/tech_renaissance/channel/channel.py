@@ -72,6 +72,23 @@ class Channel:
             finally:
                 self.lock.release()
 
+    def rest(self) -> None:
+        """Nothing has been asked for a while: what can be seen of tensors is put right, what cannot is given back."""
+        self.name_tensors()
+        due = self.tensors.stored_at and self.carrier.idle and self.carrier.has_room()
+        if due and self.lock.acquire(blocking=False):
+            try:
+                self.give_back()
+            finally:
+                self.lock.release()
+
+    def give_back(self) -> None:
+        """Memory that was used for the tensors of earlier answers; under the lock, or where no other thread can be."""
+        try:
+            self.tensors.give_back()
+        except OSError:
+            return  # whoever needs the room says what is wrong
+
     def load(self, tag: str, framework: str, buffers: str) -> Any:
         """The tensor under a tag, of this channel or else of the one that it shares tags with; under the lock.
 

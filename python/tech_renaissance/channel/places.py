@@ -192,6 +192,13 @@ class Places:
         self.behind = False
         self._followed = time.monotonic()
 
+    def withdraw(self, path: str) -> None:
+        """Takes the tag from a buffer of ours whose only name is that."""
+        buffer = self.by_path.pop(path)
+        hidden = self.hidden_path()
+        self._names.rename(path, hidden)
+        buffer.path = buffer.place = hidden
+
     def _name_of(self, buffer: Buffer) -> str:
         """One that its file has now; "" when it has none, as another tensor was put under the only one it had."""
         with os.scandir(self._directory) as entries:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 
 from ..data.quick_tensors import describe_tensor, read_tensor, write_tensor
 from ..data.tensors import empty_header, export_tensor, header_of_torch, import_tensor, is_on_gpu
@@ -156,6 +157,7 @@ class SharedTensorStore(TensorStore):
         ):
             self._places.take_back(path)
             return
+        self.stored_at = time.monotonic()
         described, exported = describe_tensor(tensor), None
         if described is None:
             if is_on_gpu(tensor) and self._fetch(tensor, path, tag):
@@ -348,6 +350,18 @@ class SharedTensorStore(TensorStore):
                 buffer.give_back_space()
                 self._release(buffer)
         return freed
+
+    def give_back(self) -> None:
+        """See TensorStore. Raises OSError."""
+        self._places.follow()
+        for path, buffer in list(self._places.by_path.items()):
+            if buffer.size > _SPARE and self._is_free(buffer):
+                self._places.withdraw(path)
+        self._let_go(0)
+        self.sweep()
+        # What is held still is looked at again later.
+        left = any(buffer.size > _SPARE for buffer in self._own_buffers.values())
+        self.stored_at = time.monotonic() if left else 0.0
 
     def places(self, tags: Sequence[str]) -> str:
         """See TensorStore."""

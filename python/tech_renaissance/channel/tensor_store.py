@@ -29,7 +29,10 @@ class TensorStore:
 
     Attributes:
         directory: of the session.
+        stored_at: when a tensor was last stored that may take memory, by time.monotonic; 0 for nothing to give back.
     """
+
+    stored_at = 0.0
 
     def __init__(self, directory: str, writer: AtomicWriter) -> None:
         self.directory = directory
@@ -107,6 +110,9 @@ class TensorStore:
     def names_are_due(self) -> bool:
         """They have been without for a while: who looks at the files is to see what is."""
         return False
+
+    def give_back(self) -> None:
+        """Gives back memory to spare, and that of large results of earlier answers that nobody holds."""
 
     def discard(self, tag: str) -> None:
         """Removes a tensor, if it is there."""

@@ -214,6 +214,9 @@ class SessionStats:
         quarantined: requests that are refused because they have ended workers; `RestartPolicy.quarantine_after`.
         kept: where the last failure is kept; `SessionOptions.keep_on_failure`.
         progress: what the server said last with `write_status` in the request in flight.
+        bytes_held: by tensors in the session's directory: memory where that is on tmpfs. What nobody holds any more is
+            given back when no tensor has been sent for a second: the worker's by itself, this side's with the next
+            answer.
     """
 
     carrier: str
@@ -237,6 +240,7 @@ class SessionStats:
     failures: int
     bytes_sent: int
     bytes_received: int
+    bytes_held: int
     last_round_trip_us: float
 
 

@@ -236,6 +236,8 @@ class Call:
             self.answered = channel.carrier.answer(self.request.id or 0, command, result, self._tensors, buffers)
             if buffers and channel.tensors.names_are_due():
                 channel.name_tensors()
+            if not self._tensors and channel.tensors.stored_at and time.monotonic() - channel.tensors.stored_at > 1:
+                channel.give_back()
             if armed:
                 stop.arm()
             if self.answered:
@@ -303,6 +305,8 @@ class Call:
                 channel.carrier.publish(response, status)
                 if response.buffers and channel.tensors.names_are_due():
                     channel.name_tensors()
+                if not self._tensors and channel.tensors.stored_at and time.monotonic() - channel.tensors.stored_at > 1:
+                    channel.give_back()
             else:  # The host may be reading the part before, so this side may write nothing; its end will tell enough.
                 log(f"{self.request.command!r} stays without an answer: the host has not taken the part before")
         except (InputError, OSError) as error:

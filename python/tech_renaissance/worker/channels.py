@@ -200,7 +200,7 @@ class Channels:
         self._state = _STALE  # whoever makes a channel may die before it has told
         for channel in self.all():
             channel.carrier.doubt()
-            channel.name_tensors()
+            channel.rest()
         return True
 
     def all(self) -> list[Channel]:

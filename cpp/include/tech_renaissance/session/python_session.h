@@ -48,6 +48,9 @@ struct TR_API SessionStats {
     std::uint64_t failures = 0;  ///< error answers, timeouts and deaths among them
     std::uint64_t bytes_sent = 0;
     std::uint64_t bytes_received = 0;
+    /// By tensors in the session's directory: memory where that is on tmpfs. What nobody holds any more is given back when
+    /// no tensor has been sent for a second: the worker's by itself, this side's with the next answer.
+    std::uint64_t bytes_held = 0;
     double last_round_trip_us = 0;  ///< request published to response read, microseconds
 };
 
