@@ -77,6 +77,10 @@ class Waiting {
         const py::gil_scoped_release no_gil;
         set_.add(*held, key);
     }
+    void add_sent(const Sent& sent, std::uint64_t key) {
+        if (auto session = sent.session()) held_.push_back(std::move(session));
+        sent.call([&](PythonSession&, const SentRequest& request) { set_.add(request, key); });
+    }
     void add_call(const Call& call, std::uint64_t key) {
         const py::gil_scoped_release no_gil;
         set_.add(call.future(), key);
@@ -110,6 +114,7 @@ void register_calls(py::module_& module) {
     py::class_<Waiting>(module, "WaitSet", "A tr::WaitSet, for one thread.")
         .def(py::init<>())
         .def("add_session", &Waiting::add_session, py::arg("session"), py::arg("key"))
+        .def("add_sent", &Waiting::add_sent, py::arg("sent"), py::arg("key"))
         .def("add_call", &Waiting::add_call, py::arg("call"), py::arg("key"))
         .def("wait", &Waiting::wait, py::arg("timeout_ms"));
 }

@@ -217,6 +217,8 @@ void register_life(py::class_<Session>& session) {
         .def("is_alive", forward(&PythonSession::is_alive))
         .def("is_ready", forward(&PythonSession::is_ready))
         .def("is_busy", forward(&PythonSession::is_busy))
+        .def("progress", forward(&PythonSession::progress))
+        .def("event_fd", forward(&PythonSession::event_fd))
         .def("wait_until_ready", forward(&PythonSession::wait_until_ready), py::arg("timeout_ms"))
         .def("wait_until_ok", forward(&PythonSession::wait_until_ok), py::arg("timeout_ms"))
         .def("please_exit", forward(&PythonSession::please_exit), py::arg("timeout_ms"), py::arg("ensure"))
@@ -237,7 +239,14 @@ void register_life(py::class_<Session>& session) {
 }
 
 void register_requests(py::class_<Session>& session) {
-    session.def("send_request", forward(&PythonSession::send_request), py::arg("message"))
+    session
+        .def(
+            "send_request",
+            [](const Session& self, const std::string& message) {
+                const auto held = self.hold();
+                return Sent(held, self.call([&](PythonSession& core) { return core.send_request(message); }));
+            },
+            py::arg("message"))
         .def("new_response", forward(&PythonSession::new_response))
         .def("read_response", forward(&PythonSession::read_response))
         .def("wait_for_response", forward(&PythonSession::wait_for_response), py::arg("timeout_ms"))
@@ -245,6 +254,27 @@ void register_requests(py::class_<Session>& session) {
         .def("wait_for_tensor", forward(&PythonSession::wait_for_tensor), py::arg("timeout_ms"))
         .def("wait_for_tensors", forward(&PythonSession::wait_for_tensors), py::arg("timeout_ms"))
         .def("fetch_tensor", forward(&PythonSession::fetch_tensor), py::arg("message"), py::arg("timeout_ms"));
+}
+
+// A method of SentRequest as one of Sent.
+template <class Result, class... Args>
+auto forward_sent(Result (SentRequest::*method)(Args...) const) {
+    return [method](const Sent& self, Args... args) {
+        auto result = self.call([&](PythonSession&, const SentRequest& request) { return (request.*method)(args...); });
+        if constexpr (std::is_same_v<Result, std::string>)
+            return text(result);
+        else
+            return result;
+    };
+}
+
+void register_sent(py::module_& module) {
+    py::class_<Sent>(module, "SentRequest", "A tr::SentRequest.")
+        .def("new_response", forward_sent(&SentRequest::new_response))
+        .def("read_response", forward_sent(&SentRequest::read_response))
+        .def("wait_for_response", forward_sent(&SentRequest::wait_for_response), py::arg("timeout_ms"))
+        .def("wait_for_tensor", forward_sent(&SentRequest::wait_for_tensor), py::arg("timeout_ms"))
+        .def("wait_for_tensors", forward_sent(&SentRequest::wait_for_tensors), py::arg("timeout_ms"));
 }
 
 void register_tensor_inputs(py::class_<Session>& session) {
@@ -300,6 +330,7 @@ void register_session(py::module_& module) {
         session.def_static("connect", attach_of(&make_options), arguments...);
     });
     module.def("list_sessions", &list_sessions, py::arg("workspace"));
+    register_sent(module);
     register_life(session);
     register_requests(session);
     register_tensor_inputs(session);

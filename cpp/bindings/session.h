@@ -76,4 +76,25 @@ class Session {
     std::vector<std::weak_ptr<Stream>> streams_;  ///< those that a restart has ended keep the session too
 };
 
+/// A SentRequest as Python holds it; it does not keep the session.
+class Sent {
+  public:
+    Sent(const std::shared_ptr<PythonSession>& session, SentRequest request)
+        : session_(session), request_(std::move(request)) {}
+
+    /// @throws InputError when the session has been closed
+    template <class Call>
+    auto call(Call what) const {
+        const auto session = session_.lock();
+        if (!session) throw InputError("The session of this request has been closed; its answer is lost");
+        const pybind11::gil_scoped_release no_gil;
+        return what(*session, request_);
+    }
+    std::shared_ptr<PythonSession> session() const { return session_.lock(); }
+
+  private:
+    std::weak_ptr<PythonSession> session_;
+    SentRequest request_;
+};
+
 }  // namespace tr::python

@@ -62,6 +62,13 @@ std::optional<Tensor> Stream::next() {
     }
 }
 
+bool Stream::is_ready() {
+    const py::gil_scoped_release no_gil;
+    const std::unique_lock<std::timed_mutex> turn(mutex_, std::try_to_lock);
+    if (!turn) return false;
+    return cut_off_ || !stream_ || stream_->is_ready();
+}
+
 void Stream::cancel() {
     std::shared_ptr<PythonSession> session;
     const py::gil_scoped_release no_gil;
@@ -91,6 +98,7 @@ void Stream::end(std::shared_ptr<PythonSession>& session) {
 void register_stream(py::module_& module) {
     py::class_<Stream, std::shared_ptr<Stream>>(module, "Stream", "A tr::TensorStream; from Session.stream().")
         .def("next", &Stream::next)
+        .def("is_ready", &Stream::is_ready)
         .def("cancel", &Stream::cancel);
 }
 

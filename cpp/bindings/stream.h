@@ -24,6 +24,8 @@ class Stream {
 
     /// @throws InputError when its session was closed before it had ended
     std::optional<Tensor> next();
+    /// Of one that another thread reads just then: false.
+    bool is_ready();
     void cancel();
     /// For a session that closes: ends it, unless another thread is in one of its calls.
     void leave_session();

@@ -48,6 +48,8 @@ def test_demo(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("9., 9., 9., 9., 9.") == 4
     assert "ZeroDivisionError, code E9999" in done.stdout
+    assert re.search(r"without a worker +p50 .* of 300 cycles late, position 0\.\d", done.stdout)
+    assert re.search(r"with a worker +p50 .* of 300 cycles late, position 0\.\d", done.stdout)
     accuracy = re.search(r"unseen images are right: ([\d.]+) %", done.stdout)
     assert accuracy, done.stdout
     assert float(accuracy[1]) > 95

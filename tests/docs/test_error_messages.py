@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,6 +56,12 @@ def time_passes(folder: Path) -> None:
 def wrong_count(folder: Path) -> None:
     with PythonSession(options(folder, EXAMPLES / "statistics_server.py")) as session:
         session.calculate("statistics", 1.0, 2.0)
+
+
+def another_has_sent(folder: Path) -> None:
+    with ThreadPoolExecutor(1) as other, PythonSession(options(folder, EXAMPLES / "fragile_server.py")) as session:
+        session.send_request("stall")
+        other.submit(session.wait_for_response).result()
 
 
 def script_ends_at_once(folder: Path) -> None:
@@ -135,6 +142,7 @@ CASES = {
     "The Python code raises": python_code_raises,
     "An unknown command": unknown_command,
     "A wrong number of tensors": wrong_count,
+    "Another thread has sent the request": another_has_sent,
     "The worker dies": worker_dies,
     "A request that ends workers": request_ends_workers,
     "The script ends at once": script_ends_at_once,

@@ -88,6 +88,7 @@ void Channel::set_up(std::shared_ptr<Mailbox> mailbox, std::shared_ptr<Carrier> 
     mailbox_ = std::move(mailbox);
     carrier_ = std::move(files);
     fallback_ = std::move(fallback);
+    progress_state_ = 0;
     hello_.reset();
     ready_.store(false, std::memory_order_release);
 }
@@ -206,15 +207,29 @@ bool Channel::is_busy() const {
     return request_ && carrier_ && !carrier_->response_pending();
 }
 
-bool Channel::answer_pending(bool of_any) const {
+bool Channel::answer_pending(std::uint64_t request) const {
     const std::lock_guard<std::mutex> lock(mutex_);
-    return request_ && state_ != Exchange::given_up && (of_any || is_this_thread(request_->owner)) && carrier_ &&
+    return request_ && request_->id == request && state_ != Exchange::given_up && carrier_ &&
            carrier_->response_pending();
 }
 
-bool Channel::answer_is_missing(bool of_any) const {
+bool Channel::answer_is_missing(std::uint64_t request) const {
     const std::lock_guard<std::mutex> lock(mutex_);
-    return request_ && state_ != Exchange::given_up && !request_->told && (of_any || is_this_thread(request_->owner));
+    return request_ && request_->id == request && state_ != Exchange::given_up && !request_->told;
+}
+
+bool Channel::waits_to_be_read(bool dead) const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!request_ || state_ == Exchange::given_up || !carrier_) return false;
+    const bool wanted = request_->lost || !request_->owner.expired();  // any thread may read a stream
+    return wanted && (carrier_->response_pending() || (dead && !request_->told));
+}
+
+std::optional<Sender> Channel::sender() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!request_) return std::nullopt;
+    const auto thread = request_->owner.thread.lock();
+    return Sender{request_->id, request_->command, thread ? *thread : 0};
 }
 
 bool Channel::answer_lies_ready() const {
@@ -229,6 +244,20 @@ std::optional<platform::Deadline::Clock::time_point> Channel::busy_since() const
 }
 
 std::string Channel::progress() const {
+    std::uint32_t state = 0;
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (carrier_ && carrier_ == mailbox_carrier_) state = mailbox_->status_state();
+        if (state != 0 && state == progress_state_) return progress_;
+    }
+    auto text = read_progress();
+    const std::lock_guard<std::mutex> lock(mutex_);
+    progress_state_ = state;
+    progress_ = text;
+    return text;
+}
+
+std::string Channel::read_progress() const {
     constexpr std::size_t kMostBytes = 4096;
     try {
         const std::string text = platform::read_file(path() + "/" + protocol::kStatusFile, kMostBytes).value_or("");

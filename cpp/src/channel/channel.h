@@ -14,8 +14,8 @@
 #include "channel/directory.h"
 #include "channel/exchange.h"
 #include "channel/mailbox.h"
+#include "channel/owner.h"
 #include "channel/tensor_store.h"
-#include "channel/thread_token.h"
 #include "platform/deadline.h"
 #include "protocol/records.h"
 #include "tech_renaissance/channel/wake_up.h"
@@ -26,7 +26,7 @@ namespace tr::channel {
 struct Request {
     std::uint64_t id = 0;
     std::string command;
-    ThreadToken owner;
+    Owner owner;
     platform::Deadline::Clock::time_point sent;
     std::optional<platform::Deadline::Clock::time_point> given_up{};  ///< when, if so
     std::string text{};                                               ///< what was sent; where failures are kept
@@ -35,6 +35,13 @@ struct Request {
     bool told = false;                           ///< whoever sent it knows that it was lost
     bool counted = false;                        ///< for the quarantine
     std::shared_ptr<std::exception_ptr> lost{};  ///< of a stream: where to put how it was lost
+};
+
+/// Whose request is in flight, for messages.
+struct Sender {
+    std::uint64_t request;
+    std::string command;
+    std::int64_t thread;  ///< its id; 0 when it has ended
 };
 
 /// One directory, and what moves through it: mailbox or message files, tags, leases, and one request in flight.
@@ -106,18 +113,20 @@ class Channel {
     bool ready() const { return ready_.load(std::memory_order_acquire); }
     /// A request is in flight that has no answer yet.
     bool is_busy() const;
-    /// An answer, or a part of one, lies ready that this thread waits for.
-    /// @param of_any or another one
-    bool answer_pending(bool of_any) const;
-    /// There is none to the request in flight that this thread waits for, which has not been told of the worker's
-    /// death.
-    /// @param of_any as above
-    bool answer_is_missing(bool of_any) const;
+    /// An answer to this request lies ready.
+    bool answer_pending(std::uint64_t request) const;
+    /// This request is in flight without one, and nobody who may read it has been told of the worker's death.
+    bool answer_is_missing(std::uint64_t request) const;
+    /// Somebody may read what has come of an answer; or, of a dead worker, has not been told that none comes.
+    bool waits_to_be_read(bool dead) const;
+    /// The id of the request in flight and the thread that sent it; nothing when there is none.
+    std::optional<Sender> sender() const;
     /// An answer lies ready, whether somebody waits for it or not.
     bool answer_lies_ready() const;
     /// Since when the request in flight is unanswered; nothing when there is none.
     std::optional<platform::Deadline::Clock::time_point> busy_since() const;
-    /// What the server has said itself of the request in flight; empty when it has not.
+    /// What the server has said itself of the request in flight; empty when it has not. With a mailbox the file is read
+    /// when it has changed since the last time.
     std::string progress() const;
     /// A worker that has not said hello, but has written a status like one that serves.
     bool has_status_of_a_server() const;
@@ -134,6 +143,7 @@ class Channel {
   private:
     void set_up(std::shared_ptr<Mailbox> mailbox, std::shared_ptr<Carrier> files, std::string fallback);
     std::string take_hello(protocol::Hello hello);
+    std::string read_progress() const;
 
     const bool first_;
     mutable std::mutex mutex_;  ///< what other threads may look at is written with it held
@@ -150,6 +160,8 @@ class Channel {
     std::atomic<bool> ready_{false};  ///< from here on carrier_ stays what it is until the next open()
     Exchange state_ = Exchange::idle;
     std::optional<Request> request_;
+    mutable std::uint32_t progress_state_ = 0;  ///< of the mailbox, as progress_ was read; 0: it was not
+    mutable std::string progress_;
 };
 
 }  // namespace tr::channel

@@ -83,6 +83,11 @@ class TR_API Mailbox {
                peer().names.load(std::memory_order_relaxed);
     }
 
+    /// Says that this side, a worker, has changed status.txt; after the change, one thread at a time.
+    void tell_status_changed() { peer().status.fetch_add(1, std::memory_order_release); }
+    /// The same as before as long as the worker has not changed it; 0 where it does not say.
+    std::uint32_t status_state() const { return line(Side::host).status.load(std::memory_order_acquire); }
+
     /// Says that a channel of this worker was made or removed; after that, in the first channel's mailbox, any thread.
     void tell_channels_changed();
     /// The same as before as long as nobody has made or removed one.
@@ -109,8 +114,9 @@ class TR_API Mailbox {
         std::atomic<std::uint32_t> channels;  ///< to the worker, in the first channel: see channels_state()
         std::atomic<std::uint64_t> sent_ns;   ///< to the worker
         std::atomic<std::uint32_t>
-            sleepers;  ///< 1 and how many sleep on this bell; 0: who rings has to wake in any case
-        std::uint32_t unused[7];
+            sleepers;                       ///< 1 and how many sleep on this bell; 0: who rings has to wake in any case
+        std::atomic<std::uint32_t> status;  ///< to the host: see status_state()
+        std::uint32_t unused[6];
     };
     struct Header;
 

@@ -19,7 +19,7 @@ class MailboxCarrier final : public Carrier {
     const char* tier() const override { return "futex"; }
     bool request_pending() const override { return !mailbox_->received_by_peer(); }
     void publish(const std::string& request) override;
-    bool response_pending() const override { return mailbox_->pending() || files_->response_pending(); }
+    bool response_pending() const override { return mailbox_->pending(); }
     std::optional<std::string> take() override;
     void acknowledge() override;
     void ring_worker() override { mailbox_->ring_peer(); }

@@ -9,6 +9,8 @@ namespace tr::platform {
 /// Facts about this machine, this user and this process.
 
 std::int64_t process_id();
+/// The calling thread, as the system's tools show it.
+std::int64_t thread_id();
 /// When a process started, in a unit of the system's own; empty when there is no such process or it cannot be told.
 /// Together with the pid it names a process for good, as pids are reused.
 std::string process_start_time(std::int64_t pid);

@@ -2,10 +2,16 @@
 #include <signal.h>
 
 #include <cerrno>
+#include <functional>
+#include <thread>
 
 #include "platform/host.h"
 
 namespace tr::platform {
+
+std::int64_t thread_id() {
+    return static_cast<std::int64_t>(std::hash<std::thread::id>()(std::this_thread::get_id()));
+}
 
 std::string process_start_time(std::int64_t) {
     return {};

@@ -1,6 +1,7 @@
 #include <linux/magic.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -31,6 +32,10 @@ std::string stat_field(std::int64_t pid, int wanted) {
 }
 
 }  // namespace
+
+std::int64_t thread_id() {
+    return ::syscall(SYS_gettid);
+}
 
 std::string process_start_time(std::int64_t pid) {
     constexpr int kStartTime = 22;

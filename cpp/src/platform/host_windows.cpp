@@ -85,6 +85,10 @@ std::int64_t process_id() {
     return ::GetCurrentProcessId();
 }
 
+std::int64_t thread_id() {
+    return ::GetCurrentThreadId();
+}
+
 bool process_is_stopped(std::int64_t) {
     return false;
 }

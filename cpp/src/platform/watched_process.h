@@ -16,12 +16,14 @@
 
 namespace tr::platform {
 
-/// Keeps all signals from this thread, and from those that it starts, for as long as it lives.
+/// Keeps the program's signals from this thread, and from those that it starts, for as long as it lives. Not those of a
+/// fault: who blocks them dies of one, also where a handler would deal with it (mapping_guard.h).
 class SignalsBlocked {
   public:
     SignalsBlocked() {
         sigset_t all;
         ::sigfillset(&all);
+        for (const int fault : {SIGBUS, SIGSEGV, SIGFPE, SIGILL}) ::sigdelset(&all, fault);
         ::pthread_sigmask(SIG_SETMASK, &all, &before_);
     }
     ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }

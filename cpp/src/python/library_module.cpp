@@ -28,7 +28,7 @@ namespace {
 using channel::Mailbox;
 using platform::Deadline;
 
-constexpr int kVersion = 4;  ///< of what the module offers; library.py asks for it
+constexpr int kVersion = 5;  ///< of what the module offers; library.py asks for it
 
 /// What `self` of the functions is.
 struct WorkerMailbox {
@@ -175,6 +175,10 @@ PyObject* mailbox_tell_names_changed(WorkerMailbox& self, Arguments) {
     self.mailbox->tell_names_changed();
     return none();
 }
+PyObject* mailbox_tell_status_changed(WorkerMailbox& self, Arguments) {
+    self.mailbox->tell_status_changed();
+    return none();
+}
 PyObject* mailbox_names_state(WorkerMailbox& self, Arguments) {
     return number(self.mailbox->names_state());
 }
@@ -196,6 +200,7 @@ PyObject* open_mailbox(PyObject*, Arguments arguments, Py_ssize_t count) {
         function_of<WorkerMailbox, 0, mailbox_ring_self>("ring_self"),
         function_of<WorkerMailbox, 0, mailbox_ring_peer>("ring_peer"),
         function_of<WorkerMailbox, 0, mailbox_tell_names_changed>("tell_names_changed"),
+        function_of<WorkerMailbox, 0, mailbox_tell_status_changed>("tell_status_changed"),
         function_of<WorkerMailbox, 0, mailbox_names_state>("names_state"),
     };
     PyObject* errors[] = {PyExc_TypeError, PyExc_TypeError};

@@ -34,17 +34,43 @@ Answer exchange(Core& core, const std::vector<TensorView>& tensors, const std::s
     return core.recovering(conversation, deadline, [&] { return conversation.exchange(tensors, message, deadline); });
 }
 
-/// That to this thread's request.
-Answer answer_of(Core& core, Deadline deadline, session::Purpose purpose = session::kForAnAnswer) {
+/// That to a request which was sent by hand.
+Answer answer_to(Core& core, std::uint64_t request, Deadline deadline,
+                 session::Purpose purpose = session::kForAnAnswer) {
     core.log.refuse_in_callback();
-    core.require_worker(core.worker().get());
-    Conversation conversation(core, core.turns.for_answer(deadline, [&core] { return core.inbox.has(); }));
-    if (conversation.held()) return conversation.checked(conversation.own_answer(deadline, purpose));
-    auto kept = core.inbox.take();
-    if (!kept) core.throw_taken();
-    if (!kept->error) return std::move(*kept);
+    const auto elsewhere = [&] { return core.inbox.has(request); };
+    Conversation conversation(core, core.turns.for_answer(request, deadline, elsewhere));
+    std::optional<Answer> answer;
+    if (conversation.held())
+        answer = conversation.answer_to(request, deadline, purpose);
+    else
+        answer = core.inbox.take(request);
+    if (!answer && deadline.passed()) core.throw_taken();
+    if (!answer) core.throw_read_before(request);
+    core.inbox.read(request);
+    if (conversation.held()) return conversation.checked(std::move(*answer));
+    core.changed();
+    if (!answer->error) return std::move(*answer);
     core.record(core.event(SessionEvent::Kind::failed, core.worker().get()));
-    std::rethrow_exception(kept->error);
+    std::rethrow_exception(answer->error);
+}
+
+/// That to this thread's request.
+Answer own_answer(Core& core, Deadline deadline, session::Purpose purpose = session::kForAnAnswer) {
+    core.require_worker(core.worker().get());
+    const auto request = core.inbox.own_request();
+    if (!request) core.throw_nothing_sent();
+    return answer_to(core, *request, deadline, purpose);
+}
+
+bool can_be_read(const Core& core, std::optional<std::uint64_t> request) {
+    return request && (core.answer_lies_ready(*request) || core.answer_will_not_come(*request));
+}
+
+std::string read_now(Core& core, std::optional<std::uint64_t> request) {
+    if (!can_be_read(core, request))
+        throw InputError("no answer lies ready in session '" + core.id + "'; wait for it with wait_for_response()");
+    return answer_to(core, *request, core.deadline_of(PythonSession::kDefaultTimeout)).text;
 }
 
 /// Whether it came to its end before its limit. One that the worker's answer tells of is none of it.
@@ -80,33 +106,34 @@ bool PythonSession::wait_until_ready(std::int64_t timeout_ms) const {
 
 bool PythonSession::wait_until_ok(std::int64_t timeout_ms) const {
     return in_time([&] {
-        core().inbox.put(channel::this_thread(),
-                         answer_of(core(), core().deadline_of(timeout_ms), {session::kForAnAnswer.text, false, true}));
+        Answer answer = own_answer(core(), core().deadline_of(timeout_ms), {session::kForAnAnswer.text, false, true});
+        core().inbox.sent(answer.request);
+        core().inbox.put(std::move(answer));
+        core().changed();
     });
 }
 
 // ---------------------------------------------------------------------------------------------------------- by hand
 
-void PythonSession::send_request(const std::string& message) const {
+SentRequest PythonSession::send_request(const std::string& message) const {
     const Deadline deadline = core().deadline_of(kDefaultTimeout);
     Conversation conversation(core(), deadline);
     core().refuse_quarantined(message, {});
-    core().recovering(conversation, deadline, [&] { conversation.send(message, {}, deadline); });
+    const auto handle = std::make_shared<const char>();
+    core().recovering(conversation, deadline, [&] { conversation.send(message, {}, deadline, handle); });
+    return SentRequest(core(), conversation.channel().request()->id, handle);
 }
 
 bool PythonSession::new_response() const {
-    return core().answer_for_this_thread() || core().answer_will_not_come();
+    return can_be_read(core(), core().inbox.own_request());
 }
 
 std::string PythonSession::read_response() const {
-    if (!new_response())
-        throw InputError("no answer lies ready in session '" + session_id() +
-                         "'; wait for it with wait_for_response()");
-    return wait_for_response(kDefaultTimeout);
+    return read_now(core(), core().inbox.own_request());
 }
 
 std::string PythonSession::wait_for_response(std::int64_t timeout_ms) const {
-    return answer_of(core(), core().deadline_of(timeout_ms)).text;
+    return own_answer(core(), core().deadline_of(timeout_ms)).text;
 }
 
 Tensor PythonSession::wait_for_tensor(std::int64_t timeout_ms) const {
@@ -114,7 +141,33 @@ Tensor PythonSession::wait_for_tensor(std::int64_t timeout_ms) const {
 }
 
 std::vector<Tensor> PythonSession::wait_for_tensors(std::int64_t timeout_ms) const {
-    return session::tensors_of(answer_of(core(), core().deadline_of(timeout_ms)));
+    return session::tensors_of(own_answer(core(), core().deadline_of(timeout_ms)));
+}
+
+session::Core& SentRequest::core() const {
+    if (core_ == nullptr) throw InputError("this SentRequest has no request: take one that send_request() gave");
+    core_->check_process();
+    return *core_;
+}
+
+bool SentRequest::new_response() const {
+    return can_be_read(core(), request_);
+}
+
+std::string SentRequest::read_response() const {
+    return read_now(core(), request_);
+}
+
+std::string SentRequest::wait_for_response(std::int64_t timeout_ms) const {
+    return answer_to(core(), request_, core().deadline_of(timeout_ms)).text;
+}
+
+Tensor SentRequest::wait_for_tensor(std::int64_t timeout_ms) const {
+    return wait_for_tensors(timeout_ms).front();
+}
+
+std::vector<Tensor> SentRequest::wait_for_tensors(std::int64_t timeout_ms) const {
+    return session::tensors_of(answer_to(core(), request_, core().deadline_of(timeout_ms)));
 }
 
 void PythonSession::send_tensor(const TensorView& tensor, const std::string& tag) const {

@@ -49,7 +49,8 @@ Conversation::~Conversation() {
     if (!turn_) return;
     const auto& request = channel_->request();
     const bool wanted = request && channel_->state() != Exchange::given_up;
-    core_.turns.release(turn_, wanted ? std::optional(request->owner) : std::nullopt);
+    core_.turns.release(turn_, wanted ? std::optional(Turns::Unread{request->id, request->owner}) : std::nullopt);
+    core_.changed();
 }
 
 void Conversation::renew() {
@@ -58,12 +59,17 @@ void Conversation::renew() {
 
 void Conversation::park() {
     core_.turns.park(turn_);
+    core_.changed();
 }
 
 bool Conversation::resume() {
     if (core_.turns.resume(turn_)) return true;
     turn_ = {};
     return false;
+}
+
+bool Conversation::still_held() const {
+    return core_.turns.holds(turn_);
 }
 
 // ---------------------------------------------------------------------------------------------------------- waiting
@@ -179,11 +185,13 @@ RestartError Conversation::death(bool unsent) {
         found.request->idempotent = core_.supervisor.is_idempotent(request->command);
         if (found.request->taken)
             found.request->deaths = core_.supervisor.count_death(request->identity, request->counted);
-        channel_->note([taken = found.request->taken](channel::Request& known) {
+        channel_->note([this, taken = found.request->taken](channel::Request& known) {
             known.counted = known.counted || taken;
-            known.told = known.told || channel::is_this_thread(known.owner);
+            const bool nobody_elses = channel::is_this_thread(known.owner.thread) && known.owner.handle.expired();
+            known.told = known.told || nobody_elses || known.id == asked_for_;
         });
     }
+    core_.death_is_told(*worker_);
     found.unsent = unsent;
     found.of_older_kind = worker_->was_ready() && !channel_->is_understood();
     found.on_purpose = core_.supervisor.ended_on_purpose();

@@ -57,6 +57,8 @@ class Conversation {
     void park();
     /// @returns false when a start has taken the channel meanwhile
     bool resume();
+    /// None has.
+    bool still_held() const;
 
     /// @returns whether the worker has said that it takes requests
     bool hear();
@@ -65,7 +67,9 @@ class Conversation {
     void wait_until(Deadline deadline, Purpose purpose, const std::function<bool()>& done);
 
     /// Sends a request; what was in flight before is waited for.
-    void send(const std::string& message, const std::vector<TensorView>& tensors, Deadline deadline);
+    /// @param handle of a request by hand
+    void send(const std::string& message, const std::vector<TensorView>& tensors, Deadline deadline,
+              const std::shared_ptr<const void>& handle = {});
     /// The same with its tensors under the tags a, b, c, ...
     void begin(const std::vector<TensorView>& tensors, const std::string& message, Deadline deadline);
     /// One whole turn.
@@ -73,9 +77,8 @@ class Conversation {
     /// The whole answer: of a stream, the tensors of all its parts.
     Answer receive(Deadline deadline, Purpose purpose = kForAnAnswer);
     Answer receive_part(Deadline deadline, Purpose purpose = kForAnAnswer);
-    /// The answer that the calling thread waits for: one kept for it, else that to the request in flight, which another
-    /// thread may have sent.
-    Answer own_answer(Deadline deadline, Purpose purpose);
+    /// The answer to a request that was sent by hand: one that was kept, else that to the request in flight.
+    Answer answer_to(std::uint64_t request, Deadline deadline, Purpose purpose);
     /// @returns the answer, or throws what it carries
     Answer checked(Answer answer);
     /// Whoever sent the request in flight waits no longer, and the worker is told.
@@ -116,6 +119,7 @@ class Conversation {
     Turns::Turn turn_;
     channel::Channel* channel_;
     std::shared_ptr<worker::Worker> worker_;
+    std::uint64_t asked_for_ = 0;  ///< the request whose answer the caller may read, and waits for
 };
 
 std::vector<Tensor> tensors_of(Answer answer);

@@ -1,16 +1,14 @@
-// What a session is made of, and what it tells of itself.
+// What a session is made of.
 #include "session/core.h"
 
 #include <utility>
 
-#include "platform/file.h"
 #include "platform/host.h"
 #include "platform/interrupt.h"
 #include "platform/mapping_guard.h"
 #include "platform/stay_loaded.h"
 #include "protocol/names.h"
 #include "worker/death_report.h"
-#include "worker/liveness.h"
 #include "worker/session_directory.h"
 
 namespace tr::session {
@@ -74,6 +72,8 @@ Core::~Core() {
         log(LogLevel::warning, std::string("while stopping: ") + error.what());
     }
     async.join();  // with the worker gone its calls end at once
+    events_in_use_.store(nullptr);
+    events_.reset();
     set_worker(nullptr);
     while (channels_.size() > 1) channels_.pop_back();  // as their directories lie in that of the first
 }
@@ -101,9 +101,13 @@ std::shared_ptr<worker::Worker> Core::worker() const {
 }
 
 void Core::set_worker(std::shared_ptr<worker::Worker> worker) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (worker) directory_lost_ = false;
-    worker_.swap(worker);
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (worker) directory_lost_ = false;
+        worker_.swap(worker);
+    }
+    told_death_of_.store(0);
+    place_changed();
 }
 
 bool Core::is_alive() const {
@@ -178,6 +182,7 @@ void Core::heard(worker::Worker& worker, const channel::Channel& channel, const 
         log(LogLevel::info, "worker ready: " + news);  // with no lock held: the callback may ask for stats()
     }
     worker.wake_at_end(channel.carriers());
+    place_changed();  // to the carrier that it has chosen
 }
 
 void Core::open_further(channel::Channel& channel, const worker::Worker& worker) {
@@ -200,6 +205,7 @@ void Core::open_further(channel::Channel& channel, const worker::Worker& worker)
     if (!further.first) further.wake_up = worker::effective_wake_up(options);
     worker::open_further(channel, further);
     worker.wake_at_end(channel.carriers());
+    place_changed();
 }
 
 void Core::request_begins(const channel::Channel& channel, std::uint64_t request) {
@@ -213,22 +219,6 @@ void Core::request_ended(const channel::Channel& channel, std::uint64_t request)
     if (channel.tensors()) channel.tensors()->request_ended(request);
     if (&channel == &first()) return;
     if (const auto tensors = first().shared_tensors()) tensors->request_ended(request);
-}
-
-bool Core::answer_for_this_thread() const {
-    if (inbox.has()) return true;
-    const std::size_t count = turns.count();
-    for (std::size_t i = 0; i < count; ++i)
-        if (channel(i).answer_pending(count == 1)) return true;
-    return false;
-}
-
-bool Core::answer_will_not_come() const {
-    if (!has_died()) return false;
-    const std::size_t count = turns.count();
-    for (std::size_t i = 0; i < count; ++i)
-        if (channel(i).answer_is_missing(count == 1)) return true;
-    return false;
 }
 
 bool Core::has_died() const {
@@ -269,8 +259,6 @@ std::optional<RestartError> Core::damage(const worker::Worker* worker) const {
                         "directory, and start() again");
 }
 
-// ------------------------------------------------------------------------------------------------------------- sight
-
 void Core::refuse_quarantined(const std::string& message, const std::vector<TensorView>& tensors) const {
     const int deaths = supervisor.deaths_of_refused(message, tensors);
     if (deaths == 0) return;
@@ -288,73 +276,6 @@ std::string Core::directory() const {
 
 void Core::keep(const std::exception_ptr& error, const channel::Channel& channel, const worker::Worker* worker) {
     post_mortem.keep(error, channel, launcher_->session_directory(), worker, launcher_->command_line(), stats());
-}
-
-SessionEvent Core::event(SessionEvent::Kind kind, const worker::Worker* worker) const {
-    SessionEvent event;
-    event.kind = kind;
-    if (worker != nullptr) event.epoch = worker->epoch();
-    if (worker != nullptr) event.worker_pid = worker->pid();
-    return event;
-}
-
-namespace {
-
-/// The one that has been at work for the longest, as a worker is what its slowest request is.
-const channel::Channel& busiest(const Core& core) {
-    const channel::Channel* found = &core.first();
-    auto since = found->busy_since();
-    for (std::size_t i = 1; i < core.turns.count(); ++i) {
-        const auto other = core.channel(i).busy_since();
-        if (!other || (since && *since <= *other)) continue;
-        found = &core.channel(i);
-        since = other;
-    }
-    return *found;
-}
-
-}  // namespace
-
-SessionStats Core::stats() const {
-    SessionStats stats;
-    record.fill(stats);
-    const auto facts = first().facts();
-    stats.carrier = facts.carrier;
-    stats.host_wake_up = facts.host_wake_up;
-    stats.worker_wake_up = facts.worker_wake_up;
-    stats.worker_mailbox = facts.worker_mailbox;
-    stats.fallback = facts.fallback;
-    const std::string directory = launcher_->session_directory();
-    if (!directory.empty()) stats.file_system = platform::file_system_name(directory);
-    stats.epoch = launcher_->epoch();
-    stats.quarantined = supervisor.quarantined();
-    stats.kept = post_mortem.last();
-    stats.channels = static_cast<int>(turns.count());
-    for (int i = 0; i < stats.channels; ++i)
-        if (const auto tensors = channel(static_cast<std::size_t>(i)).shared_tensors())
-            stats.bytes_held += tensors->bytes_held();
-    worker::Liveness found;
-    if (const auto now = worker()) {
-        found = worker::look_at(*now, busiest(*this));
-        stats.start = now->launched().start;
-        stats.python = now->launched().interpreter.path;
-        stats.worker_pid = now->pid();
-    }
-    stats.worker_state = to_string(found.condition);
-    stats.busy_ms = found.busy_ms;
-    stats.progress = found.progress;
-    return stats;
-}
-
-WorkerHealth Core::probe() const {
-    WorkerHealth health;
-    const auto now = worker();
-    worker::Liveness found;
-    if (now) found = worker::examine(*now, busiest(*this), Deadline::never());
-    health.state = to_string(found.condition);
-    health.busy_ms = found.busy_ms;
-    health.progress = found.progress;
-    return health;
 }
 
 }  // namespace tr::session

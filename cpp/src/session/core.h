@@ -13,6 +13,7 @@
 #include "platform/fork.h"
 #include "session/async_calls.h"
 #include "session/conversation.h"
+#include "session/event_descriptor.h"
 #include "session/inbox.h"
 #include "session/post_mortem.h"
 #include "session/recorder.h"
@@ -55,6 +56,8 @@ class Core {
     /// The worker that there is now, alive or dead; none before the first start, and where the directory was removed.
     std::shared_ptr<worker::Worker> worker() const;
     bool is_alive() const;
+    /// The same for the user, who is told of a death by it.
+    bool look_whether_alive();
     /// The worker takes requests, and is not at work on one.
     bool is_ready();
     bool is_busy() const;
@@ -86,10 +89,14 @@ class Core {
     void keep(const std::exception_ptr& error, const channel::Channel& channel, const worker::Worker* worker);
     /// What a worker has broken that shortens files which are mapped: it is killed then.
     std::optional<RestartError> damage(const worker::Worker* worker) const;
-    /// An answer to this thread's request lies ready.
-    bool answer_for_this_thread() const;
-    /// There is none to this thread's request, nor will there be one, as the worker has ended; nobody has said so yet.
-    bool answer_will_not_come() const;
+    /// An answer to this request, which was sent by hand, lies ready.
+    bool answer_lies_ready(std::uint64_t request) const;
+    /// There is none, nor will there be one, as the worker has ended; nobody has said so yet.
+    bool answer_will_not_come(std::uint64_t request) const;
+    /// @throws InputError that says who has sent requests, where this thread has not
+    [[noreturn]] void throw_nothing_sent() const;
+    /// @throws InputError for a request of which there is nothing to be read any more
+    [[noreturn]] void throw_read_before(std::uint64_t request) const;
     /// There has been a worker, and it has ended.
     bool has_died() const;
     /// Adds the mailboxes that ring when an answer comes, or the worker ends.
@@ -97,6 +104,24 @@ class Core {
     bool mailboxes(std::vector<std::shared_ptr<channel::Mailbox>>& found) const;
     /// Ends the waits of all threads, for them to look again.
     void wake_all() const;
+
+    /// A descriptor that is readable while something_to_take() is true. There is none, and no thread, before the first
+    /// call.
+    int event_descriptor();
+    /// An answer or a part of a stream that nobody waits for just then, the worker's death of which nobody has been
+    /// told, or that it has said that it is ready, which nobody has heard.
+    bool something_to_take() const;
+    /// Something may have been taken, or left to be taken. With no lock held.
+    void changed() const {
+        if (auto* events = events_in_use_.load(std::memory_order_acquire)) events->update();
+    }
+    /// The same of a worker, or a channel, that takes the place of another.
+    void place_changed() const {
+        if (auto* events = events_in_use_.load(std::memory_order_acquire)) events->look_again();
+    }
+    /// The caller knows that this worker has ended.
+    void death_is_told(const worker::Worker& worker) { told_death_of_.store(worker.epoch()); }
+    std::atomic<int> streams_with_more{0};  ///< whose next tensor, or end, has come with the part read last
 
     void start(Deadline deadline);
     void restart(Deadline deadline);
@@ -128,6 +153,8 @@ class Core {
     /// That of the session; before there is one, where it will be.
     std::string directory() const;
     SessionStats stats() const;
+    /// Of the request in flight, the oldest of several.
+    std::string progress() const;
     WorkerHealth probe() const;
 
     /// An event of this session, with what is known of its worker.
@@ -157,6 +184,10 @@ class Core {
     std::shared_ptr<worker::Worker> worker_;
     bool directory_lost_ = false;  ///< it was removed, and no worker has been started since
     std::atomic<std::uint64_t> next_id_{1};
+    std::atomic<std::uint64_t> told_death_of_{0};
+    std::mutex events_mutex_;
+    std::unique_ptr<EventDescriptor> events_;
+    std::atomic<EventDescriptor*> events_in_use_{nullptr};
 };
 
 }  // namespace tr::session

@@ -85,13 +85,19 @@ void PythonSession::join() {
     core().join();
 }
 bool PythonSession::is_alive() const {
-    return core().is_alive();
+    return core().look_whether_alive();
 }
 bool PythonSession::is_ready() const {
     return core().is_ready();
 }
+int PythonSession::event_fd() const {
+    return core().event_descriptor();
+}
 bool PythonSession::is_busy() const {
     return core().is_busy();
+}
+std::string PythonSession::progress() const {
+    return core().progress();
 }
 void PythonSession::clear_quarantine() {
     core().supervisor.clear_quarantine();

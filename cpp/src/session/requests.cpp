@@ -24,6 +24,14 @@ std::uint64_t bytes_of(const std::vector<TensorView>& tensors) {
     return bytes;
 }
 
+Answer answer_of(const channel::Request& request) {
+    Answer answer;
+    answer.request = request.id;
+    answer.owner = request.owner;
+    answer.command = request.command;
+    return answer;
+}
+
 /// A worker whose code has called sys.exit, or that was told to stop from outside, answers before it leaves.
 bool tells_of_leaving(const protocol::RemoteFailure& failure) {
     return failure.type == "SystemExit" || (failure.code == to_string(ErrorCode::cancelled) && failure.type.empty());
@@ -51,7 +59,8 @@ void Conversation::begin(const std::vector<TensorView>& tensors, const std::stri
     send(message, tensors, deadline);
 }
 
-void Conversation::send(const std::string& message, const std::vector<TensorView>& tensors, Deadline deadline) {
+void Conversation::send(const std::string& message, const std::vector<TensorView>& tensors, Deadline deadline,
+                        const std::shared_ptr<const void>& handle) {
     require_worker();
     require_channel(deadline);
     hear();
@@ -87,7 +96,7 @@ void Conversation::send(const std::string& message, const std::vector<TensorView
         throw;
     }
     request.command = std::move(wire.command);
-    request.owner = channel::this_thread();
+    request.owner = {channel::this_thread(), handle};
     request.sent = now;
     if (core_.post_mortem.wanted()) {
         request.text = std::move(wire.text);
@@ -98,6 +107,7 @@ void Conversation::send(const std::string& message, const std::vector<TensorView
     event.request_id = request.id;
     event.bytes = bytes_of(tensors);
     channel_->begin(std::move(request));
+    if (handle) core_.inbox.sent(channel_->request()->id);
     event.command = channel_->request()->command;
     core_.record(event);
 }
@@ -122,12 +132,16 @@ void Conversation::require_channel(Deadline deadline) {
 }
 
 void Conversation::settle_previous(Deadline deadline) {
-    core_.inbox.drop();
-    if (!channel_->request()) return;
-    const auto owner = channel_->request()->owner;
-    const bool wanted = !channel::is_this_thread(owner) && !owner.expired() && channel_->state() != Exchange::given_up;
-    Answer answer = receive(deadline, {kForAnAnswer.text, true});
-    if (wanted) core_.inbox.put(owner, std::move(answer));
+    if (channel_->request()) {
+        const bool wanted = channel_->state() != Exchange::given_up;
+        Answer answer = receive(deadline, {kForAnAnswer.text, true});
+        if (wanted) {
+            core_.inbox.put(std::move(answer));
+            core_.turns.wake();  // who waits for it would look again before long
+            core_.changed();
+        }
+    }
+    core_.inbox.leave_own();
 }
 
 Answer Conversation::exchange(const std::vector<TensorView>& tensors, const std::string& message, Deadline deadline) {
@@ -203,6 +217,7 @@ std::optional<Answer> Conversation::take_answer() {
         answer = read_answer(std::move(response));
         TR_SEQUENCE_POINT("tensors held");
     } catch (const InputError&) {
+        answer = answer_of(request);
         answer.error = std::current_exception();  // an answer that makes no sense is one all the same
     }
     throw_if_damaged();
@@ -228,8 +243,7 @@ std::optional<Answer> Conversation::take_answer() {
 }
 
 Answer Conversation::read_answer(protocol::Response response) {
-    Answer answer;
-    answer.command = channel_->request()->command;
+    Answer answer = answer_of(*channel_->request());
     answer.text = std::move(response.text);
     answer.more = response.more;
     try {
@@ -264,10 +278,11 @@ Answer Conversation::read_answer(protocol::Response response) {
     return answer;
 }
 
-Answer Conversation::own_answer(Deadline deadline, Purpose purpose) {
-    if (auto kept = core_.inbox.take()) return std::move(*kept);
-    if (!channel_->request() || channel_->state() == Exchange::given_up)
-        throw InputError("no request is in flight in session '" + core_.id + "': send one first");
+Answer Conversation::answer_to(std::uint64_t request, Deadline deadline, Purpose purpose) {
+    if (auto kept = core_.inbox.take(request)) return std::move(*kept);
+    if (!channel_->request() || channel_->request()->id != request || channel_->state() == Exchange::given_up)
+        core_.throw_read_before(request);
+    asked_for_ = request;
     return receive(deadline, purpose);
 }
 
@@ -279,7 +294,6 @@ Answer Conversation::checked(Answer answer) {
 
 void Conversation::settle_lost() {
     if (!channel_->request()) return;
-    const auto owner = channel_->request()->owner;
     const bool wanted = channel_->state() != Exchange::given_up && !channel_->request()->told;
     const auto lost_stream = channel_->request()->lost;
     const auto tell = [&](Answer answer) {
@@ -287,13 +301,12 @@ void Conversation::settle_lost() {
         if (lost_stream)
             *lost_stream = answer.error;
         else
-            core_.inbox.put(owner, std::move(answer));
+            core_.inbox.put(std::move(answer));
     };
     while (auto answer = channel_->request() ? take_answer() : std::nullopt)
         if (!answer->more) tell(std::move(*answer));
     if (!channel_->request()) return;
-    Answer lost;
-    lost.command = channel_->request()->command;
+    Answer lost = answer_of(*channel_->request());
     if (wanted) lost.error = std::make_exception_ptr(death(false));
     forget_request();
     tell(std::move(lost));

@@ -58,6 +58,7 @@ void Core::terminate() {
     supervisor.end_on_purpose();
     if (const auto now = worker()) worker::stop(*now, log);
     if (attached_) close_channels();
+    changed();
 }
 
 /// Those that nobody uses just then; the others go with the session.

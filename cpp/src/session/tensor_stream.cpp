@@ -33,6 +33,7 @@ std::optional<Tensor> TensorStream::next() {
         if (!state_->ready.empty()) {
             Tensor tensor = std::move(state_->ready.front());
             state_->ready.pop_front();
+            state_->note_more(!state_->ready.empty() || state_->ended);
             return tensor;
         }
         if (state_->ended) {
@@ -61,6 +62,21 @@ std::optional<Tensor> TensorStream::next() {
         }
     }
     return std::nullopt;
+}
+
+bool TensorStream::is_ready() const {
+    if (!state_) return true;
+    state_->core.check_process();
+    if (!state_->ready.empty() || state_->ended) return true;
+    const auto& conversation = state_->conversation;
+    return !conversation.still_held() || conversation.channel().answer_lies_ready() || !conversation.worker()->alive();
+}
+
+void TensorStream::State::note_more(bool more) {
+    if (more == has_more) return;
+    has_more = more;
+    core.streams_with_more += more ? 1 : -1;
+    core.changed();
 }
 
 /// A start has ended it, and its worker.

@@ -66,36 +66,33 @@ std::optional<std::size_t> Turns::channel_for_request() {
     std::optional<std::size_t> free;
     for (std::size_t i = channels_.size(); i-- > 0;) {
         if (!is_free(i)) continue;
-        const auto& answer_of = channels_[i].answer_of;
-        if (answer_of && channel::is_this_thread(*answer_of)) return i;
-        (answer_of && !answer_of->expired() ? keeping : free) = i;
+        const auto& unread = channels_[i].unread;
+        const bool wanted = unread && !unread->owner.expired();
+        if (wanted && unread->owner.handle.expired() && channel::is_this_thread(unread->owner.thread)) return i;
+        (wanted ? keeping : free) = i;
     }
     if (free) return free;
     if (channels_.size() == most_) return keeping;
     channels_.emplace_back();
+    count_.store(channels_.size(), std::memory_order_release);
     return channels_.size() - 1;
 }
 
-Turns::Turn Turns::for_answer(Deadline deadline, const std::function<bool()>& elsewhere) {
+Turns::Turn Turns::for_answer(std::uint64_t request, Deadline deadline, const std::function<bool()>& elsewhere) {
     std::unique_lock<std::mutex> lock(mutex_);
     do {
-        if (elsewhere()) break;
-        if (const auto chosen = starting_ ? std::nullopt : channel_for_answer()) return take(*chosen);
-        refuse_to_wait_for_itself();
+        const auto found = channel_of(request);
+        // After that: whoever had the channel puts the answer elsewhere before another one can be in it.
+        if (elsewhere() || !found) break;
+        if (!starting_ && is_free(*found)) return take(*found);  // else who has it keeps the answer for this thread
     } while (step(lock, deadline));
     return none();
 }
 
-std::optional<std::size_t> Turns::channel_for_answer() const {
-    std::optional<std::size_t> of_another;
-    std::optional<std::size_t> free;
-    for (std::size_t i = channels_.size(); i-- > 0;) {
-        const auto& answer_of = channels_[i].answer_of;
-        const bool mine = answer_of && channel::is_this_thread(*answer_of);
-        if (mine) return is_free(i) ? std::optional(i) : std::nullopt;  // who has it keeps the answer for this thread
-        if (is_free(i)) (answer_of ? of_another : free) = i;
-    }
-    return of_another ? of_another : free;
+std::optional<std::size_t> Turns::channel_of(std::uint64_t request) const {
+    for (std::size_t i = 0; i < channels_.size(); ++i)
+        if (channels_[i].unread && channels_[i].unread->request == request) return i;
+    return std::nullopt;
 }
 
 Turns::Turn Turns::for_channel(std::size_t channel, Deadline deadline) {
@@ -118,17 +115,25 @@ bool Turns::while_parked(std::size_t channel, const std::function<void()>& use) 
     return true;
 }
 
+bool Turns::any_unused(const std::function<bool(std::size_t)>& holds) const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (starting_) return false;
+    for (std::size_t i = 0; i < channels_.size(); ++i)
+        if ((is_free(i) || channels_[i].parked) && holds(i)) return true;
+    return false;
+}
+
 void Turns::wake() {
     const std::lock_guard<std::mutex> lock(mutex_);
     changed_.notify_all();
 }
 
-void Turns::release(Turn turn, std::optional<channel::ThreadToken> answer_of) {
+void Turns::release(Turn turn, std::optional<Unread> unread) {
     const std::lock_guard<std::mutex> lock(mutex_);
     auto& channel = channels_[turn.channel];
     if (channel.holder != turn.ticket) return;
     channel.holder = 0;
-    channel.answer_of = std::move(answer_of);
+    channel.unread = std::move(unread);
     // With one channel all wait for the same.
     most_ == 1 ? changed_.notify_one() : changed_.notify_all();
 }
@@ -147,6 +152,11 @@ bool Turns::resume(Turn turn) {
     if (channel.holder != turn.ticket) return false;
     channel.parked = false;
     return true;
+}
+
+bool Turns::holds(Turn turn) const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return channels_[turn.channel].holder == turn.ticket;
 }
 
 bool Turns::begin_start(Turn own, Deadline deadline, const std::function<bool()>& take_parked,
@@ -187,11 +197,6 @@ void Turns::end_start(Turn own) {
     starting_ = false;
     if (own) channels_[own.channel].waits_to_start = false;
     changed_.notify_all();
-}
-
-std::size_t Turns::count() const {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    return channels_.size();
 }
 
 }  // namespace tr::session

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -8,7 +9,7 @@
 #include <optional>
 #include <vector>
 
-#include "channel/thread_token.h"
+#include "channel/owner.h"
 #include "platform/deadline.h"
 
 namespace tr::session {
@@ -27,16 +28,23 @@ class Turns {
     /// @param most how many channels there may be
     explicit Turns(std::size_t most) : most_(most), channels_(1) {}
 
-    /// A channel for a new request of this thread: the one whose answer it has not read, else the first that is free
-    /// and keeps no answer, else one more, else any that is free.
+    /// Whose answer has not been read, in a channel that nobody holds.
+    struct Unread {
+        std::uint64_t request;
+        channel::Owner owner;
+    };
+
+    /// A channel for a new request of this thread: the one whose answer it has not read and nobody else may, else the
+    /// first that is free and keeps no answer, else one more, else any that is free.
     /// @returns none when the deadline passed first
     /// @throws what the interrupt check throws, RetryError when the call of this thread has been cancelled, InputError
     ///         when this thread holds all channels itself
     Turn for_request(platform::Deadline deadline);
-    /// The channel in which this thread's request is in flight, or another thread's where it has none.
+    /// The channel in which this request is in flight.
     /// @param elsewhere asked now and then: another thread has taken the answer, for this one; then it gives none
-    /// @throws the same
-    Turn for_answer(platform::Deadline deadline, const std::function<bool()>& elsewhere);
+    /// @returns none also when no channel has it
+    /// @throws what the interrupt check throws, RetryError when the call of this thread has been cancelled
+    Turn for_answer(std::uint64_t request, platform::Deadline deadline, const std::function<bool()>& elsewhere);
     /// That one.
     Turn for_channel(std::size_t channel, platform::Deadline deadline);
     /// The same, if it is free just then.
@@ -44,14 +52,18 @@ class Turns {
     /// Uses a channel whose holder does not: nobody else gets it meanwhile, nor any other.
     /// @returns false when it is not parked
     bool while_parked(std::size_t channel, const std::function<void()>& use);
+    /// Whether something holds of one of the channels that nobody holds, or that are parked. Nobody gets one meanwhile.
+    bool any_unused(const std::function<bool(std::size_t)>& holds) const;
     /// Has all that wait look again.
     void wake();
-    /// @param answer_of whose request is in flight in it, where that one still wants the answer
-    void release(Turn turn, std::optional<channel::ThreadToken> answer_of);
+    /// @param unread the request that is in flight in it, where somebody still wants the answer
+    void release(Turn turn, std::optional<Unread> unread);
 
     void park(Turn turn);
     /// @returns false when it has been taken meanwhile
     bool resume(Turn turn);
+    /// It has not.
+    bool holds(Turn turn) const;
 
     /// Waits until nobody uses a channel, and keeps them from all others until end_start().
     /// @param own the caller's, which it may go on holding; none where it has none
@@ -64,7 +76,7 @@ class Turns {
     void end_start(Turn own);
 
     /// How many channels have been given out so far.
-    std::size_t count() const;
+    std::size_t count() const { return count_.load(std::memory_order_acquire); }
 
   private:
     struct Channel {
@@ -72,11 +84,11 @@ class Turns {
         bool parked = false;
         channel::ThreadToken parked_by;  ///< the thread that read last what the holder waits for
         bool waits_to_start = false;     ///< its holder does, and touches nothing meanwhile
-        std::optional<channel::ThreadToken> answer_of;
+        std::optional<Unread> unread;
     };
 
     std::optional<std::size_t> channel_for_request();
-    std::optional<std::size_t> channel_for_answer() const;
+    std::optional<std::size_t> channel_of(std::uint64_t request) const;
     bool step(std::unique_lock<std::mutex>& lock, platform::Deadline deadline);
     void refuse_to_wait_for_itself() const;
     bool is_free(std::size_t i) const { return channels_[i].holder == 0; }
@@ -87,6 +99,7 @@ class Turns {
     mutable std::mutex mutex_;
     std::condition_variable changed_;
     std::vector<Channel> channels_;
+    std::atomic<std::size_t> count_{1};  ///< of them, for who only looks
     std::uint64_t tickets_ = 0;
     bool starting_ = false;
 };

@@ -100,7 +100,7 @@ class Carrier:
         raise NotImplementedError
 
     def greet(self) -> None:
-        """Tells the host of a further channel that the worker has come to it."""
+        """Tells the host of the channel that the worker has come to it."""
 
     def close(self) -> None:
         """Its status is nobody's concern any more."""

@@ -136,6 +136,7 @@ class PureMailbox:
     # 32-bit words of a line of the mailbox.
     _BELL, _SEQUENCE, _LENGTH, _RECEIVED, _NAMES = range(5)
     _SENT_NS = 3  # in words of 64 bits
+    _STATUS = 9
 
     def __init__(self, file: MailboxFile, first: PureMailbox | None = None) -> None:
         if IS_WINDOWS or os.uname().machine != "x86_64" or os.uname().sysname != "Linux" or struct.calcsize("P") != 8:
@@ -270,6 +271,10 @@ class PureMailbox:
         """Says that this side has changed the name of a tensor file; after the change."""
         self._peer[self._NAMES] = (self._peer[self._NAMES] + 1) & 0xFFFFFFFF
 
+    def tell_status_changed(self) -> None:
+        """Says that status.txt has changed; after the change, one thread at a time."""
+        self._peer[self._STATUS] = (self._peer[self._STATUS] + 1) & 0xFFFFFFFF
+
     def names_state(self) -> int:
         """The same as before as long as neither side has changed a name."""
         return self._own[self._NAMES] << 32 | self._peer[self._NAMES]
@@ -303,6 +308,7 @@ class LibraryMailbox:
     ring_peer: Callable[[], None]
     rings: Callable[[], int]
     tell_names_changed: Callable[[], None]
+    tell_status_changed: Callable[[], None]
     names_state: Callable[[], int]
     self: object
     revision: int

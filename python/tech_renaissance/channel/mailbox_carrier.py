@@ -34,7 +34,7 @@ class MailboxCarrier(Carrier):
         self._files = files
         self._by_file = False
         self._unsure = True  # there may be a request that nothing announces, as while this worker was starting
-        self._line = StatusLine(keeper, files.write_status)
+        self._line = StatusLine(keeper, self._write_status)
         self.news = box.rings  # type: ignore[method-assign]
         self.is_cancelled = files.is_cancelled  # type: ignore[method-assign]
 
@@ -122,8 +122,13 @@ class MailboxCarrier(Carrier):
         """See Carrier."""
         self._line.tell(text)
 
+    def _write_status(self, text: str) -> None:
+        self._files.write_status(text)
+        self._box.tell_status_changed()
+
     def greet(self) -> None:
         """See Carrier."""
+        self._box.tell_status_changed()
         self._box.ring_peer()
 
     def close(self) -> None:

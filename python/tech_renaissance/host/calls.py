@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import _core
 from ..errors import InputError
-from .arguments import whole_number
+from .arguments import limit, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,20 +79,58 @@ def _seconds(timeout: Any) -> float | None:
     return timeout
 
 
+class SentRequest:
+    """A request that `PythonSession.send_request` has sent.
+
+    Whoever has it may take the answer, on any thread: this is how a request is handed from one thread to another. For
+    as long as it is there the answer is kept, also when the thread that sent the request has ended, or has sent another
+    one.
+
+    The methods are those of the session, for this request in place of the thread's last one; the answer can be read
+    once, here or there. When its session has been closed, each is an InputError.
+    """
+
+    def __init__(self, session: PythonSession, core: _core.SentRequest) -> None:
+        """For `PythonSession.send_request`."""
+        self._session = session
+        self._core = core
+
+    def new_response(self) -> bool:
+        """There is something to read; does not wait."""
+        return self._core.new_response()
+
+    def read_response(self) -> str:
+        """As `PythonSession.read_response`."""
+        return self._core.read_response()
+
+    def wait_for_response(self, timeout_ms: int | None = None) -> str:
+        """As `PythonSession.wait_for_response`; an answer that has been read is an InputError."""
+        return self._core.wait_for_response(limit(timeout_ms))
+
+    def wait_for_tensor(self, timeout_ms: int | None = None) -> Any:
+        """As `PythonSession.wait_for_tensor`."""
+        return self._session._result(self._core.wait_for_tensor(limit(timeout_ms)))
+
+    def wait_for_tensors(self, timeout_ms: int | None = None) -> list[Any]:
+        """As `PythonSession.wait_for_tensors`."""
+        return [self._session._result(tensor) for tensor in self._core.wait_for_tensors(limit(timeout_ms))]
+
+
 class Ready(NamedTuple):
     """What `wait_any` waited for.
 
     Attributes:
-        item: the session or future.
-        event: "answer" (this thread's answer can be read), "death" (the worker has ended), or "call" (it is done).
+        item: the session, request or future.
+        event: "answer" (this thread's answer, or that to the request, can be read), "death" (the worker has ended), or
+            "call" (it is done).
     """
 
-    item: PythonSession | CallFuture
+    item: PythonSession | SentRequest | CallFuture
     event: str
 
 
-def wait_any(*items: PythonSession | CallFuture, timeout_ms: int = 0) -> Ready | None:
-    """Waits for the next of several sessions and futures, those named first before others.
+def wait_any(*items: PythonSession | SentRequest | CallFuture, timeout_ms: int = 0) -> Ready | None:
+    """Waits for the next of several sessions, requests and futures, those named first before others.
 
     A session is ready when an answer to this thread's `send_request` can be read, or its worker has ended.
 
@@ -112,9 +150,14 @@ def wait_any(*items: PythonSession | CallFuture, timeout_ms: int = 0) -> Ready |
             if item._call is None:
                 return Ready(item, "call")
             waiting.add_call(item._call, key)
+        elif isinstance(item, SentRequest):
+            waiting.add_sent(item._core, key)
         elif isinstance(getattr(item, "_core", None), _core.Session):
             waiting.add_session(item._core, key)
         else:
-            raise InputError(f"wait_any takes sessions and futures of calculate_async; got a {type(item).__name__}")
+            raise InputError(
+                "wait_any takes sessions, requests of send_request and futures of calculate_async; "
+                f"got a {type(item).__name__}"
+            )
     ready = waiting.wait(whole_number(timeout_ms, "timeout_ms", "milliseconds, 0 to wait for ever"))
     return None if ready is None else Ready(items[ready[0]], ready[1])

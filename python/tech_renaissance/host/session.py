@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..data.tensors import choose_framework, dims, export_tensor, find_dtype
 from ..errors import InputError
 from .arguments import limit, path, text, truth, whole_number
-from .calls import CallFuture
+from .calls import CallFuture, SentRequest
 from .session_options import SessionInfo, SessionOptions, SessionStats, WorkerHealth, core_arguments
 from .tensor_stream import TensorStream, tensor_over
 
@@ -51,7 +51,8 @@ class PythonSession:
     Python code a RemoteError with its traceback. Ctrl-C ends any wait.
 
     Every method may be called from any thread. As many requests are in flight at a time as
-    `SessionOptions.max_ongoing_requests` says, one by default, and each thread gets the answers to its own requests.
+    `SessionOptions.max_ongoing_requests` says, one by default, and each thread gets the answers to its own requests,
+    never to another's. A `SentRequest` hands a request that was sent by hand to another thread.
     """
 
     def __init__(
@@ -170,31 +171,67 @@ class PythonSession:
         return self._core.is_ready()
 
     def is_busy(self) -> bool:
-        """A request is in flight that has no answer yet."""
+        """A request is in flight that has no answer yet; does not wait."""
         return self._core.is_busy()
+
+    def progress(self) -> str:
+        """What the server said last with `write_status` in the request in flight, the oldest of several; does not wait.
+
+        Empty when it has said nothing, or there is none. Costs next to nothing where there is nothing new.
+        """
+        return self._core.progress()
+
+    def event_fd(self) -> int:
+        """A descriptor for `select`, asyncio's `add_reader`, Qt or another event loop; the same each time.
+
+            loop.add_reader(session.event_fd(), look)
+
+        It is readable while there is something to take, and not when it has been taken:
+
+        - an answer to a request of `send_request`, of any thread: `new_response` says whether it is this one's;
+        - a tensor of a stream, or its end: `TensorStream.is_ready`;
+        - the worker's death, until `is_alive` has said so, a call has raised it, or another worker is started; not one
+          by `terminate` or `please_exit`;
+        - that a new worker is ready: `is_ready`.
+
+        What a call on another thread waits for at that moment is not there to be taken. Nothing is to be read from the
+        descriptor or written to it. It is closed with the session: take it out of the loop before. From the first call
+        on a thread sleeps for it. Where the mailbox is not in use it may be 32 ms late. A `calculate_async` has its
+        future's `add_done_callback`.
+
+        Raises:
+            InputError: on Windows.
+            RetryError: there is no thread or descriptor left.
+        """
+        return self._core.event_fd()
 
     def wait_until_ready(self, timeout_ms: int | None = None) -> bool:
         """Waits until the worker has said that it takes requests; False when the limit has passed, and it lives."""
         return self._core.wait_until_ready(limit(timeout_ms))
 
     def wait_until_ok(self, timeout_ms: int | None = None) -> bool:
-        """Waits until the request in flight has been answered without an error; the answer stays to be read.
+        """Waits until this thread's request has been answered without an error; the answer stays to be read.
 
-        False when the limit has passed, and the worker lives. An error that the answer carries is raised.
+        False when the limit has passed, and the worker lives. An error that the answer carries is raised, and an
+        InputError when this thread has sent no request.
         """
         return self._core.wait_until_ok(limit(timeout_ms))
 
-    def send_request(self, message: str) -> None:
+    def send_request(self, message: str) -> SentRequest:
         """Sends a request: a JSON object as such, any other text split at the first space into command and parameters.
 
-        The answer to an earlier request of this thread that was not read is waited for and dropped.
+        The answer to an earlier request of this thread that was not read is waited for and dropped, or kept for who has
+        its `SentRequest`.
+
+        Returns:
+            What hands the request to another thread; the thread that sends and reads itself need not keep it.
         """
-        self._core.send_request(text(message, "message"))
+        return SentRequest(self, self._core.send_request(text(message, "message")))
 
     def new_response(self) -> bool:
         """There is something to read: an answer to this thread's request, or that none will come; does not wait.
 
-        None comes when the worker has ended; to read it is a RestartError then.
+        None comes when the worker has ended; to read it is a RestartError then. False for a thread that has sent none.
         """
         return self._core.new_response()
 
@@ -208,7 +245,11 @@ class PythonSession:
         return self._core.read_response()
 
     def wait_for_response(self, timeout_ms: int | None = None) -> str:
-        """Waits for the answer to this thread's request and reads it."""
+        """Waits for the answer to this thread's request and reads it.
+
+        Raises:
+            InputError: this thread has sent none; the message names the thread that has.
+        """
         return self._core.wait_for_response(limit(timeout_ms))
 
     def fetch_response(self, message: str, timeout_ms: int | None = None) -> str:

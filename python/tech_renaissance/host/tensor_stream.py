@@ -53,6 +53,10 @@ class TensorStream:
             raise StopIteration
         return tensor_over(tensor, self._framework)
 
+    def is_ready(self) -> bool:
+        """`next` would not wait: a tensor has come, the end, or what has ended it."""
+        return self._core.is_ready()
+
     def cancel(self) -> None:
         """Has the server stopped at its next part, and drops what was on its way; nothing on a stream that has ended.
 

@@ -164,7 +164,7 @@ class Runtime:
                 channel.writer.write(f"{channel.directory}/status.txt", status.encode("utf-8", "replace"))
         except OSError as error:
             raise place_error(error, "saying hello", channel.directory) from None
-        if channel.name and not refused:
+        if not refused:
             channel.carrier.greet()
 
     def _say_hello(self, channel: Channel, refused: str) -> None:

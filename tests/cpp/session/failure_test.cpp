@@ -193,16 +193,6 @@ TEST_F(FailureTest, AWaitThatTimedOutMayBeTakenUpAgain) {
     EXPECT_EQ(session.wait_for_response(), "late but right");
 }
 
-TEST_F(FailureTest, OneThreadMaySendAndAnotherRead) {
-    PythonSession session(options());
-    session.start();
-    session.send_request("echo across");
-    std::string answer;
-    std::thread reader([&] { answer = session.wait_for_response(); });
-    reader.join();
-    EXPECT_EQ(answer, "across");
-}
-
 TEST_F(FailureTest, AFailedSessionsDirectoryIsKeptOnRequest) {
     auto keeping = options();
     keeping.keep_on_failure = true;

@@ -123,6 +123,15 @@ TEST_P(HostileWorkerTest, AMailboxThatIsCutShort) {
     expect_restart([&] { session_->fetch_response("truncate_and_wait mailbox"); });
 }
 
+TEST_P(HostileWorkerTest, AMailboxThatIsCutShortByAWorkerThatDies) {
+    if (session_->stats().carrier != "mailbox") GTEST_SKIP() << "there is no mailbox";
+    session_->event_fd();  // two threads of the session's touch it then, before the caller does
+    expect_throw<RestartError>([&] { session_->fetch_response("truncate_and_die mailbox"); });
+    session_->start();
+    session_->wait_until_ready();
+    expect_served();
+}
+
 TEST_P(HostileWorkerTest, AResultThatIsCutShortWhileItIsHeld) {
     const Tensor held = session_->fetch_tensor("result 1000000");
     EXPECT_EQ(held.data<double>()[0], 7.0);

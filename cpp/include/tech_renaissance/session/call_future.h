@@ -15,6 +15,7 @@ namespace session {
 class AsyncCall;
 }
 class PythonSession;
+class SentRequest;
 
 /// The result of a calculate_async(), as a std::future, and a handle on the call. It may outlive its session, whose end
 /// ends the call. One thread at a time, but for cancel() and is_ready().
@@ -50,7 +51,7 @@ class TR_API CallFuture : public std::future<Tensor> {
 class TR_API WaitSet {
   public:
     enum class Event {
-        answer,  ///< new_response() is true on this thread
+        answer,  ///< new_response() is true, of the session on this thread
         death,   ///< the worker of the session has ended
         call,    ///< the future is ready
     };
@@ -66,6 +67,7 @@ class TR_API WaitSet {
 
     /// @param key what wait() gives; of the caller's choice, another one for each
     void add(const PythonSession& session, std::uint64_t key);
+    void add(const SentRequest& request, std::uint64_t key);
     void add(const CallFuture& call, std::uint64_t key);
     void remove(std::uint64_t key);
 

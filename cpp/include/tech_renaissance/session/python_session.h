@@ -11,6 +11,7 @@
 #include "tech_renaissance/data/tensor.h"
 #include "tech_renaissance/export.h"
 #include "tech_renaissance/session/call_future.h"
+#include "tech_renaissance/session/sent_request.h"
 #include "tech_renaissance/session/session_event.h"
 #include "tech_renaissance/session/tensor_stream.h"
 #include "tech_renaissance/worker/session_options.h"
@@ -86,7 +87,8 @@ struct TR_API SessionInfo {
 ///
 /// Every method may be called from any thread. As many requests are in flight at a time as
 /// SessionOptions::max_ongoing_requests says, one by default: calls from several threads take turns, and each thread
-/// gets the answers to its own requests; what a thread that has ended did not read is dropped.
+/// gets the answers to its own requests, never to another's; what a thread that has ended did not read is dropped. A
+/// SentRequest hands a request that was sent by hand to another thread.
 /// Tags belong to the session, not to a thread: threads that send tensors by hand use different tags, or calculate(),
 /// which is one turn from its first tensor to its result. A tensor sent under a tag that another thread's request is
 /// looking up is found as it was or as it is, never half of each.
@@ -138,28 +140,49 @@ class TR_API PythonSession {
     /// The worker has said that it takes requests, and is not at work on one. Of a new worker, the call that waits for
     /// it hears that first, where one does.
     bool is_ready() const;
-    /// A request is in flight that has no answer yet.
+    /// A request is in flight that has no answer yet. For loops: never waits; with the mailbox it takes less than 1 µs.
     bool is_busy() const;
+    /// What the server said last with write_status() in the request in flight, the oldest of several; empty when it has
+    /// said nothing, or there is none. Never waits, and with the mailbox takes less than 1 µs but where there is
+    /// something new, which is at most every 50 ms.
+    std::string progress() const;
+    /// A descriptor for poll(), epoll, Qt or another event loop. It is readable while there is something to take, and
+    /// not when it has been taken:
+    ///
+    /// - an answer to a request of send_request(), of any thread: new_response() says whether it is this one's;
+    /// - a tensor of a stream, or its end: TensorStream::is_ready();
+    /// - the worker's death, until is_alive() has said so, a call has thrown it, or another worker is started; not one
+    ///   by terminate() or please_exit();
+    /// - that a new worker is ready: is_ready().
+    ///
+    /// What a call on another thread waits for at that moment is not there to be taken. Nothing is to be read from the
+    /// descriptor or written to it; it is the same each time, and is closed with the session. From the first call on a
+    /// thread sleeps for it. Where the mailbox is not in use it may be 32 ms late. An async call has
+    /// CallFuture::when_ready().
+    /// @throws InputError on Windows, RetryError when there is no thread or descriptor left
+    int event_fd() const;
     /// Until the worker has said that it takes requests.
     /// @returns whether it has; false when the limit has passed, and the worker lives
     bool wait_until_ready(std::int64_t timeout_ms = kDefaultTimeout) const;
-    /// Until the request in flight has been answered without an error; the answer stays to be read.
+    /// Until this thread's request has been answered without an error; the answer stays to be read.
     /// @returns whether it has; false when the limit has passed, and the worker lives
-    /// @throws what the answer carries when it is an error
+    /// @throws what the answer carries when it is an error; InputError when this thread has sent no request
     bool wait_until_ok(std::int64_t timeout_ms = kDefaultTimeout) const;
 
     /// Sends a request. A JSON object is sent as such (`command` and `parameters`, or the older `cmd` and `params`);
     /// any other text is split at the first space into command and parameters. The answer to an earlier request of
-    /// this thread that was not read is waited for and dropped.
-    void send_request(const std::string& message) const;
+    /// this thread that was not read is waited for and dropped, or kept for who has its SentRequest.
+    /// @returns what hands the request to another thread; the thread that sends and reads itself need not keep it
+    SentRequest send_request(const std::string& message) const;
     /// There is something to read: an answer to this thread's request, or that none will come, as the worker has ended.
-    /// Does not wait.
+    /// Never for a thread that has sent none. Does not wait.
     bool new_response() const;
     /// The text of the answer that lies ready; it can be read once.
     /// @throws InputError when there is none; what the answer carries when it is an error; RestartError when the worker
     ///         has ended instead
     std::string read_response() const;
     /// Waits for the answer to this thread's request and reads it.
+    /// @throws InputError when this thread has sent none, which names the thread that has
     std::string wait_for_response(std::int64_t timeout_ms = kDefaultTimeout) const;
     /// send_request() and wait_for_response().
     std::string fetch_response(const std::string& message, std::int64_t timeout_ms = kDefaultTimeout) const;

@@ -29,6 +29,8 @@ class TR_API TensorStream {
     /// @throws what the answer carries when the server failed, RestartError; TimeoutError, after which it may be called
     ///         again. Any other exception ends the stream.
     std::optional<Tensor> next();
+    /// next() would not wait: a tensor has come, the end, or what has ended it.
+    bool is_ready() const;
     /// The server is stopped at its next part. What was on its way is dropped.
     void cancel();
 

@@ -181,6 +181,10 @@ class EvilServer(TechRenaissanceServer):
         os.truncate(self.path(parameters.split()[-1]), 0)
         signal.pause()
 
+    def truncate_and_die(self, parameters: str) -> None:
+        os.truncate(self.path(parameters), 0)
+        os._exit(3)
+
     def truncate_before_answer(self, parameters: str) -> None:
         import numpy
 
