@@ -116,7 +116,8 @@ std::function<void(const SessionEvent&)> observer_function(const py::object& cal
     };
 }
 
-SessionOptions make_options(const std::string& script, const std::string& module, const std::string& session_id,
+SessionOptions make_options(const std::string& script, const std::string& module,
+                            const std::vector<std::string>& arguments, const std::string& session_id,
                             const std::string& workspace, const std::string& python,
                             const std::map<std::string, std::string>& environment,
                             const std::vector<std::string>& removed_environment,
@@ -129,6 +130,7 @@ SessionOptions make_options(const std::string& script, const std::string& module
     SessionOptions options;
     options.script = script;
     options.module = module;
+    options.arguments = arguments;
     options.session_id = session_id;
     options.workspace = workspace;
     options.python = python;
@@ -158,12 +160,12 @@ SessionOptions make_options(const std::string& script, const std::string& module
 // A function whose keyword arguments are the options.
 template <class Make>
 void define_with_options(Make make) {
-    make(py::kw_only(), py::arg("script"), py::arg("module"), py::arg("session_id"), py::arg("workspace"),
-         py::arg("python"), py::arg("environment"), py::arg("removed_environment"), py::arg("launcher"),
-         py::arg("python_arguments"), py::arg("debug_port"), py::arg("working_directory"), py::arg("start_timeout_ms"),
-         py::arg("default_timeout_ms"), py::arg("wake_up"), py::arg("busy_wait_us"), py::arg("log"), py::arg("quiet"),
-         py::arg("keep_on_failure"), py::arg("quick_start"), py::arg("preload"), py::arg("max_ongoing_requests"),
-         py::arg("restart"), py::arg("observer"));
+    make(py::kw_only(), py::arg("script"), py::arg("module"), py::arg("arguments"), py::arg("session_id"),
+         py::arg("workspace"), py::arg("python"), py::arg("environment"), py::arg("removed_environment"),
+         py::arg("launcher"), py::arg("python_arguments"), py::arg("debug_port"), py::arg("working_directory"),
+         py::arg("start_timeout_ms"), py::arg("default_timeout_ms"), py::arg("wake_up"), py::arg("busy_wait_us"),
+         py::arg("log"), py::arg("quiet"), py::arg("keep_on_failure"), py::arg("quick_start"), py::arg("preload"),
+         py::arg("max_ongoing_requests"), py::arg("restart"), py::arg("observer"));
 }
 
 template <class... Fields>
@@ -233,6 +235,7 @@ void register_life(py::class_<Session>& session) {
                  return text(self.call([](const PythonSession& core) { return core.session_dir(); }));
              })
         .def("session_id", forward(&PythonSession::session_id))
+        .def("log_tail", forward(&PythonSession::log_tail), py::arg("max_bytes"))
         .def("set_quiet_mode", forward(&PythonSession::set_quiet_mode), py::arg("quiet"))
         .def("stats", &stats_dict)
         .def("probe", &health_dict);

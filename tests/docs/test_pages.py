@@ -84,6 +84,15 @@ def test_readme(installation: Installation, tmp_path: Path) -> None:
         assert output.count("3.") == 20
 
 
+@BUILDS
+def test_the_tests_that_a_page_shows(installation: Installation, tmp_path: Path) -> None:
+    """What the page on testing shows passes; where the package is installed, pytest finds the fixture by itself."""
+    (name,) = write_files(REPOSITORY / "docs" / "testing.md", tmp_path)
+    plugin = [] if installation.name == "wheel" else ["-p", "tech_renaissance.testing.pytest_plugin"]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *plugin, name]
+    assert "2 passed" in execute(command, tmp_path, PYTHONPATH=str(installation.package))
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_snippets_are_python(page: Path) -> None:
     """Every Python block parses."""

@@ -141,6 +141,9 @@ RESPONSE = {
 }
 
 HELLO = {
+    "where": (b'{"start": {"place": "/s.py:1, in f", "stack": "x"}}', "where on_start stands, of where.json"),
+    "where_is_no_object": (b'{"start": ["/s.py:1"]}', "the same, of another kind"),
+    "where_is_no_text": (b'{"start": {"place": 7, "stack": null}}', "a place that is a number"),
     "plain": (
         text(
             {"protocol": 1, "epoch": 1, "pid": 9, "python": "3.11.7", "carrier": "mailbox", "wake_up": "futex",

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 
@@ -159,6 +160,8 @@ std::string plain(std::string_view input) {
 }
 
 std::string hello(std::string_view input) {
+    // The other record of the worker's, whatever it says: nothing is thrown.
+    protocol::parse_where(std::string(input), std::nullopt);
     try {
         const protocol::Hello found = protocol::parse_hello(std::string(input));
         std::string text = "accepted epoch=" + std::to_string(found.epoch) + " refused=" + hex(found.refused);

@@ -62,7 +62,8 @@ def test_it_takes_the_files(probe: Host) -> None:
 
 def test_a_failure_has_its_type_and_traceback(probe: Host) -> None:
     error = probe.ask("raise_value_error", "x")["error"]
-    assert (error["type"], error["message"]) == ("ValueError", 'not "x"')  # type: ignore[index]
+    assert error["type"] == "ValueError"  # type: ignore[index]
+    assert error["message"].startswith('not "x" (at ')  # type: ignore[index]
     assert "do_raise_value_error" in error["traceback"]  # type: ignore[index]
     assert probe.ask("nonsense")["error"]["code"] == "E1004"  # type: ignore[index]
 

@@ -63,6 +63,7 @@ def test_a_signal_during_the_start_ends_the_worker(workspace: Path) -> None:
         "    def on_start(self):\n"
         "        open(os.environ['TR_SESSION_DIR'] + '/started', 'w').close()\n"
         "        while True: pass\n"
+        "    def main_logic(self, command, parameters): return False\n"
         "Server().run()"
     )
     with Host(workspace, ["-c", code]) as host:
@@ -93,7 +94,7 @@ def test_sys_exit_in_user_code_is_answered_and_obeyed(start: Callable[..., Host]
     response = host.ask("exit")
     assert response["error"]["code"] == "E9999"  # type: ignore[index]
     assert response["error"]["type"] == "SystemExit"  # type: ignore[index]
-    assert response["message"] == "the server called sys.exit(7) in 'exit' and has left"
+    assert response["message"].startswith("the server called sys.exit(7) in 'exit' and has left (at ")
     assert host.exit_code() == 7
     assert host.status == "exiting"
 

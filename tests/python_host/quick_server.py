@@ -62,6 +62,7 @@ class QuickServer(TechRenaissanceServer):
             "scalar": lambda: tensor.sum(),
             "sparse": lambda: tensor.to_sparse(),
             "meta": lambda: tensor.to("meta"),
+            "fake": lambda: torch._subclasses.FakeTensorMode().from_tensor(tensor),
         }
         return made[command]()
 

@@ -92,7 +92,12 @@ def test_a_subclass_goes_the_long_way(session: PythonSession, framework: str) ->
 
 @pytest.mark.parametrize(
     ("framework", "command", "words"),
-    [("torch", "sparse", "sparse"), ("torch", "meta", "it has no data"), ("numpy", "masked", "masked")],
+    [
+        ("torch", "sparse", "sparse"),
+        ("torch", "meta", "it has no data"),
+        ("torch", "fake", "a FakeTensor cannot be sent: it has no data"),
+        ("numpy", "masked", "masked"),
+    ],
 )
 def test_what_cannot_be_sent_is_said(session: PythonSession, framework: str, command: str, words: str) -> None:
     session.fetch_response(f"use {framework}")

@@ -111,6 +111,7 @@ def test_a_worker_whose_on_start_fails_was_never_ready(options: SessionOptions, 
         "    def on_start(self):\n"
         "        open('gate').read()\n"
         "        raise RuntimeError('no model')\n"
+        "    main_logic = print\n"
         "Server().run()\n",
         encoding="utf-8",
     )

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +145,25 @@ def test_a_start_that_failed_may_fail_again(tmp_path: Path) -> None:
     result = replay(kept)
     assert "replayed: the worker was ready\nthe failure does not repeat\n" in result.stdout, result
     assert result.returncode == 1
+
+
+@pytest.mark.parametrize("given", [[], ["--number", "7"]])
+def test_a_replay_has_the_arguments_of_the_script(tmp_path: Path, given: list[str]) -> None:
+    parser = "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--number', default='5')\n"
+    server = (
+        "from tech_renaissance import TechRenaissanceServer\n"
+        f"{parser}number = parser.parse_args().number\n"
+        "class Server(TechRenaissanceServer):\n"
+        "    def main_logic(self, command, parameters):\n"
+        "        raise {'5': ValueError, '7': KeyError}[number]\n"
+        "Server().run()\n"
+    )
+    options = replace(keeping(tmp_path, server), arguments=given)
+    with PythonSession(options) as session:
+        kept = fail(session, "x")
+    outcome = replay(kept)
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert f"replayed: the request failed with E9999, {'KeyError' if given else 'ValueError'}" in outcome.stdout
 
 
 def test_what_is_no_file_hinders_no_keeping(tmp_path: Path) -> None:

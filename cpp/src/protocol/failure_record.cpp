@@ -16,6 +16,7 @@ std::string encode_failure(const FailureRecord& record) {
     json tensors = json::object();
     for (const auto& [tag, as_sent] : record.tensors) tensors[tag] = as_sent ? "as sent" : "as found";
     json worker = {{"command", record.worker},
+                   {"arguments", record.arguments},
                    {"working_directory", record.working_directory},
                    {"environment", record.environment},
                    {"pid", record.worker_pid}};

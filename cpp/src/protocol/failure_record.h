@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -22,6 +23,7 @@ struct FailureRecord {
     std::int64_t waited_ms = 0;
     std::map<std::string, bool> tensors;  ///< by tag: whether it is as it was sent; else as it was found afterwards
     std::vector<std::string> worker;      ///< its command line
+    std::size_t arguments = 0;            ///< how many words at its end are SessionOptions::arguments
     std::string working_directory;
     std::vector<std::string> environment;  ///< names that the session set; values may be secrets
     std::int64_t worker_pid = 0;

@@ -15,6 +15,7 @@ inline constexpr const char* kResponseFile = "response.json";
 inline constexpr const char* kStatusFile = "status.txt";
 inline constexpr const char* kHelloFile = "hello.json";
 inline constexpr const char* kSessionFile = "session.json";
+inline constexpr const char* kWhereFile = "where.json";
 inline constexpr const char* kCancelFile = "cancel.json";
 inline constexpr const char* kRoomFile = "room";
 inline constexpr const char* kMailboxFile = "mailbox";

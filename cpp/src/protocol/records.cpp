@@ -1,6 +1,7 @@
 #include "protocol/records.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "protocol/json_object.h"
 #include "protocol/message.h"
@@ -65,6 +66,18 @@ void require_arguments_feature(const std::optional<Hello>& hello, const std::str
         "'" + command.substr(0, 200) +
         "' cannot be sent with arguments: the worker's package is an older one, which would pass over them; "
         "use the tech_renaissance package that came with the library, or put them into the parameters");
+}
+
+std::optional<Where> parse_where(const std::string& text, std::optional<std::uint64_t> request) {
+    try {
+        const json object = parse_object(text, kWhereFile);
+        const auto found = object.find(request ? std::to_string(*request) : "start");
+        if (found == object.end() || !found->is_object()) return std::nullopt;
+        Where where{text_member(*found, "place", kWhereFile), text_member(*found, "stack", kWhereFile)};
+        return where.place.empty() ? std::nullopt : std::optional(std::move(where));
+    } catch (const InputError&) {
+        return std::nullopt;
+    }
 }
 
 std::string encode_session(const SessionRecord& record) {

@@ -43,6 +43,15 @@ Hello parse_hello(const std::string& text);
 /// @throws InputError when the worker would pass over the arguments
 void require_arguments_feature(const std::optional<Hello>& hello, const std::string& command);
 
+/// Where the code of a worker stands, as it says when it is asked for a sign of life.
+struct Where {
+    std::string place;  ///< of the user's code: "/srv/server.py:12, in main_logic"
+    std::string stack;  ///< whole, a line for each frame, as in a traceback
+};
+/// @param request whose code; nothing: that of on_start()
+/// @returns nothing when the text does not tell
+std::optional<Where> parse_where(const std::string& text, std::optional<std::uint64_t> request);
+
 /// What the host says of a session, or of a further channel of its worker.
 struct SessionRecord {
     std::string session_id;

@@ -7,6 +7,7 @@
 #include "platform/interrupt.h"
 #include "platform/mapping_guard.h"
 #include "protocol/names.h"
+#include "protocol/records.h"
 #include "session/core.h"
 #include "worker/death_report.h"
 #include "worker/launch_plan.h"
@@ -270,6 +271,9 @@ TimeoutError Conversation::timeout(const char* purpose, const worker::Liveness& 
     else
         message += "alive and idle";
     if (!found.progress.empty()) message += ", its status is '" + found.progress + "'";
+    const auto where =
+        protocol::parse_where(found.where, worker_->was_ready() && request ? std::optional(request->id) : std::nullopt);
+    if (where) message += ", its code stands at " + where->place;
     if (found.condition == worker::Condition::wedged)
         message +=
             "; its interpreter does not run: native code keeps it from it (holds the GIL), or the machine is "
@@ -286,7 +290,8 @@ TimeoutError Conversation::timeout(const char* purpose, const worker::Liveness& 
     else
         message += found.interpreter_runs ? "; its interpreter runs, so it is merely slow: give it longer"
                                           : "; give it longer";
-    return TimeoutError(message + ", or see '" + worker_->launched().directory + "/" + protocol::kLogFile + "'");
+    return TimeoutError(message + ", or see '" + worker_->launched().directory + "/" + protocol::kLogFile + "'", {},
+                        where ? where->stack : "");
 }
 
 }  // namespace tr::session

@@ -36,7 +36,16 @@ void check_numbers(const SessionOptions& options) {
                          std::to_string(kMostChannels));
 }
 
+/// What would reach a program cut short.
+void check_texts(const char* name, const std::vector<std::string>& texts) {
+    for (const auto& text : texts)
+        if (text.find('\0') != std::string::npos)
+            throw InputError(std::string(name) + ": '" + text.substr(0, text.find('\0')) +
+                             "' is followed by a zero byte: expected text without any");
+}
+
 const SessionOptions& checked(const SessionOptions& options) {
+    check_texts("SessionOptions::arguments", options.arguments);
     if (!options.session_id.empty()) protocol::require_tag(options.session_id, "a session id");
     check_numbers(options);
     return options;

@@ -132,6 +132,7 @@ protocol::FailureRecord PostMortem::describe(const std::exception_ptr& error, co
     record.working_directory = options_.working_directory.empty() ? fs::current_path().string()
                                                                   : fs::absolute(options_.working_directory).string();
     for (const auto& [name, value] : options_.environment) record.environment.push_back(name);
+    record.arguments = options_.arguments.size();
     record.worker_pid = stats.worker_pid;
     record.session = {{"carrier", stats.carrier},
                       {"host_wake_up", stats.host_wake_up},

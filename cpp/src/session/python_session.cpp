@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "session/core.h"
+#include "worker/death_report.h"
 #include "worker/registry.h"
 
 namespace tr {
@@ -110,6 +111,10 @@ const std::string& PythonSession::session_id() const {
 }
 void PythonSession::set_quiet_mode(bool quiet) {
     core().log.set_quiet(quiet);
+}
+std::string PythonSession::log_tail(std::size_t max_bytes) const {
+    const auto worker = core().worker();
+    return worker ? worker::log_tail(worker->launched(), max_bytes) : "";
 }
 SessionStats PythonSession::stats() const {
     return core().stats();

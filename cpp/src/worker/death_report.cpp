@@ -54,17 +54,15 @@ std::string older_habit(const Death& death, const platform::ExitStatus& status) 
     return "; one of the older bridge ends so when it does not know a command, or cannot serve it";
 }
 
-std::string log_of(const Worker& worker) {
-    constexpr std::size_t kLogBytes = 4096;
-    const auto& launched = worker.launched();
-    return platform::read_tail(launched.directory + "/" + protocol::kLogFile, kLogBytes, launched.log_start);
-}
-
 std::string end_of_log(const std::string& tail) {
     return tail.empty() ? "; it wrote nothing to its log" : "; the end of its log:\n" + tail;
 }
 
 }  // namespace
+
+std::string log_tail(const Launched& launched, std::size_t max_bytes) {
+    return platform::read_tail(launched.directory + "/" + protocol::kLogFile, max_bytes, launched.log_start);
+}
 
 std::string workers(int count) {
     return std::to_string(count) + (count == 1 ? " worker" : " workers");
@@ -87,7 +85,8 @@ RestartError report(const Worker& worker, const Death& death) {
         return RestartError(
             message + "; its directory '" + death.removed_directory + "' has been removed; start() makes a new one",
             ErrorCode::server_error, again);
-    const std::string log = log_of(worker);
+    constexpr std::size_t kLogBytes = 4096;
+    const std::string log = log_tail(worker.launched(), kLogBytes);
     message += older_habit(death, *status) + remedy(worker, death) + channel::fullness(worker.launched().directory);
     if (!worker.was_ready()) message += start_advice(worker.launched(), log);
     message += end_of_log(log);

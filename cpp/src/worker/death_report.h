@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -31,6 +32,9 @@ struct Death {
 
 /// In words.
 RestartError report(const Worker& worker, const Death& death);
+
+/// The end of what the worker has printed, whole lines; empty when there is nothing to be found.
+std::string log_tail(const Launched& launched, std::size_t max_bytes);
 
 /// "; whether the request had an effect cannot be told", or that it may be sent again.
 std::string effect(const std::string& command, bool idempotent);

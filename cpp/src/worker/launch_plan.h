@@ -40,7 +40,7 @@ void anchor_paths(SessionOptions& options);
 /// @throws InputError when there is no such script
 std::vector<std::string> worker_script(const SessionOptions& options, const std::string& package_directory);
 
-/// The whole command line but for the session id, which comes last.
+/// The whole command line but for the arguments to the script, which come last.
 /// @throws InputError when there is no such script, RestartError when there is no such launcher
 std::vector<std::string> worker_command(const SessionOptions& options, const std::string& interpreter,
                                         const std::string& package_directory);

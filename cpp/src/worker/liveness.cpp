@@ -1,10 +1,31 @@
 #include "worker/liveness.h"
 
+#include <system_error>
+
+#include "platform/file.h"
 #include "platform/host.h"
+#include "protocol/names.h"
+#include "protocol/records.h"
+#include "tech_renaissance/utils/tr_exception.h"
 
 namespace tr::worker {
 
 using platform::Deadline;
+
+namespace {
+
+/// What a worker has written before it answered; empty of an older one, and where there was no room.
+std::string where(const Worker& worker) {
+    try {
+        const std::string path = worker.launched().directory + "/" + protocol::kWhereFile;
+        return platform::read_file(path, protocol::kMaxRecordBytes).value_or("");
+    } catch (const std::system_error&) {
+    } catch (const TRException&) {  // it is no file, or too long
+    }
+    return {};
+}
+
+}  // namespace
 
 std::int64_t milliseconds_since(Deadline::Clock::time_point start) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(Deadline::Clock::now() - start).count();
@@ -41,9 +62,10 @@ Liveness examine(const Worker& worker, const channel::Channel& channel, Deadline
         found.condition = Condition::dead;
     else if (answered())
         found.condition = Condition::ready;
-    else if (ping == platform::Ping::answered)
+    else if (ping == platform::Ping::answered) {
         found.interpreter_runs = true;
-    else if (ping == platform::Ping::silent && Deadline::Clock::now() - begin >= kSignOfLife / 2)
+        found.where = where(worker);
+    } else if (ping == platform::Ping::silent && Deadline::Clock::now() - begin >= kSignOfLife / 2)
         found.condition = Condition::wedged;
     else if (ping == platform::Ping::silent)
         found.silent_ms = milliseconds_since(begin);

@@ -20,6 +20,7 @@ struct Liveness {
     std::int64_t busy_ms = 0;
     std::string progress;
     bool interpreter_runs = false;            ///< it answered just now
+    std::string where;                        ///< what it said then of where its code stands; for protocol::parse_where
     std::optional<std::int64_t> silent_ms{};  ///< it was silent for so long, which is too short to call it wedged
 };
 

@@ -50,9 +50,10 @@ class OwnLauncher final : public Launcher {
         }
         const auto file = [&first](const char* name) { return first.directory()->file(name); };
         // What is left of exchanges with an earlier worker, whatever that has made of it.
-        for (const char* name : {protocol::kRequestFile, protocol::kResponseFile, protocol::kHelloFile,
-                                 protocol::kStatusFile, protocol::kCancelFile, protocol::kSessionFile,
-                                 protocol::kMailboxFile, protocol::kRoomFile, protocol::kChannelsFolder})
+        for (const char* name :
+             {protocol::kRequestFile, protocol::kResponseFile, protocol::kHelloFile, protocol::kStatusFile,
+              protocol::kWhereFile, protocol::kCancelFile, protocol::kSessionFile, protocol::kMailboxFile,
+              protocol::kRoomFile, protocol::kChannelsFolder})
             platform::remove_anything(file(name));
         platform::make_private_directory(file(protocol::kChannelsFolder));
         const auto log = platform::identify(file(protocol::kLogFile));
@@ -71,13 +72,13 @@ class OwnLauncher final : public Launcher {
         for (const auto& word : options_.launcher) launched.command += word + " ";
         launched.command += launched.interpreter.path + " (" + launched.interpreter.reason + ")";
         for (const auto& argument : worker_script(options_, package)) launched.command += " " + argument;
-        launched.argv.push_back(session_id_);
+        for (const auto& argument : arguments()) launched.argv.push_back(argument);
         {
             const std::lock_guard<std::mutex> lock(mutex_);
             // For a replay, which is not to run under a profiler as well.
             command_line_ = {launched.interpreter.path};
             for (auto& argument : worker_script(options_, package)) command_line_.push_back(std::move(argument));
-            command_line_.push_back(session_id_);
+            for (const auto& argument : arguments()) command_line_.push_back(argument);
         }
         launched.directory = first.directory()->path();
         launched.log_start = log_start_;
@@ -131,6 +132,11 @@ class OwnLauncher final : public Launcher {
     }
 
   private:
+    /// Behind the script. Where no others are given, the session id, as servers of the older bridge read it there.
+    std::vector<std::string> arguments() const {
+        return options_.arguments.empty() ? std::vector<std::string>{session_id_} : options_.arguments;
+    }
+
     SessionOptions copied() const {
         const std::lock_guard<std::mutex> lock(mutex_);
         return options_;
@@ -156,6 +162,7 @@ class OwnLauncher final : public Launcher {
                                                {{"TR_SESSION_DIR", launched.directory},
                                                 {"TR_HOST_PID", std::to_string(record.host_pid)},
                                                 {"TR_WAKEUP", record.wake_up},
+                                                {"TR_ARGUMENTS", std::to_string(options_.arguments.size())},
                                                 {"TR_BUSY_WAIT_US", std::to_string(busy_wait_us)}});
         spawn.working_directory = options_.working_directory;
         spawn.output_path = first.directory()->file(protocol::kLogFile);

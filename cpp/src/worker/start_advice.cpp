@@ -78,6 +78,10 @@ std::string start_advice(const Launched& launched, const std::string& log) {
     if (says(log, {"No module named debugpy"}))
         return "; SessionOptions::debug_port needs the package debugpy: install it with '" + launched.interpreter.path +
                " -m pip install debugpy'";
+    if (says(log, {"attempted relative import with no known parent package"}))
+        return "; a script belongs to no package, so it can import nothing relative to itself: name it as a module, "
+               "SessionOptions::module = \"package.server\", with the folder of the package in "
+               "SessionOptions::environment = {{\"PYTHONPATH\", ...}}, or import by the full name";
     if (const std::string found = of_variables(launched, log); !found.empty()) return found;
     if (const std::string found = of_names(launched, log); !found.empty()) return found;
     return older_module_advice(launched);

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 
 from ..errors import InputError, NotFoundError
 from ..platform.files import read_small
 from ..platform.system import CAREFUL, IS_WINDOWS, is_mine, user_id
 from ..protocol.json_object import parse_object
-from ..protocol.messages import check_tag
+from ..protocol.messages import check_tag, is_tag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
 _PREFIX = "tr_session_"
 _FOLDERS = ("python_session", "pytorch_session")  # of a workspace; the second is that of the first older hosts
@@ -57,22 +59,52 @@ def find_session(session_id: str | None, arguments: Sequence[str]) -> tuple[str,
     directory = os.environ.get("TR_SESSION_DIR")
     if directory:
         directory = os.path.abspath(directory)
-        name = os.path.basename(directory)
-        found = name[len(_PREFIX) :] if name.startswith(_PREFIX) else name
         _check_directory(directory)
-        return directory, session_id or found
+        return directory, session_id or _id_of(directory)
     if session_id is None:
-        session_id = arguments[1] if len(arguments) > 1 else "default"
+        session_id = arguments[1] if len(arguments) > 1 and is_tag(arguments[1]) else "default"
     check_tag(session_id, "a session id")
     candidates = [os.path.join(place, folder, _PREFIX + session_id) for place in workspaces() for folder in _FOLDERS]
     for candidate in candidates:
-        if os.path.lexists(candidate):
+        # One that has a session.json is of a host that names the directory to its worker, which is not this process.
+        if os.path.lexists(candidate) and not os.path.lexists(f"{candidate}/session.json"):
             _check_directory(candidate)
             return os.path.abspath(candidate), session_id
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    named = repr(os.path.basename(script)) if script else "the name of a file that holds this server"
     raise NotFoundError(
-        f"there is no directory of a session {session_id!r}: looked for {', '.join(candidates)}. A worker is started "
-        "by its host: PythonSession in C++ or Python"
+        f"this process is no worker: there is no directory of a session {session_id!r} that waits for one (looked for "
+        f"{', '.join(candidates)}). A worker is started by its host: PythonSession({named}) in C++ or Python. To call "
+        "a server without one, as in a test or a notebook: tech_renaissance.testing.ServerHarness"
     )
+
+
+def _id_of(directory: str) -> str:
+    name = os.path.basename(directory)
+    return name[len(_PREFIX) :] if name.startswith(_PREFIX) else name
+
+
+class _Arguments(list[str]):
+    """`sys.argv` of a worker whose host has given it no arguments: the session id alone follows the script.
+
+    Servers of the older bridge read it as `sys.argv[1]`. A slice is without it, as it is of slices that argparse and
+    its like read what was said to the script.
+    """
+
+    def __getitem__(self, index: Any) -> Any:
+        return [self[0]][index] if isinstance(index, slice) and len(self) == 2 else super().__getitem__(index)
+
+    def __reduce__(self) -> Any:
+        return list, (list(self),)  # for processes that may not find this class
+
+
+def hide_session_id() -> None:
+    """Makes `sys.argv` of a worker such that argparse finds what the host has given as arguments, and nothing else."""
+    directory = os.environ.get("TR_SESSION_DIR")
+    if directory is None or os.environ.get("TR_ARGUMENTS", "0") != "0":
+        return
+    if len(sys.argv) == 2 and sys.argv[1] == _id_of(directory):
+        sys.argv = _Arguments(sys.argv)
 
 
 def workspaces() -> list[str]:

@@ -75,9 +75,14 @@ def export_tensor(tensor: object) -> Exported:
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(tensor, (numpy.ndarray, numpy.generic)):
         return _export_numpy(numpy, tensor)
+    several = isinstance(tensor, (list, tuple)) and any(hasattr(item, "dtype") for item in tensor)
     raise InputError(
         f"a {_type_name(tensor)} cannot be sent as a tensor: expected a torch.Tensor, a numpy.ndarray or a number; "
-        "make one of it first, for example with torch.tensor(…) or numpy.array(…)"
+        + (
+            'give its tensors one by one, with a star: calculate_many("command", *tensors), send_tensors(*tensors)'
+            if several
+            else "make one of it first, for example with torch.tensor(…) or numpy.array(…)"
+        )
     )
 
 
@@ -92,6 +97,7 @@ def is_on_gpu(tensor: Any) -> bool:
         torch is not None
         and isinstance(tensor, torch.Tensor)
         and tensor.is_cuda
+        and not _is_fake(tensor)
         and not tensor.is_nested
         and tensor.layout is torch.strided
         and tensor.dtype is not torch.bool
@@ -230,6 +236,14 @@ def choose_framework(asked: str | None) -> str:
     )
 
 
+def framework_of(tensors: Sequence[object]) -> str | None:
+    """That of some tensors, PyTorch where both occur; None when there are only numbers."""
+    torch = sys.modules.get("torch")
+    if torch is not None and any(isinstance(tensor, torch.Tensor) for tensor in tensors):
+        return "torch"
+    return "numpy" if any(hasattr(tensor, "dtype") for tensor in tensors) else None
+
+
 # Looking for what is not there takes longer than a call.
 _missing: set[str] = set()
 
@@ -264,6 +278,11 @@ def _export_torch(torch: Any, tensor: Any) -> Exported:
         )
     if tensor.is_meta:
         raise InputError("a torch tensor on the 'meta' device cannot be sent: it has no data")
+    if _is_fake(tensor):
+        raise InputError(
+            "a FakeTensor cannot be sent: it has no data, as torch.compile, torch.export or a FakeTensorMode made it "
+            "to follow shapes alone; send tensors outside of what is compiled or exported"
+        )
     dtype = _torch_dtypes.get(tensor.dtype) or _known_torch_dtype(tensor.dtype)
     # Asked before it is done: on a small tensor, doing nothing takes as long as the rest.
     if tensor.requires_grad:
@@ -281,12 +300,19 @@ def _export_torch(torch: Any, tensor: Any) -> Exported:
     # By address, as this serves every dtype and needs no NumPy; Exported keeps the tensor alive.
     import ctypes
 
-    memory = memoryview((ctypes.c_char * length).from_address(tensor.data_ptr())).cast("B")
+    address = tensor.data_ptr()
+    if not address:
+        raise InputError(f"a {_type_name(tensor)} cannot be sent: it has no data; send a plain torch.Tensor made of it")
+    memory = memoryview((ctypes.c_char * length).from_address(address)).cast("B")
     return Exported(dtype, shape, memory, tensor)
 
 
 # What was found out about a dtype of PyTorch; by the dtype itself.
 _torch_dtypes: dict[Any, DType] = {}
+
+
+def _is_fake(tensor: Any) -> bool:
+    return type(tensor).__name__ == "FakeTensor"
 
 
 def _known_torch_dtype(dtype: Any) -> DType:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
+# What people call some of them in their programs.
+_ALIASES = {"np": "numpy", "F": "torch.nn.functional", "nn.functional": "torch.nn.functional"}
+
 NAMESPACES = ("torch", "torch.nn.functional", "torch.linalg", "torch.fft", "torch.special", "numpy")
 
 # Operators of the library that read files or memory of others, or serve other back ends and internal use.
@@ -141,8 +144,11 @@ def resolve(name: str) -> tuple[str, str, Callable[..., Any]]:
     """
     namespace, _, function = name.rpartition(".")
     if namespace not in NAMESPACES:
+        known = _ALIASES.get(namespace)
+        meant = f"; did you mean {known}.{function:.100}?" if known else ""
         raise NotFoundError(
-            f"{name!r:.200} is not a function that the default server calls: its namespaces are {', '.join(NAMESPACES)}"
+            f"{name!r:.200} is not a function that the default server calls: its namespaces are "
+            f"{', '.join(NAMESPACES)}{meant}"
         )
     try:
         module = importlib.import_module(namespace)

@@ -72,6 +72,8 @@ class DefaultServer(TechRenaissanceServer):
     def main_logic(self, command: str, parameters: str) -> bool:
         """See the module. Plain names are the same in any case."""
         plain = command.lower()
+        if "(" in command:
+            raise NotFoundError(_no_call(command))
         if "." in command:
             args, kwargs = parse_arguments(parameters)
             self._respond(command, self._call(command, args, kwargs))
@@ -176,6 +178,14 @@ class DefaultServer(TechRenaissanceServer):
             self.write_response(command, str(result))
         else:
             raise InputError(f"{command}: its result is of type {type(result).__name__}, which has no form as a tensor")
+
+
+def _no_call(command: str) -> str:
+    name = command.partition("(")[0]
+    return (
+        f"{command!r:.200} is no command: expected the name of a function, and its arguments behind a blank, as in "
+        f"'{name:.100} a'; calculate names its tensors itself, a, b, c: calculate(\"{name:.100}\", x)"
+    )
 
 
 def _greet(greeting: str, whom: str) -> str:

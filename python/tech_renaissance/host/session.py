@@ -9,7 +9,7 @@ import weakref
 from concurrent.futures import wait as wait_for_futures
 from typing import TYPE_CHECKING, Any
 
-from ..data.tensors import choose_framework, dims, export_tensor, find_dtype
+from ..data.tensors import choose_framework, dims, export_tensor, find_dtype, framework_of
 from ..errors import InputError
 from .arguments import limit, path, text, truth, whole_number
 from .calls import CallFuture, SentRequest
@@ -403,6 +403,13 @@ class PythonSession:
         """No log lines on standard error; exceptions are raised all the same."""
         self._core.set_quiet_mode(truth(quiet, "quiet"))
 
+    def log_tail(self, max_bytes: int = 4096) -> str:
+        """The end of what the worker that there is now has printed, or the last one: whole lines, `max_bytes` at most.
+
+        Empty when there is nothing, or the directory has been removed.
+        """
+        return self._core.log_tail(whole_number(max_bytes, "max_bytes", "a whole number of bytes"))
+
     def stats(self) -> SessionStats:
         """What the session has done so far and how; a snapshot, for which the worker is not asked."""
         return SessionStats(**self._core.stats())
@@ -413,7 +420,7 @@ class PythonSession:
 
     def _kind(self, inputs: Sequence[Any] = ()) -> str:
         """The framework that results come in, for these inputs, which are being sent."""
-        self._last_sent = _kind_of(inputs) or self._last_sent
+        self._last_sent = framework_of(inputs) or self._last_sent
         return self._framework or self._last_sent or ("torch" if "torch" in sys.modules else "numpy")
 
     def _result(self, tensor: _core.Tensor, inputs: Sequence[Any] = ()) -> Any:
@@ -426,14 +433,6 @@ def _arguments(options: SessionOptions) -> dict[str, Any]:
     if not values["python"] and not any(map(os.environ.get, _INTERPRETER_VARIABLES)):
         values["python"] = sys.executable
     return values
-
-
-def _kind_of(tensors: Sequence[Any]) -> str | None:
-    """The framework of some tensors, PyTorch where both occur; None when there are only numbers."""
-    torch = sys.modules.get("torch")
-    if torch is not None and any(isinstance(tensor, torch.Tensor) for tensor in tensors):
-        return "torch"
-    return "numpy" if any(hasattr(tensor, "dtype") for tensor in tensors) else None
 
 
 def _kind_of_dtype(dtype: object) -> str | None:

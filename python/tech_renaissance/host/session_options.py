@@ -53,6 +53,7 @@ class SessionOptions:
     Attributes:
         script: a Python file, or "default" for the server that comes with the package.
         module: a Python module to run as `python -m`; when set, `script` is not looked at.
+        arguments: to the script or module, as it finds them in `sys.argv[1:]`: `["--weights", "model.pt"]`.
         session_id: a tag; empty: a unique one is picked.
         workspace: where session directories live. Empty: $TR_WORKSPACE, else a per-user folder on tmpfs, else in the
             temporary directory.
@@ -91,6 +92,7 @@ class SessionOptions:
 
     script: str | os.PathLike[str] = "default"
     module: str = ""
+    arguments: Sequence[str] = ()
     session_id: str = ""
     workspace: str | os.PathLike[str] = ""
     python: str | os.PathLike[str] = ""

@@ -124,12 +124,18 @@ def _is_record(record: dict[str, Any]) -> bool:
         raise InputError("no worker was ever started, so there is none to run again: see the error in failure.json")
     texts = [*command, *worker["environment"], worker["working_directory"]]
     texts += [record["kind"], error["code"], error["type"], *tensors.values()]
-    numbers = [worker.get("signal", 0), worker.get("exit_code", 0), 0 if request is None else request["waited_ms"]]
+    numbers = [
+        worker.get("arguments", 0),
+        worker.get("signal", 0),
+        worker.get("exit_code", 0),
+        0 if request is None else request["waited_ms"],
+    ]
     for tag in tensors:
         messages.check_tag(tag)
     return (
         isinstance(command, list)
         and len(command) > 2
+        and worker.get("arguments", 0) < len(command) - 1
         and all(isinstance(text, str) and "\0" not in text for text in texts)
         and all(isinstance(number, int) for number in numbers)
         and isinstance(record["session"], dict)

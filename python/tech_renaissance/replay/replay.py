@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from ..channel.doorbell import open_doorbell
 from ..data.tsr import tsr_info
@@ -89,9 +90,11 @@ def replay(arguments: argparse.Namespace) -> int:
     return DIFFERS
 
 
-def _command(worker: list[str], arguments: argparse.Namespace) -> list[str]:
-    """What starts the worker: interpreter, script or -m and module, session id."""
-    python, *what, session_id = worker
+def _command(worker: dict[str, Any], arguments: argparse.Namespace) -> list[str]:
+    """What starts the worker: interpreter, script or -m and module, its arguments or else the session id."""
+    python, *what = worker["command"]
+    behind = len(what) - (worker.get("arguments", 0) or 1)
+    what, own = what[:behind], what[behind:]
     python = arguments.python or python
     if arguments.script:
         what = [os.path.abspath(arguments.script)]
@@ -103,7 +106,7 @@ def _command(worker: list[str], arguments: argparse.Namespace) -> list[str]:
         what = [str(_DEBUG), "pdb", *what]
     elif arguments.debugpy is not None:
         what = [str(_DEBUG), str(arguments.debugpy), *what]
-    return [python, *what, session_id]
+    return [python, *what, *own]
 
 
 def _lay_out(kept: Kept, directory: Path) -> None:
@@ -155,13 +158,14 @@ class _Run:
             **os.environ,
             "TR_SESSION_DIR": str(self._directory),
             "TR_HOST_PID": str(os.getpid()),
+            "TR_ARGUMENTS": str(worker.get("arguments", 0)),
             "TR_WAKEUP": "auto",
             "PYTHONPATH": os.pathsep.join(filter(None, (str(_PACKAGE.parent), inherited))),
             "PYTHONUNBUFFERED": "1",
         }
         stdin = None if self._debugged else subprocess.DEVNULL
         try:
-            command = _command(worker["command"], self._arguments)
+            command = _command(worker, self._arguments)
             process = subprocess.Popen(command, env=environment, cwd=folder, stdin=stdin)
         except (InputError, OSError) as error:
             self.why = str(error)

@@ -6,7 +6,7 @@ from ..errors import NOT_FOUND, PERMISSION_DENIED, UNKNOWN, Cancelled, InputErro
 from ..platform.output import log
 from ..protocol import messages
 from ..protocol.messages import Failure
-from .failure import failure_from
+from .failure import at, failure_from, place_of_error, place_of_function
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +14,22 @@ if TYPE_CHECKING:
 
     from .call import Call
     from .server import TechRenaissanceServer
+
+
+def require_main_logic(server: TechRenaissanceServer) -> None:
+    """Raises InputError for a server that has that of its base class, which serves nothing."""
+    from .server import TechRenaissanceServer as Base
+
+    if getattr(server.main_logic, "__func__", None) is not Base.main_logic:
+        return
+    import difflib
+
+    kind = type(server)
+    own = [name for owner in kind.__mro__ if not issubclass(Base, owner) for name in vars(owner)]
+    close = difflib.get_close_matches("main_logic", own, 1, 0.5)
+    where = at(place_of_function(getattr(kind, close[0]))) if close else ""
+    meant = f": did you mean this by its method {close[0]!r}{where}?" if close else ""
+    raise InputError(f"{kind.__name__} does not override main_logic(command, parameters), which serves requests{meant}")
 
 
 def is_to_leave(call: Call) -> bool:
@@ -47,6 +63,7 @@ def returned(server: TechRenaissanceServer, call: Call, outcome: object) -> None
         message = (
             f"main_logic of {type(server).__name__} returned a {type(outcome).__name__} for {command!r:.200} "
             "and wrote no response: it must return True when it served the command, False when it does not know it"
+            f"{at(place_of_function(server.main_logic))}"
         )
         call.fail(Failure(UNKNOWN, message, "TypeError"))
 
@@ -60,6 +77,7 @@ def raised(call: Call, error: BaseException) -> None:
     command = call.request.command
     if isinstance(error, SystemExit):
         failure.message = f"the server called sys.exit({error.code!r}) in {command!r} and has left"
+        failure.message += at(place_of_error(error))
     if call.answered:
         log(f"{failure.type} after the answer to {command!r}: {failure.message}\n{failure.traceback}")
     else:
@@ -69,14 +87,46 @@ def raised(call: Call, error: BaseException) -> None:
 
 def _unknown_command(server: TechRenaissanceServer, command: str) -> str:
     known = [str(name) for name in server.commands]
+    compared = known or _commands_compared(server.main_logic)
     text = f"unknown command {command!r:.200}"
-    if not known:
-        return f"{text}: main_logic of {type(server).__name__} does not know it"
+    where = f"main_logic of {type(server).__name__} does not know it{at(place_of_function(server.main_logic))}"
+    if not compared:
+        return f"{text}: {where}"
     import difflib
 
-    close = difflib.get_close_matches(command[:200], known, 1)
+    close = difflib.get_close_matches(command[:200], compared, 1)
     meant = f"did you mean {close[0]!r}? " if close else ""
-    return f"{text}: {meant}this server offers {', '.join(known)}"
+    if known:
+        return f"{text}: {meant}this server offers {', '.join(known)}"
+    return f"{text}: {meant}{where}; it compares with {', '.join(map(repr, compared))}"
+
+
+def _commands_compared(logic: Any) -> list[str]:
+    """The texts that the source of main_logic compares its command with, for a server that declares none."""
+    import ast
+    import inspect
+    import textwrap
+
+    try:
+        tree: Any = ast.parse(textwrap.dedent(inspect.getsource(logic))).body[0]
+        name = tree.args.args[-2].arg  # behind self, where there is one
+    except (OSError, TypeError, SyntaxError, ValueError, AttributeError, IndexError):
+        return []
+    found: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare) and _is_name(node.left, name):
+            parts = node.comparators
+        elif hasattr(node, "cases") and _is_name(getattr(node, "subject", None), name):
+            parts = [case.pattern for case in node.cases]
+        else:
+            continue
+        constants = [getattr(inner, "value", None) for part in parts for inner in ast.walk(part)]
+        found += [value for value in constants if isinstance(value, str)]
+    return list(dict.fromkeys(found))
+
+
+def _is_name(node: Any, name: str) -> bool:
+    return getattr(node, "id", None) == name
 
 
 def text_of(result: Any) -> str:

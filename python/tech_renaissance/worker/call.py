@@ -36,13 +36,16 @@ class Call:
         over: `main_logic` has come to its end, so that nobody may do anything for this request any more.
         alone: no other thread can have it, so that nothing has to be locked.
         waiting: how many threads wait for it to be cancelled.
+        thread: which runs it, of a server with `threads`.
+        logic: the coroutine of its main_logic, where that is one.
         hear: waits for the next time that the worker's event loop looks for news; None for a server without one.
     """
 
     # As a call begins. In the class, as most calls change hardly any of them.
     alone = answered = over = _cancelled = False
     hear: Callable[[], Awaitable[None]] | None = None
-    waiting = _parts = 0
+    waiting = thread = _parts = 0
+    logic: Any = None
     _news = -1
     _tensors: Sequence[str] = ()
 

@@ -9,12 +9,16 @@ from ..protocol import messages
 from . import answers
 from .call import Call
 from .context import enter, main
+from .failure import frames_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import FrameType
+
     from ..channel.channel import Channel
     from ..platform.stop_signals import StopSignals
     from .channels import Channels
+    from .failure import Frame
     from .runtime import Runtime
     from .server import TechRenaissanceServer
 
@@ -42,6 +46,16 @@ class Dispatcher:
         while (found := self._channels.receive()) is not None and self._serve_one(*found):
             pass
         main.call = None
+
+    def frames_of(self, call: Call, threads: dict[int, FrameType], serving: int) -> list[Frame]:
+        """Those of user code that runs for a call, from the outermost on.
+
+        Args:
+            call: which; it is at work.
+            threads: the innermost frame of each.
+            serving: the one that serves.
+        """
+        return frames_from(threads.get(serving))
 
     def _serve_one(self, channel: Channel, request: messages.Request) -> bool:
         """Whether to go on serving."""

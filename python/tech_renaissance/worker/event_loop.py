@@ -13,14 +13,17 @@ from . import answers
 from .call import Call
 from .context import current
 from .dispatch import Dispatcher
+from .failure import frames_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from types import FrameType
     from typing import Any
 
     from ..channel.bell import Bell
     from ..platform.stop_signals import StopSignals
+    from .failure import Frame
 
 
 class EventLoop(Dispatcher):
@@ -147,7 +150,8 @@ class EventLoop(Dispatcher):
             if call.cancelled():
                 return call.fail_as_cancelled
             try:
-                outcome = await _armed(server.main_logic(request.command, request.parameters), self._stop)
+                call.logic = server.main_logic(request.command, request.parameters)
+                outcome = await _armed(call.logic, self._stop)
             finally:
                 if self._runtime.forked:
                     self._runtime.end_fork()
@@ -163,6 +167,19 @@ class EventLoop(Dispatcher):
             if isinstance(error, asyncio.CancelledError) and call.cancelled():
                 return call.fail_as_cancelled
             return functools.partial(answers.raised, call, error)
+
+    def frames_of(self, call: Call, threads: dict[int, FrameType], serving: int) -> list[Frame]:
+        """See Dispatcher."""
+        frames: list[Frame] = []
+        step = call.logic
+        while step is not None:
+            if getattr(step, "cr_running", False):
+                return frames_from(threads.get(serving))
+            frame = getattr(step, "cr_frame", None) or getattr(step, "gi_frame", None)
+            if frame is not None:
+                frames.append((frame.f_code.co_filename, frame.f_lineno or 0, frame.f_code.co_name))
+            step = getattr(step, "cr_await", None) or getattr(step, "gi_yieldfrom", None)
+        return frames
 
     # ------------------------------------------------------------------------------------------------------- the end
 

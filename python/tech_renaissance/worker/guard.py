@@ -34,15 +34,22 @@ class Guard:
     process killed, together with its group when it leads one. It also answers the host's pings, and tells of the death
     of other hosts.
 
+    Attributes:
+        serving: the thread that is guarded.
+
     Not through the module threading, which takes the thread that first imports it for the main one.
     """
 
-    def __init__(self, stop: StopSignals, host: ProcessWatch, ping: Ping, sweep: Callable[[], None]) -> None:
+    def __init__(
+        self, stop: StopSignals, host: ProcessWatch, ping: Ping, tell_where: Callable[[], None],
+        sweep: Callable[[], None],
+    ) -> None:  # fmt: skip
         self._stop = stop
         self._host = host
         self._ping = ping
+        self._tell_where = tell_where
         self._sweep = sweep
-        self._serving = 0
+        self.serving = 0
         self._mutex = _thread.allocate_lock()
         self._gone = False
         self._others: list[ProcessWatch] = []
@@ -52,7 +59,7 @@ class Guard:
 
     def start(self) -> None:
         """Guards the calling thread."""
-        self._serving = _thread.get_ident()
+        self.serving = _thread.get_ident()
         _thread.start_new_thread(self._run, ())
 
     def watch(self, others: list[ProcessWatch], tell: Callable[[], None]) -> None:
@@ -69,7 +76,7 @@ class Guard:
         if self._left.locked():
             self._left.release()
         self._stop.unhook()
-        if self._serving:
+        if self.serving:
             self._stop.wake_guard()
         else:
             self._stop.close_noticed()
@@ -91,7 +98,10 @@ class Guard:
                             self._others = []  # until the next `watch`
                     self._tell()
                 if self._ping.descriptor in ready:
-                    self._ping.answer()
+                    try:
+                        self._tell_where()  # first, as the host looks as soon as it has the answer
+                    finally:
+                        self._ping.answer()
                 signalled = self._stop.noticed in ready and self._stop.relay()
                 lost = self._host.gone() if unseen else self._host.descriptor in ready
                 if lost or (signalled and not self._insist()):
@@ -125,7 +135,7 @@ class Guard:
     def _send(self) -> None:
         with self._mutex:  # Once the thread has left, the signal would be answered by whoever had it before.
             if not self._gone:
-                send_stop(self._serving)
+                send_stop(self.serving)
 
 
 def end_group() -> None:

@@ -10,7 +10,7 @@ from ..channel.session_dir import find_session, read_host_record, sweep
 from ..channel.tensor_store import TensorStore
 from ..errors import Cancelled
 from ..platform import steps
-from ..platform.files import AtomicWriter, Place, keep_spares
+from ..platform.files import AtomicWriter, Place, keep_spares, remove
 from ..platform.output import log_output
 from ..platform.place import place_error
 from ..platform.process import ProcessWatch
@@ -18,9 +18,11 @@ from ..platform.stop_signals import StopSignals
 from ..platform.system import IS_WINDOWS
 from ..protocol import messages
 from ..protocol.json_object import encode_object
+from .answers import require_main_logic
 from .channels import Channels
 from .context import follow_threads
 from .dispatch import choose
+from .failure import frames_from, place_of, stack_of
 from .guard import Guard, end_group
 from .ping import Ping
 
@@ -45,23 +47,28 @@ class Runtime:
             steps.hook("script running")
         _secure_descriptors()
         keep_spares()
-        self._server = server
         self.directory, self.session_id = find_session(session_id, sys.argv)
         log_output(f"{self.directory}/worker.log")
+        self._open(server, StopSignals())
+        self._guard = Guard(self._stop, self._host, Ping(self.directory), self._tell_where, self._sweep)
+        if steps.hook:
+            steps.hook("session found")
+
+    def _open(self, server: TechRenaissanceServer, stop: StopSignals) -> None:
+        """What there is of a runtime in whatever process, once its directory is known."""
+        self._server = server
+        self._stop = stop
         self._record = read_host_record(self.directory)
         self._place = Place(self.directory)
         self._writer = AtomicWriter(self.directory, self._place)
         self.tensors = TensorStore(self.directory, self._writer)
-        self._stop = StopSignals()
         self._host = ProcessWatch(
             self._record.host_pid or _number(os.environ.get("TR_HOST_PID")), self._record.host_start_time
         )
-        self._guard = Guard(self._stop, self._host, Ping(self.directory), self._sweep)
         self._channels: Channels | None = None
+        self._dispatcher: Dispatcher | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self.forked = False
-        if steps.hook:
-            steps.hook("session found")
 
     def serve(self) -> None:
         """Answers requests until told to leave.
@@ -72,7 +79,6 @@ class Runtime:
         """
         _enable_faulthandler()
         status = messages.EXITING if self._record.known else messages.TERMINATED
-        dispatcher: Dispatcher | None = None
         self._stop.install()
         follow_threads()
         if hasattr(os, "register_at_fork"):
@@ -85,18 +91,7 @@ class Runtime:
             self._guard.start()
             if steps.hook:
                 steps.hook("host watched")
-            self._call_on_start()
-            if steps.hook:
-                steps.hook("on_start called")
-            channels = self._channels = Channels(
-                self._place, self._writer, self._record, self._stop, self._host, self._guard, self._announce
-            )
-            self.tensors = channels.first.tensors
-            if steps.hook:
-                steps.hook("carrier open")
-            dispatcher = choose(self._server, self, channels, self._stop)
-            self._announce(channels.first, "")
-            dispatcher.serve()
+            self._serve()
         except Cancelled:
             pass
         except Exception as error:
@@ -112,8 +107,23 @@ class Runtime:
                 self._sweep()
                 end_group()
             self._stop.restore()
-        if dispatcher is not None and dispatcher.exit is not None:
-            raise dispatcher.exit
+        if self._dispatcher is not None and self._dispatcher.exit is not None:
+            raise self._dispatcher.exit
+
+    def _serve(self) -> None:
+        require_main_logic(self._server)
+        self._call_on_start()
+        if steps.hook:
+            steps.hook("on_start called")
+        channels = self._channels = Channels(
+            self._place, self._writer, self._record, self._stop, self._host, self._guard, self._announce
+        )
+        self.tensors = channels.first.tensors
+        if steps.hook:
+            steps.hook("carrier open")
+        self._dispatcher = choose(self._server, self, channels, self._stop)
+        self._announce(channels.first, "")
+        self._dispatcher.serve()
 
     def _become_a_fork(self) -> None:
         """In a process that user code has forked off: the session, and the signals to it, are the worker's alone."""
@@ -131,8 +141,11 @@ class Runtime:
 
     def call_at_work(self) -> Call | None:
         """The call that a thread is likely to mean which belongs to none."""
+        return next(iter(self._calls_at_work()), None)
+
+    def _calls_at_work(self) -> list[Call]:
         calls = [channel.call for channel in self._channels.all()] if self._channels else []
-        return next((call for call in calls if call is not None and not call.over), None)
+        return [call for call in calls if call is not None and not call.over]
 
     def event_loop(self) -> asyncio.AbstractEventLoop:
         """Of the server's coroutines."""
@@ -203,6 +216,30 @@ class Runtime:
         self._channels.close()
         for channel in self._channels.all():
             channel.write_status(status)
+
+    def _tell_where(self) -> None:
+        """Writes where the code of each request of the session's own host stands, or that of on_start.
+
+        On the guard's thread, while any other may hold an import's lock: nothing is imported here.
+        """
+        path = f"{self.directory}/where.json"
+        try:
+            threads = sys._current_frames()
+            serving = self._guard.serving
+            if self._dispatcher is None:
+                found = {"start": frames_from(threads.get(serving))}
+            else:
+                found = {
+                    str(call.request.id): self._dispatcher.frames_of(call, threads, serving)
+                    for call in self._calls_at_work()
+                    if call.channel.host is self._host
+                }
+            told: dict[str, object] = {
+                key: {"place": place_of(frames), "stack": stack_of(frames)} for key, frames in found.items()
+            }
+            self._writer.write(path, encode_object(told))
+        except Exception:  # there is no room, or something has changed meanwhile
+            remove(path)  # which would tell of another time
 
     def _sweep(self) -> None:
         if self._record.known:

@@ -6,6 +6,7 @@ import gc
 import operator
 import os
 
+from ..channel.session_dir import hide_session_id
 from ..data.tensors import FRAMEWORKS, choose_framework
 from ..errors import INVALID_REQUEST, InputError
 from ..platform.output import log
@@ -13,6 +14,7 @@ from ..protocol import messages
 from ..protocol.messages import Failure
 from .answers import text_of
 from .context import find_call, too_late
+from .failure import at, place_here
 
 _LOOK_SECONDS = 0.05
 
@@ -112,7 +114,8 @@ class TechRenaissanceServer:
             session_id: of the session; usually left out, as the host says it.
 
         Raises:
-            NotFoundError: there is no such session.
+            NotFoundError: there is no such session; this process is no worker.
+            InputError: the server has no main_logic.
         """
         from .runtime import Runtime, is_multiprocessing_child
 
@@ -120,11 +123,14 @@ class TechRenaissanceServer:
             raise InputError(f"session_id is {session_id!r:.200}: expected a string")
         if is_multiprocessing_child():
             return  # this process runs the script only to find a function in it; the worker is its parent
-        self.__runtime = Runtime(self, session_id)
-        self.session_id = self.__runtime.session_id
-        self.session_dir = self.__runtime.directory
+        self.__serve(Runtime(self, session_id))
+
+    def __serve(self, runtime: Runtime) -> None:
+        self.__runtime = runtime
+        self.session_id = runtime.session_id
+        self.session_dir = runtime.directory
         try:
-            self.__runtime.serve()
+            runtime.serve()
         finally:
             self.__runtime = None
 
@@ -280,6 +286,7 @@ class TechRenaissanceServer:
 
     def __refuse_count(self, call: Call, parameters: str, count: int, found: int) -> None:
         message = f"expected {count} tensor{'' if count == 1 else 's'}, found {found} in {parameters!r:.200}"
+        message += at(place_here())
         call.fail(Failure(INVALID_REQUEST, message, "InputError"), result="invalid")
 
     def __running(self) -> Runtime:
@@ -309,6 +316,7 @@ async def _hear(call: Call) -> None:
 
 
 _frozen = False
+hide_session_id()  # before a script looks at its arguments
 
 
 def _freeze() -> None:

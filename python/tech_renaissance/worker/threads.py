@@ -9,10 +9,14 @@ from . import answers
 from .call import Call
 from .context import current, enter
 from .dispatch import Dispatcher
+from .failure import frames_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import FrameType
     from typing import Any
+
+    from .failure import Frame
 
 _GRACE_SECONDS = 0.5
 
@@ -86,8 +90,13 @@ class Threads(Dispatcher):
             thread = self._idle.pop() if self._idle else None
         (thread or _Thread(self)).hand(call)
 
+    def frames_of(self, call: Call, threads: dict[int, FrameType], serving: int) -> list[Frame]:
+        """See Dispatcher."""
+        return frames_from(threads.get(call.thread))
+
     def run(self, call: Call) -> None:
         """On a thread of its own: one call."""
+        call.thread = _thread.get_ident()
         enter(call, shared=True)
         server, request = self._server, call.request
         try:

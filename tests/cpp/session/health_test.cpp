@@ -40,6 +40,9 @@ TEST_P(HealthTest, ASlowRequestLeavesTheInterpreterRunning) {
     const auto error = expect_throw<TimeoutError>([&] { session_->wait_for_response(kTimeToTell); });
     EXPECT_TRUE(contains(error.what(), "its status is 'a third done'"));
     EXPECT_TRUE(contains(error.what(), "its interpreter runs, so it is merely slow"));
+    EXPECT_TRUE(contains(error.what(), ", its code stands at " + server("recovery_server") + ":")) << error.what();
+    EXPECT_TRUE(contains(error.what(), ", in main_logic; ")) << error.what();
+    EXPECT_TRUE(contains(error.traceback(), "  File \"" + server("recovery_server") + "\", line "));
     gate_.release("slow");
     EXPECT_EQ(session_->wait_for_response(), "slow");
     EXPECT_EQ(session_->stats().progress, "");

@@ -380,6 +380,20 @@ TEST(SessionText, SaysWhoseTagsAChannelMayNameAsWell) {
     EXPECT_FALSE(parse_session("[]"));
 }
 
+TEST(WhereText, TellsOfARequestOrTheStart) {
+    const std::string text = R"({"7": {"place": "/s.py:3, in f", "stack": "lines"}, "start": {"place": "/s.py:1, in g"},
+                                "8": {"place": "", "stack": "lines"}})";
+    const auto found = parse_where(text, 7);
+    ASSERT_TRUE(found.has_value());
+    EXPECT_EQ(found->place, "/s.py:3, in f");
+    EXPECT_EQ(found->stack, "lines");
+    EXPECT_EQ(parse_where(text, std::nullopt)->place, "/s.py:1, in g");
+    EXPECT_FALSE(parse_where(text, 8));  // nothing of the user's
+    EXPECT_FALSE(parse_where(text, 9));
+    for (const char* wrong : {"", "{", "[]", "7", R"({"7": 7})", R"({"7": {"place": 7}})", R"({"7": []})"})
+        EXPECT_FALSE(parse_where(wrong, 7)) << wrong;
+}
+
 TEST(TemplateLines, AskForAForkAndForAStatus) {
     const auto fork = nlohmann::json::parse(encode_fork({{"script.py", "id"}, {"A=b"}, "/tmp", "/tmp/log"}))["fork"];
     EXPECT_EQ(fork["arguments"], (std::vector<std::string>{"script.py", "id"}));

@@ -164,13 +164,14 @@ TEST_F(SessionTest, TheDirectoryIsPrivateAndGoesWithTheSession) {
     EXPECT_FALSE(process_runs(worker));
 }
 
-TEST_F(SessionTest, TheWorkerGetsOneArgumentItsEnvironmentAndItsDirectory) {
+TEST_F(SessionTest, TheWorkerGetsItsArgumentsItsEnvironmentAndItsDirectory) {
     auto special = options();
+    special.arguments = {"one", "and another"};
     special.environment = {{"GREETING", "good day"}};
     special.working_directory = workspace_.path();
     PythonSession session(special);
     session.start();
-    EXPECT_EQ(session.fetch_response("arguments"), "['test']");
+    EXPECT_EQ(session.fetch_response("arguments"), "['one', 'and another']");
     EXPECT_EQ(session.fetch_response("environment GREETING"), "good day");
     EXPECT_EQ(session.fetch_response("working_directory"), workspace_.path());
 }

@@ -226,6 +226,45 @@ TEST_F(StartTest, ALauncherRunsTheInterpreter) {
     EXPECT_TRUE(contains(expect_throw<RestartError>([&] { none.start(); }).what(), "the launcher 'no_such_program'"));
 }
 
+TEST_F(StartTest, ArgumentsReachTheScript) {
+    for (const bool quick : {false, true}) {
+        auto with = options();
+        with.quick_start = quick;
+        with.preload = {"json"};
+        with.session_id = quick ? "quick" : "plain";
+        {
+            PythonSession without(with);  // to which sys.argv[1] is the id, as to servers of the older bridge
+            without.start();
+            EXPECT_EQ(without.fetch_response("arguments"), "[]");
+        }
+        with.arguments = {with.session_id, "--weights", "a b.pt", ""};
+        PythonSession session(with);
+        session.start();
+        EXPECT_EQ(session.fetch_response("arguments"), "['" + with.session_id + "', '--weights', 'a b.pt', '']");
+    }
+    auto wrong = options();
+    wrong.arguments = {std::string("a\0b", 3)};
+    EXPECT_TRUE(contains(expect_throw<InputError>([&] { PythonSession session(wrong); }).what(),
+                         "SessionOptions::arguments: 'a' is followed by a zero byte"));
+}
+
+TEST_F(StartTest, TheEndOfTheLogIsThereToBeShown) {
+    PythonSession session(options());
+    EXPECT_EQ(session.log_tail(), "");
+    session.start();
+    session.fetch_response("print first");
+    session.fetch_response("print second");
+    EXPECT_TRUE(contains(session.log_tail(), "printed: first\nto stderr: first\n")) << session.log_tail();
+    const std::string brief = session.log_tail(60);
+    EXPECT_LE(brief.size(), 60U);
+    EXPECT_TRUE(contains(brief, "to stderr: second\n") && !contains(brief, "first")) << brief;
+    session.restart();
+    EXPECT_EQ(session.log_tail(), "");  // what another worker has printed
+    session.fetch_response("print third");
+    session.please_exit();
+    EXPECT_TRUE(contains(session.log_tail(), "printed: third\n"));
+}
+
 TEST_F(StartTest, NoDebuggerWhereItIsNotInstalled) {
     auto with = options();
     with.debug_port = 45'678;

@@ -7,5 +7,8 @@ class Server(TechRenaissanceServer):
     def on_start(self):
         raise OSError("the model file is missing")
 
+    def main_logic(self, command, parameters):
+        return False
+
 
 Server().run()

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -267,6 +268,9 @@ class TR_API PythonSession {
     const std::string& session_id() const;
     /// No log lines on standard error; warnings and errors are dropped too, exceptions are not.
     void set_quiet_mode(bool quiet);
+    /// The end of what the worker that there is now has printed, or the last one: whole lines, `max_bytes` at most.
+    /// Empty when there is nothing, or the directory has been removed.
+    std::string log_tail(std::size_t max_bytes = 4096) const;
     /// What is known without asking the worker; costs no more than a few looks at files.
     SessionStats stats() const;
     /// Asks a worker that is at work for a sign of life, and waits up to 200 ms for it.

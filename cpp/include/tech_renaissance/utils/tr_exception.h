@@ -49,7 +49,8 @@ class TR_API TRException : public std::runtime_error {
     ErrorCode code() const noexcept { return code_; }
     /// The class of the Python exception, e.g. "ValueError"; empty when Python raised nothing.
     const std::string& python_type() const noexcept { return python_type_; }
-    /// The Python traceback as Python prints it; empty when Python raised nothing.
+    /// The Python traceback as Python prints it; of a TimeoutError, where the worker's code stood then, if it could say
+    /// so. Else empty, when Python raised nothing.
     const std::string& traceback() const noexcept { return traceback_; }
     /// Where it was thrown with TR_THROW; empty and 0 for what this library throws.
     const std::string& file() const noexcept { return file_; }

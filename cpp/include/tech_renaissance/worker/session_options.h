@@ -50,6 +50,8 @@ struct TR_API SessionOptions {
     std::string script = "default";
     /// A Python module to run as `python -m`; when set, `script` is not looked at.
     std::string module;
+    /// Arguments to the script or module, as it finds them in sys.argv[1:]: {"--weights", "model.pt"}.
+    std::vector<std::string> arguments;
     /// Name of the session: a tag ([A-Za-z0-9_][A-Za-z0-9_.-]{0,127}). Empty: a unique one is picked.
     std::string session_id;
     /// Where session directories live. Empty: $TR_WORKSPACE, else a per-user folder on tmpfs, else in the temporary

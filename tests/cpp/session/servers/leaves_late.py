@@ -6,7 +6,8 @@ from tech_renaissance import TechRenaissanceServer
 
 
 class LeavesLate(TechRenaissanceServer):
-    pass
+    def main_logic(self, command, parameters):
+        return False
 
 
 LeavesLate().run()

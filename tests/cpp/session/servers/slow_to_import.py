@@ -7,4 +7,10 @@ from tech_renaissance import TechRenaissanceServer
 with open(os.environ["TR_TEST_GATE"], encoding="utf-8") as gate:
     gate.read()
 
-TechRenaissanceServer().run()
+
+class SlowToImport(TechRenaissanceServer):
+    def main_logic(self, command, parameters):
+        raise NotImplementedError(command)
+
+
+SlowToImport().run()

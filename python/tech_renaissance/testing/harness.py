@@ -1,0 +1,286 @@
+"""`ServerHarness`: calls a server in this process, as a session would call it in a worker."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import string
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..data.tensors import choose_framework, framework_of
+from ..errors import InputError, RestartError
+from ..protocol.json_object import parse_object
+from ..worker.server import TechRenaissanceServer
+from .in_process import InProcess, write_record
+from .line import Line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import TracebackType
+
+    from typing_extensions import Self
+_ID = "harness"
+_GRACE_SECONDS = 5.0
+_TAGS = string.ascii_lowercase
+
+
+class ServerHarness:
+    """A server at work in this process, and the calls that a session makes of it.
+
+        with ServerHarness(Server()) as h:
+            assert h.calculate("double", 2.0) == 4.0
+
+    It runs the code that serves in a worker, on a thread of this process, and carries requests and tensors through
+    files in a temporary directory. So what the server does can be followed by a debugger, replaced by a test and
+    counted by a coverage tool; what it prints is printed here; and errors are those of a session, with the same texts.
+    A worker's death, what belongs to a process (signals, forks, the current directory), and the mailbox are for tests
+    of a PythonSession.
+
+    Calls may be made from any thread, and at the same time, which a server with `threads` or an `async def main_logic`
+    serves beside each other.
+
+    Attributes:
+        server: the one it was made with.
+    """
+
+    def __init__(
+        self, server: TechRenaissanceServer, *, framework: str | None = None, timeout_ms: int = 60_000
+    ) -> None:
+        """Nothing happens before `start` or `with`.
+
+        Args:
+            server: to call; it is in use until `close`.
+            framework: "torch" or "numpy", of results; None for that of the tensors sent last, as in a session.
+            timeout_ms: the limit of calls that are given none, milliseconds; 0: for ever.
+        """
+        if not isinstance(server, TechRenaissanceServer):
+            made = "; make one of it: ServerHarness(Server())" if isinstance(server, type) else ""
+            raise InputError(f"server is {server!r:.200}: expected a TechRenaissanceServer{made}")
+        if framework is not None:
+            choose_framework(framework)
+        self.server = server
+        self._framework = framework
+        self._timeout_ms = timeout_ms
+        self._last_sent: str | None = None
+        self._mutex = threading.Condition()
+        self._requests = self._waiting = 0
+        self._directory = ""
+        self._running: InProcess | None = None
+        self._lines: list[Line] = []
+        self._free: list[Line] = []
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Has the server run `on_start` and take requests.
+
+        Raises:
+            RestartError: it has ended instead; its cause is what the server raised.
+        """
+        if self._running is not None:
+            return
+        self._directory = os.path.join(tempfile.mkdtemp(prefix="tr_harness_"), f"tr_session_{_ID}")
+        os.makedirs(f"{self._directory}/channels", mode=0o700)
+        write_record(self._directory, _ID)
+        self._running = InProcess(self.server, self._directory, _ID)
+        self._running.start()
+        if not self._running.runs():
+            error = self._running.error
+            self.close()
+            raise RestartError(f"the server ended before it was ready: {type(error).__name__}: {error}") from error
+        self._by_hand = Line(self._directory, self._running)
+        self._lines.append(self._by_hand)
+
+    def close(self) -> None:
+        """Ends the server: a request at work is told that it is cancelled, and waited for 5 seconds at most."""
+        running, self._running = self._running, None
+        if running is None:
+            return
+        if not running.stop(_GRACE_SECONDS):
+            warnings.warn(
+                f"{type(self.server).__name__} is still at work {_GRACE_SECONDS:.0f} s after its request was cancelled "
+                "and its thread goes on; have main_logic look at self.cancelled()",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        else:
+            running.close()
+        with self._mutex:
+            self._mutex.wait_for(lambda: self._waiting == 0)  # which is soon, as they are told
+        for line in self._lines:
+            line.close()
+        self._lines, self._free = [], []
+        shutil.rmtree(os.path.dirname(self._directory), ignore_errors=True)
+
+    def calculate(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> Any:
+        """The result of a command on tensors, as `PythonSession.calculate` has it."""
+        return self.calculate_many(command, *tensors, timeout_ms=timeout_ms)[0]
+
+    def calculate_many(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> list[Any]:
+        """All its results, in the order sent."""
+        return self._results(_with_tags(command, len(tensors)), tensors, timeout_ms)
+
+    def stream(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> Iterator[Any]:
+        """The tensors that are sent one by one, as they come. To stop reading (`close()` of it) cancels the request.
+
+        Args:
+            command: as for `calculate`.
+            tensors: as for `calculate`.
+            timeout_ms: for each part.
+        """
+        message = _with_tags(command, len(tensors))
+        limit = self._limit(timeout_ms)
+        with self._line() as line:
+            framework = self._send(line, message, tensors, 0)
+            more = True
+            while more:
+                response = line.receive(_deadline(limit))
+                part = [line.tensors.load(tag, framework) for tag in response.tensors]
+                more = response.more
+                if more:
+                    line.took_part()
+                yield from part
+
+    def fetch_response(self, message: str, timeout_ms: int | None = None) -> str:
+        """The text of the answer to a request, as `PythonSession.fetch_response` has it."""
+        return self._exchange(_request_of(message), (), timeout_ms)[0]
+
+    def fetch_tensor(self, message: str, timeout_ms: int | None = None) -> Any:
+        """The one tensor of the answer to a request, the first where there are several."""
+        return self._results(_request_of(message), (), timeout_ms)[0]
+
+    def send_tensor(self, tensor: Any, tag: str) -> None:
+        """Puts a tensor where requests find it under `tag`."""
+        self._require()
+        self._kind([tensor])
+        self._by_hand.tensors.store(tensor, tag)
+
+    # ------------------------------------------------------------------------------------------------------ requests
+
+    def _results(self, message: dict[str, object], tensors: Sequence[Any], timeout_ms: int | None) -> list[Any]:
+        text, results = self._exchange(message, tensors, timeout_ms)
+        if not results:
+            raise InputError(
+                f"'{message['command']}' answered without a tensor, with the text '{text}'; read it with "
+                "fetch_response(), or have the server call send_tensors()"
+            )
+        return results
+
+    def _exchange(
+        self, message: dict[str, object], tensors: Sequence[Any], timeout_ms: int | None
+    ) -> tuple[str, list[Any]]:
+        limit = self._limit(timeout_ms)
+        with self._line() as line, self._awaited():
+            framework = self._send(line, message, tensors, limit)
+            deadline = _deadline(limit)
+            results: list[Any] = []
+            while True:
+                response = line.receive(deadline)
+                results += [line.tensors.load(tag, framework) for tag in response.tensors]
+                if not response.more:
+                    return response.result, results
+                line.took_part()
+
+    def _send(self, line: Line, message: dict[str, object], tensors: Sequence[Any], limit: int) -> str:
+        """Returns the framework that results are to be of."""
+        framework = self._kind(tensors)
+        for tag, tensor in zip(_TAGS, tensors):
+            line.tensors.store(tensor, tag)
+        with self._mutex:
+            self._requests += 1
+            request = self._requests
+        line.send(request, message, limit)
+        return framework
+
+    @contextmanager
+    def _awaited(self) -> Iterator[None]:
+        """Somebody waits for an answer, which `close` waits for."""
+        with self._mutex:
+            self._waiting += 1
+        try:
+            yield
+        finally:
+            with self._mutex:
+                self._waiting -= 1
+                self._mutex.notify_all()
+
+    @contextmanager
+    def _line(self) -> Iterator[Line]:
+        """A channel that nobody uses, for one request."""
+        with self._mutex:
+            running = self._require()
+            line = self._free.pop() if self._free else self._open(running)
+        try:
+            yield line
+        finally:
+            if line.busy and running is self._running:
+                line.cancel()
+                # Of a request that is given up, the server still waits until each of its parts has been taken.
+                threading.Thread(target=self._drain, args=(line,), daemon=True).start()
+            else:
+                with self._mutex:
+                    self._free.append(line)
+
+    def _drain(self, line: Line) -> None:
+        with self._awaited():
+            line.drain()
+        with self._mutex:
+            self._free.append(line)
+
+    def _open(self, running: InProcess) -> Line:
+        path = f"{self._directory}/channels/{{}}line{len(self._lines)}"
+        os.mkdir(path.format("."), mode=0o700)
+        write_record(path.format("."), _ID, tags_of="")
+        os.rename(path.format("."), path.format(""))  # from now on the server can see it
+        line = Line(path.format(""), running)
+        self._lines.append(line)
+        return line
+
+    def _require(self) -> InProcess:
+        if self._running is None:
+            raise InputError("the harness is not started, or has been closed: use it in a with statement")
+        return self._running
+
+    def _limit(self, timeout_ms: int | None) -> int:
+        return self._timeout_ms if timeout_ms is None else timeout_ms
+
+    def _kind(self, tensors: Sequence[Any]) -> str:
+        self._last_sent = framework_of(tensors) or self._last_sent
+        kind = self._framework or self._last_sent or ("torch" if "torch" in sys.modules else "numpy")
+        return choose_framework(kind)
+
+
+def _with_tags(command: str, count: int) -> dict[str, object]:
+    if count > len(_TAGS):
+        raise InputError(
+            f"calculate() takes at most 26 tensors, the tags a to z; got {count}: use send_tensor() for more"
+        )
+    name, blank, rest = command.partition(" ")
+    return {"command": name, "parameters": ",".join(_TAGS[:count]) + blank + rest}
+
+
+def _request_of(message: str) -> dict[str, object]:
+    if message.lstrip().startswith("{"):
+        request = parse_object(message.encode("utf-8", "surrogateescape"), "a request")
+        return {"command": request.get("command", request.get("cmd", "")), "parameters": "", **request}
+    command, _, parameters = message.partition(" ")
+    if not command:
+        raise InputError(f"a request needs a command: expected 'command parameters', found {message!r:.200}")
+    return {"command": command, "parameters": parameters}
+
+
+def _deadline(limit_ms: int) -> float | None:
+    return time.monotonic() + limit_ms / 1000 if limit_ms else None
