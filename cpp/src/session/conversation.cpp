@@ -176,6 +176,7 @@ RestartError Conversation::death(bool unsent) {
         found.request->id = request->id;
         found.request->command = request->command;
         found.request->taken = channel_->request_was_taken();
+        if (found.request->taken) found.progress = channel_->progress();
         found.request->idempotent = core_.supervisor.is_idempotent(request->command);
         if (found.request->taken)
             found.request->deaths = core_.supervisor.count_death(request->identity, request->counted);

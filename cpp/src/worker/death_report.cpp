@@ -12,7 +12,8 @@ std::string moment(const Worker& worker, const Death& death) {
     if (!worker.was_ready()) return " before it was ready: " + worker.launched().command;
     if (death.request)
         return (death.request->taken ? " while it was at work on request " : " before it took request ") +
-               std::to_string(death.request->id) + " '" + death.request->command + "'";
+               std::to_string(death.request->id) + " '" + death.request->command + "'" +
+               (death.progress.empty() ? "" : ", its last status was '" + death.progress + "'");
     return death.on_purpose ? ", as please_exit() or terminate() ended it on purpose" : " while it was idle";
 }
 

@@ -9,6 +9,7 @@ import os
 from ..data.tensors import FRAMEWORKS, choose_framework
 from ..errors import INVALID_REQUEST, InputError
 from ..platform.output import log
+from ..platform.system import IS_WINDOWS
 from ..protocol import messages
 from ..protocol.messages import Failure
 from .answers import text_of
@@ -123,10 +124,16 @@ class TechRenaissanceServer:
         self.__runtime = Runtime(self, session_id)
         self.session_id = self.__runtime.session_id
         self.session_dir = self.__runtime.directory
+        asked = False
         try:
             self.__runtime.serve()
+            asked = True
         finally:
             self.__runtime = None
+            if not IS_WINDOWS:
+                from .ending import prepare
+
+                prepare(asked=asked)
 
     def get_tensors(self, parameters: str, count: int | None = 1) -> Any:
         """The tensors whose tags stand in `parameters`, separated by spaces or commas.
@@ -237,7 +244,10 @@ class TechRenaissanceServer:
         call.answer(result if type(result) is str else text_of(result), str(command))
 
     def write_status(self, text: str) -> None:
-        """Puts a line into status.txt, for people who look: progress, or `error: …`. Line breaks end it."""
+        """Puts a line into status.txt, for people who look: progress, or `error: …`. Line breaks end it.
+
+        It is there when this returns, also should native code end the worker a moment later; the file takes some 30 µs.
+        """
         if not isinstance(text, str):
             raise InputError(f"text is {text!r:.200}: expected a string")
         call = find_call() or (self.__runtime.call_at_work() if self.__runtime else None)
