@@ -214,6 +214,11 @@ bool Channel::answer_is_missing(bool of_any) const {
     return request_ && state_ != Exchange::given_up && !request_->told && (of_any || is_this_thread(request_->owner));
 }
 
+bool Channel::is_asked_to_leave() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return request_ && (request_->command == protocol::kExitCommand || request_->command == protocol::kExitWord);
+}
+
 bool Channel::answer_lies_ready() const {
     const std::lock_guard<std::mutex> lock(mutex_);
     return request_ && carrier_ && carrier_->response_pending();

@@ -113,6 +113,8 @@ class Channel {
     /// death.
     /// @param of_any as above
     bool answer_is_missing(bool of_any) const;
+    /// A request is in flight by which a worker may leave.
+    bool is_asked_to_leave() const;
     /// An answer lies ready, whether somebody waits for it or not.
     bool answer_lies_ready() const;
     /// Since when the request in flight is unanswered; nothing when there is none.

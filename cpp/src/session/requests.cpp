@@ -266,7 +266,7 @@ Answer Conversation::read_answer(protocol::Response response) {
 Answer Conversation::own_answer(Deadline deadline, Purpose purpose) {
     if (auto kept = core_.inbox.take()) return std::move(*kept);
     if (!channel_->request() || channel_->state() == Exchange::given_up)
-        throw InputError("no request is in flight in session '" + core_.id + "': send one first");
+        throw InputError("no request is in flight in session '" + core_.id() + "': send one first");
     return receive(deadline, purpose);
 }
 

@@ -50,7 +50,9 @@ struct TR_API SessionOptions {
     std::string script = "default";
     /// A Python module to run as `python -m`; when set, `script` is not looked at.
     std::string module;
-    /// Name of the session: a tag ([A-Za-z0-9_][A-Za-z0-9_.-]{0,127}). Empty: a unique one is picked.
+    /// Name of the session: a tag ([A-Za-z0-9_][A-Za-z0-9_.-]{0,127}); while another live session of the workspace has
+    /// it, start() is a RetryError (E4001). Empty: "default" where that is free when the session starts, else a unique
+    /// one; the log tells.
     std::string session_id;
     /// Where session directories live. Empty: $TR_WORKSPACE, else a per-user folder on tmpfs, else in the temporary
     /// directory.
