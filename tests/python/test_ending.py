@@ -52,12 +52,17 @@ WRITTEN = ["first", "last", "thread"]
 
 
 def leave(
-    tmp_path: Path, framework: str = "torch", end: str = "", environment: dict[str, str] | None = None
+    tmp_path: Path,
+    framework: str = "torch",
+    end: str = "",
+    environment: dict[str, str] | None = None,
+    python: Path | None = None,
 ) -> tuple[int, str]:
     """Runs such a worker until it has left as asked; its exit code and its log."""
     script = tmp_path / "server.py"
     script.write_text(SOURCE.format(framework=framework, end=end), encoding="utf-8")
-    with Host(tmp_path, script, environment={"PYTHONUNBUFFERED": "", **(environment or {})}) as host:
+    settings = {"PYTHONUNBUFFERED": "", **(environment or {})}
+    with Host(tmp_path, script, python=[str(python)] if python else None, environment=settings) as host:
         host.hello()
         host.send("__exit__")
         host.receive()
@@ -92,6 +97,19 @@ def test_others_are_torn_down(tmp_path: Path, framework: str, environment: dict[
     assert code == 0, log
     assert nothing_is_lost(tmp_path, log)
     assert (tmp_path / "torn_down").exists()
+
+
+@pytest.mark.parametrize("version", ["3.9.18", "3.10.13", "3.12.1", "3.13.0"])
+def test_other_interpreters_leave_so_too(tmp_path: Path, version: str) -> None:
+    """With a module of PyTorch's name, as they do not have it."""
+    python = Path.home() / ".pyenv" / "versions" / version / "bin" / "python"
+    if not python.exists():
+        pytest.skip(f"no Python {version} on this machine")
+    (tmp_path / "torch.py").touch()
+    code, log = leave(tmp_path, python=python)
+    assert code == 0, log
+    assert nothing_is_lost(tmp_path, log)
+    assert not (tmp_path / "torn_down").exists()
 
 
 def test_garbage_collection_may_be_off(tmp_path: Path) -> None:
