@@ -60,7 +60,10 @@ def _last_look(phase: str, info: dict[str, Any]) -> None:
 
 
 def _may_have_unwritten() -> bool:
-    """A file, pipe or socket is open for writing; to look through all objects for it takes as long as all the rest."""
+    """A file, pipe or socket is open for writing; to look through all objects for it takes as long as all the rest.
+
+    Those of the session do not count: its directory goes with it.
+    """
     try:
         names = os.listdir("/proc/self/fd")
     except OSError:
@@ -71,7 +74,11 @@ def _may_have_unwritten() -> bool:
 def _is_for_writing(descriptor: int, link: str) -> bool:
     try:
         flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
-        return flags & os.O_ACCMODE != os.O_RDONLY and os.readlink(link).startswith(("/", "pipe:", "socket:"))
+        if flags & os.O_ACCMODE == os.O_RDONLY:
+            return False
+        name = os.readlink(link)
+        session = os.environ.get("TR_SESSION_DIR", "")
+        return name.startswith(("/", "pipe:", "socket:")) and not (session and name.startswith(f"{session}/"))
     except OSError:
         return False  # that by which they were listed
 
