@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import _io
-import fcntl
 import gc
 import os
+import stat
 import sys
 
 TYPE_CHECKING = False
@@ -68,13 +68,12 @@ def _may_have_unwritten() -> bool:
         names = os.listdir("/proc/self/fd")
     except OSError:
         return True
-    return any(int(name) >= _STANDARD and _is_for_writing(int(name), f"/proc/self/fd/{name}") for name in names)
+    return any(int(name) >= _STANDARD and _is_for_writing(f"/proc/self/fd/{name}") for name in names)
 
 
-def _is_for_writing(descriptor: int, link: str) -> bool:
+def _is_for_writing(link: str) -> bool:
     try:
-        flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
-        if flags & os.O_ACCMODE == os.O_RDONLY:
+        if not os.lstat(link).st_mode & stat.S_IWUSR:  # how it was opened
             return False
         name = os.readlink(link)
         session = os.environ.get("TR_SESSION_DIR", "")
