@@ -41,6 +41,12 @@ class Call {
             [&](PythonSession& core) { return core.calculate_async(command, std::move(shared), timeout_ms); });
     }
 
+    explicit Call(CallFuture future) : future_(std::move(future)) {}
+    static std::unique_ptr<Call> start(const Session& session, std::int64_t timeout_ms) {
+        return std::make_unique<Call>(
+            session.call([timeout_ms](PythonSession& core) { return core.start_async(timeout_ms); }));
+    }
+
     bool is_ready() const { return future_.is_ready(); }
     void cancel() const {
         const py::gil_scoped_release no_gil;
@@ -107,6 +113,7 @@ void register_calls(py::module_& module) {
     py::class_<Call>(module, "Call", "A tr::CallFuture.")
         .def(py::init<const Session&, const std::string&, const py::sequence&, std::int64_t>(), py::arg("session"),
              py::arg("command"), py::arg("tensors"), py::arg("timeout_ms"))
+        .def_static("start", &Call::start, py::arg("session"), py::arg("timeout_ms"))
         .def("is_ready", &Call::is_ready)
         .def("cancel", &Call::cancel)
         .def("get", &Call::get)

@@ -208,6 +208,20 @@ py::list list_sessions(const std::string& workspace) {
     return all;
 }
 
+using Sessions = std::vector<std::shared_ptr<PythonSession>>;
+
+Sessions hold_all(const std::vector<const Session*>& sessions) {
+    Sessions held;
+    for (const Session* session : sessions) held.push_back(session->hold());
+    return held;
+}
+
+std::vector<PythonSession*> pointers_to(const Sessions& held) {
+    std::vector<PythonSession*> pointers;
+    for (const auto& session : held) pointers.push_back(session.get());
+    return pointers;
+}
+
 py::dict health_dict(const Session& self) {
     const WorkerHealth health = self.call([](const PythonSession& session) { return session.probe(); });
     return py::dict(py::arg("state") = health.state, py::arg("busy_ms") = health.busy_ms,
@@ -334,6 +348,22 @@ void register_session(py::module_& module) {
     });
     module.def("list_sessions", &list_sessions, py::arg("workspace"));
     register_sent(module);
+    module.def(
+        "start_all",
+        [](const std::vector<const Session*>& sessions, std::int64_t timeout_ms) {
+            const Sessions held = hold_all(sessions);
+            const py::gil_scoped_release no_gil;
+            start_all(pointers_to(held), timeout_ms);
+        },
+        py::arg("sessions"), py::arg("timeout_ms"));
+    module.def(
+        "stop_all",
+        [](const std::vector<const Session*>& sessions) {
+            const Sessions held = hold_all(sessions);
+            const py::gil_scoped_release no_gil;
+            stop_all(pointers_to(held));
+        },
+        py::arg("sessions"));
     register_life(session);
     register_requests(session);
     register_tensor_inputs(session);

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from .host.session import PythonSession as PythonSession
     from .host.session_options import RestartPolicy as RestartPolicy
     from .host.session_options import SessionOptions as SessionOptions
+    from .host.several import start_all as start_all
+    from .host.several import stop_all as stop_all
     from .host.tensor_stream import TensorStream
     from .worker.server import TechRenaissanceServer
 
@@ -83,6 +85,8 @@ _HOME = {
     "get_tsr_info": "data.tsr",
     "import_tsr": "data.tsr",
     "read_tsr": "data.tsr",
+    "start_all": "host.several",
+    "stop_all": "host.several",
     "tsr_info": "data.tsr",
     "wait_any": "host.calls",
     "write_tsr": "data.tsr",

@@ -34,6 +34,7 @@ def options(workspace: Path, script: Path, python: str = sys.executable) -> Sess
 def ask(folder: Path, request: str, timeout_ms: int = 30_000) -> None:
     """Sends one request to the server of the example error_recovery."""
     with PythonSession(options(folder, EXAMPLES / "fragile_server.py")) as session:
+        session.wait_until_ready()
         session.fetch_response(request, timeout_ms=timeout_ms)
 
 
@@ -67,7 +68,8 @@ def another_has_sent(folder: Path) -> None:
 def script_ends_at_once(folder: Path) -> None:
     script = folder / "server.py"
     script.write_text("from tech_renaissance import Serve\n", encoding="utf-8")
-    PythonSession(options(folder, script)).start()
+    with PythonSession(options(folder, script)) as session:
+        session.fetch_response("hello")
 
 
 def no_interpreter(folder: Path) -> None:
@@ -78,13 +80,15 @@ def too_old(folder: Path) -> None:
     python = folder / "python"
     python.write_text("#!/bin/sh\ncase \"$*\" in *version_info*) printf 'version 3.8.18';; esac\nexit 1\n")
     python.chmod(0o700)
-    PythonSession(options(folder, EXAMPLES / "fragile_server.py", python=str(python))).start()
+    with PythonSession(options(folder, EXAMPLES / "fragile_server.py", python=str(python))) as session:
+        session.wait_until_ready()
 
 
 def never_serves(folder: Path) -> None:
     script = folder / "server.py"
     script.write_text("import tech_renaissance\n", encoding="utf-8")
-    PythonSession(options(folder, script)).start()
+    with PythonSession(options(folder, script)) as session:
+        session.wait_until_ready()
 
 
 def directory_removed(folder: Path) -> None:

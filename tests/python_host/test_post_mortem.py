@@ -173,8 +173,9 @@ def test_what_has_not_come_about_in_time_is_not(keeping: SessionOptions) -> None
 def test_a_start_that_fails_is_kept(keeping: SessionOptions, tmp_path: Path) -> None:
     Path(keeping.script).write_text("raise SystemExit(3)\n", encoding="utf-8")
     session = PythonSession(keeping)
+    session.start()
     with pytest.raises(errors.RestartError):
-        session.start()
+        session.wait_until_ready()
     result = replay(Path(session.stats().kept))
     assert "recorded: the worker exited with code 3 before it was ready" in result.stdout, result
     assert result.returncode == 0

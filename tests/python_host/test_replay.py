@@ -257,8 +257,9 @@ def test_what_is_roots_may_be_replayed_by_anybody() -> None:
         options = keeping(Path(folder), "raise SystemExit(3)\n")
         options.python = "/usr/bin/python3"
         session = PythonSession(options)
+        session.start()
         with pytest.raises(errors.RestartError):
-            session.start()
+            session.wait_until_ready()
         kept = Path(session.stats().kept)
         for path in (*kept.parents[:3], kept, *kept.iterdir()):
             if path.is_relative_to(folder):

@@ -176,8 +176,8 @@ def test_two_sessions_of_one_id(options: SessionOptions) -> None:
 def test_a_session_that_cannot_start(
     options: SessionOptions, changes: dict[str, str], kind: type[Exception], message: str
 ) -> None:
-    with pytest.raises(kind, match=message):
-        PythonSession(replace(options, **changes)).start()
+    with pytest.raises(kind, match=message), PythonSession(replace(options, **changes)) as session:
+        session.wait_until_ready()
 
 
 @pytest.mark.parametrize("changes", [{"session_id": "../x"}, {"wake_up": "telepathy"}])

@@ -232,6 +232,11 @@ std::optional<Sender> Channel::sender() const {
     return Sender{request_->id, request_->command, thread ? *thread : 0};
 }
 
+bool Channel::is_asked_to_leave() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return request_ && (request_->command == protocol::kExitCommand || request_->command == protocol::kExitWord);
+}
+
 bool Channel::answer_lies_ready() const {
     const std::lock_guard<std::mutex> lock(mutex_);
     return request_ && carrier_ && carrier_->response_pending();

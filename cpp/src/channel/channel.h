@@ -121,6 +121,8 @@ class Channel {
     bool waits_to_be_read(bool dead) const;
     /// The id of the request in flight and the thread that sent it; nothing when there is none.
     std::optional<Sender> sender() const;
+    /// A request is in flight by which a worker may leave.
+    bool is_asked_to_leave() const;
     /// An answer lies ready, whether somebody waits for it or not.
     bool answer_lies_ready() const;
     /// Since when the request in flight is unanswered; nothing when there is none.

@@ -1,6 +1,9 @@
 // The calls of a session: how each is put together from requests and answers.
+#include <system_error>
+#include <thread>
 #include <utility>
 
+#include "platform/interrupt.h"
 #include "platform/mapping_guard.h"
 #include "session/core.h"
 #include "session/tensor_stream_state.h"
@@ -69,7 +72,7 @@ bool can_be_read(const Core& core, std::optional<std::uint64_t> request) {
 
 std::string read_now(Core& core, std::optional<std::uint64_t> request) {
     if (!can_be_read(core, request))
-        throw InputError("no answer lies ready in session '" + core.id + "'; wait for it with wait_for_response()");
+        throw InputError("no answer lies ready in session '" + core.id() + "'; wait for it with wait_for_response()");
     return answer_to(core, *request, core.deadline_of(PythonSession::kDefaultTimeout)).text;
 }
 
@@ -85,6 +88,29 @@ bool in_time(const Wait& wait) {
     }
 }
 
+/// @throws TimeoutError when it is not ready by then
+void wait_until_it_is_ready(Core& core, Deadline deadline) {
+    core.log.refuse_in_callback();
+    Conversation conversation(core, core.turns.for_channel(0, deadline));
+    if (!conversation.held()) core.throw_taken();
+    conversation.wait_until(deadline, {"for the worker to be ready", false, true},
+                            [&] { return conversation.hear() && core.is_alive(); });
+}
+
+/// Until the worker has said whether it can share memory. Who waits for it in a call hears that first.
+void wait_for_hello(Core& core, Deadline deadline) {
+    constexpr std::int64_t kStepMs = 20;
+    const auto now = core.worker();
+    while (now && now->alive() && !now->was_ready() && !core.hear_parked(*now)) {
+        Conversation first(core, core.turns.try_take(0));
+        if (first.held())
+            return first.wait_until(deadline, {"for the worker to be ready"}, [&first] { return first.hear(); });
+        if (deadline.passed()) core.throw_taken();
+        now->wait_until_ready(Deadline::after(kStepMs).sooner(deadline));
+        detail::check_interrupt();
+    }
+}
+
 std::shared_ptr<channel::TensorStore> tensors_by_hand(Core& core) {
     const auto tensors = core.first().shared_tensors();
     if (!tensors || !core.worker()) core.require_worker(nullptr);
@@ -95,13 +121,7 @@ std::shared_ptr<channel::TensorStore> tensors_by_hand(Core& core) {
 
 bool PythonSession::wait_until_ready(std::int64_t timeout_ms) const {
     const Deadline deadline = core().deadline_of(timeout_ms);
-    core().log.refuse_in_callback();
-    return in_time([&] {
-        Conversation conversation(core(), core().turns.for_channel(0, deadline));
-        if (!conversation.held()) core().throw_taken();
-        conversation.wait_until(deadline, {"for the worker to be ready", false, true},
-                                [&] { return conversation.hear() && core().is_alive(); });
-    });
+    return in_time([&] { wait_until_it_is_ready(core(), deadline); });
 }
 
 bool PythonSession::wait_until_ok(std::int64_t timeout_ms) const {
@@ -185,7 +205,9 @@ void PythonSession::send_tensor(const TensorView& tensor, const std::string& tag
 }
 
 Tensor PythonSession::empty(const Shape& shape, DType dtype, const std::string& tag) const {
-    return tensors_by_hand(core())->empty(shape, dtype, tag);
+    const auto tensors = tensors_by_hand(core());
+    wait_for_hello(core(), core().deadline_of(kDefaultTimeout));
+    return tensors->empty(shape, dtype, tag);
 }
 
 // ------------------------------------------------------------------------------------------------------- whole turns
@@ -229,8 +251,23 @@ CallFuture PythonSession::calculate_async(const std::string& command, const std:
         return session::tensors_of(exchange(session, views, with_tags(call.command, views.size()), call.deadline))
             .front();
     };
+    return submit(command, tensors, timeout_ms, work);
+}
+
+CallFuture PythonSession::start_async(std::int64_t timeout_ms) {
+    auto& session = core();
+    return submit("start()", {}, timeout_ms, [&session](const session::AsyncCall& call) {
+        session.start(call.deadline);
+        wait_until_it_is_ready(session, call.deadline);
+        return Tensor();
+    });
+}
+
+CallFuture PythonSession::submit(const std::string& what, const std::vector<Tensor>& tensors, std::int64_t timeout_ms,
+                                 const std::function<Tensor(const session::AsyncCall&)>& work) const {
+    auto& session = core();
     const auto call =
-        std::make_shared<session::AsyncCall>(command, tensors, session.deadline_of(timeout_ms), work, [&session] {
+        std::make_shared<session::AsyncCall>(what, tensors, session.deadline_of(timeout_ms), work, [&session] {
             session.wake_all();
             session.turns.wake();
             session.async.wake();
@@ -238,6 +275,46 @@ CallFuture PythonSession::calculate_async(const std::string& command, const std:
     auto future = call->future();
     session.async.submit(call);
     return CallFuture(std::move(future), call);
+}
+
+void start_all(const std::vector<PythonSession*>& sessions, std::int64_t timeout_ms) {
+    std::exception_ptr first;
+    const auto attempt = [&first](const auto& what) {
+        try {
+            what();
+        } catch (const TRException&) {
+            if (!first) first = std::current_exception();
+        }
+    };
+    std::vector<std::pair<Core*, Deadline>> starting;
+    for (PythonSession* session : sessions) {
+        auto& core = session->core();
+        attempt([&] {
+            const Deadline deadline = core.deadline_of(timeout_ms);
+            core.start(deadline);
+            starting.emplace_back(&core, deadline);
+        });
+    }
+    for (const auto& [core, deadline] : starting)
+        attempt([core = core, deadline = deadline] { wait_until_it_is_ready(*core, deadline); });
+    if (first) std::rethrow_exception(first);
+}
+
+void stop_all(const std::vector<PythonSession*>& sessions) {
+    std::vector<Core*> cores;
+    for (PythonSession* session : sessions) {
+        cores.push_back(&session->core());
+        cores.back()->log.refuse_in_callback();
+    }
+    std::vector<std::thread> threads;
+    for (Core* core : cores) {
+        try {
+            threads.emplace_back([core] { core->stop(); });
+        } catch (const std::system_error&) {
+            core->stop();  // no room for a thread: after the ones that have one
+        }
+    }
+    for (auto& thread : threads) thread.join();
 }
 
 }  // namespace tr

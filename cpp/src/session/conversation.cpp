@@ -173,7 +173,7 @@ void Conversation::note_failure(const std::exception_ptr& error, bool keep) {
 /// What to throw when the worker is found dead.
 RestartError Conversation::death(bool unsent) {
     worker::Death found;
-    found.session_id = core_.id;
+    found.session_id = core_.id();
     const auto& launched = worker_->launched();
     // Looked at only when a worker has died before it was ready, which is how an interpreter that is too old shows.
     if (!worker_->was_ready() && worker_->is_ours())
@@ -183,6 +183,7 @@ RestartError Conversation::death(bool unsent) {
         found.request->id = request->id;
         found.request->command = request->command;
         found.request->taken = channel_->request_was_taken();
+        if (found.request->taken) found.progress = channel_->progress();
         found.request->idempotent = core_.supervisor.is_idempotent(request->command);
         if (found.request->taken)
             found.request->deaths = core_.supervisor.count_death(request->identity, request->counted);
@@ -234,7 +235,7 @@ RestartError Conversation::vanished() const {
                                : channel_->is_first() ? "; start() makes a new one"
                                                       : "; the next request makes a new one";
     return RestartError(
-        "the directory of session '" + core_.id + "', '" + channel_->path() + "', has been removed" + work + remedy,
+        "the directory of session '" + core_.id() + "', '" + channel_->path() + "', has been removed" + work + remedy,
         ErrorCode::server_error, !request || idempotent);
 }
 
@@ -260,7 +261,7 @@ TimeoutError Conversation::timeout(const char* purpose, const worker::Liveness& 
     const std::string passed =
         of_start ? "SessionOptions::start_timeout_ms, " + std::to_string(core_.options.start_timeout_ms) + " ms, passed"
                  : "the time limit passed";
-    std::string message = passed + " while waiting " + purpose + " in session '" + core_.id + "': the worker (pid " +
+    std::string message = passed + " while waiting " + purpose + " in session '" + core_.id() + "': the worker (pid " +
                           std::to_string(worker_->pid()) + ") is ";
     const auto& request = channel_->request();
     if (!worker_->was_ready())

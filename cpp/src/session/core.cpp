@@ -15,7 +15,6 @@ namespace tr::session {
 namespace {
 
 using platform::Deadline;
-constexpr std::int64_t kExitMs = 2'000;  ///< for an idle worker to leave when its session goes
 constexpr int kMostChannels = 1'024;
 
 void check_numbers(const SessionOptions& options) {
@@ -55,16 +54,17 @@ const SessionOptions& checked(const SessionOptions& options) {
 
 Core::Core(SessionOptions session_options, bool attached)
     : options(checked(session_options)),
-      id(options.session_id.empty() ? unique_session_id() : options.session_id),
-      log(options.log, options.quiet, id),
-      record(options.observer, id),
+      name(options.session_id),
+      log(options.log, options.quiet, name),
+      record(options.observer, name),
       turns(static_cast<std::size_t>(options.max_ongoing_requests)),
       supervisor(options.restart),
-      post_mortem(options, id, log),
+      post_mortem(options, name, log),
       async(static_cast<std::size_t>(options.max_ongoing_requests)),
       owner_pid_(platform::process_id()),
       attached_(attached),
-      launcher_(attached ? worker::Launcher::attached(options, id, log) : worker::Launcher::of_own(options, id, log)) {
+      launcher_(attached ? worker::Launcher::attached(options, id(), log)
+                         : worker::Launcher::of_own(options, name, log)) {
     platform::stay_loaded();
     for (int i = 0; i < options.max_ongoing_requests; ++i)
         channels_.push_back(std::make_unique<channel::Channel>(i == 0 && !attached));
@@ -72,14 +72,7 @@ Core::Core(SessionOptions session_options, bool attached)
 
 Core::~Core() {
     async.refuse();
-    try {
-        if (!attached_ && is_ready())
-            please_exit(kExitMs, true);
-        else
-            terminate();
-    } catch (const std::exception& error) {
-        log(LogLevel::warning, std::string("while stopping: ") + error.what());
-    }
+    stop();
     async.join();  // with the worker gone its calls end at once
     events_in_use_.store(nullptr);
     events_.reset();
@@ -89,7 +82,7 @@ Core::~Core() {
 
 void Core::check_process() const {
     if (!inherited()) return;
-    throw InputError("session '" + id + "' belongs to process " + std::to_string(owner_pid_) +
+    throw InputError("session '" + id() + "' belongs to process " + std::to_string(owner_pid_) +
                      ", from which this one (" + std::to_string(platform::process_id()) +
                      ") was forked: make a PythonSession of its own here");
 }
@@ -146,16 +139,16 @@ void Core::require_worker(const worker::Worker* worker) const {
     if (worker != nullptr) return;
     const std::lock_guard<std::mutex> lock(mutex_);
     if (directory_lost_)
-        throw RestartError("session '" + id +
+        throw RestartError("session '" + id() +
                                "' has no worker: its directory was removed, and none could be started since; call "
                                "start(), or restart(), and send again",
                            ErrorCode::server_error, true);
-    throw InputError("session '" + id + "' has no worker: call start() first");
+    throw InputError("session '" + id() + "' has no worker: call start() first");
 }
 
 void Core::throw_taken() const {
     throw TimeoutError(
-        "session '" + id +
+        "session '" + id() +
         "' is taken by another thread's request, or by a stream that has not ended, and the time limit passed "
         "while waiting for it");
 }
@@ -187,6 +180,7 @@ bool Core::hear_parked(worker::Worker& worker) {
 void Core::heard(worker::Worker& worker, const channel::Channel& channel, const std::string& news) {
     if (channel.is_first()) {
         worker.says_ready();
+        launcher_->confirm();
         record(event(SessionEvent::Kind::ready, &worker));
         log(LogLevel::info, "worker ready: " + news);  // with no lock held: the callback may ask for stats()
     }
@@ -198,14 +192,14 @@ void Core::open_further(channel::Channel& channel, const worker::Worker& worker)
     const auto hello = first().hello();
     // Of another program's worker that was looked at before.
     if (!attached_ && !(hello && hello->has_feature("channels")))
-        throw InputError("the worker of session '" + id +
+        throw InputError("the worker of session '" + id() +
                          "' serves one request at a time: its package tech_renaissance is older than this library. "
                          "Set SessionOptions::max_ongoing_requests to 1");
     if (const auto tensors = first().shared_tensors()) tensors->name_all();
     channel.leave();
     worker::Further further;
     further.session_directory = launcher_->session_directory();
-    further.session_id = id;
+    further.session_id = id();
     further.tags_of = attached_ ? first().name() : "";
     further.has_tags_of = true;
     further.epoch = worker.epoch();
@@ -262,7 +256,7 @@ std::optional<RestartError> Core::damage(const worker::Worker* worker) const {
         worker->process().kill();
         worker->wait(Deadline::never());
     }
-    return RestartError("'" + file + "' of session '" + id +
+    return RestartError("'" + file + "' of session '" + id() +
                         "' was cut short while it was mapped: expected that nobody shortens the files of a session; "
                         "what was lost reads as zeros. The worker has been killed: look for what touches its "
                         "directory, and start() again");
@@ -280,7 +274,7 @@ void Core::refuse_quarantined(const std::string& message, const std::vector<Tens
 
 std::string Core::directory() const {
     const std::string found = first().path();
-    return found.empty() && !attached_ ? session_path(options.workspace, id) : found;
+    return found.empty() && !attached_ ? session_path(options.workspace, id()) : found;
 }
 
 void Core::keep(const std::exception_ptr& error, const channel::Channel& channel, const worker::Worker* worker) {

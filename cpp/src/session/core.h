@@ -22,6 +22,7 @@
 #include "tech_renaissance/session/python_session.h"
 #include "worker/launcher.h"
 #include "worker/log.h"
+#include "worker/session_name.h"
 #include "worker/worker.h"
 
 namespace tr::session {
@@ -42,7 +43,8 @@ class Core {
     bool inherited() const { return platform::fork_generation() != fork_generation_; }
 
     const SessionOptions options;
-    const std::string id;
+    SessionName name;
+    const std::string& id() const { return name.text(); }
     SessionLog log;
     Recorder record;
     Turns turns;
@@ -127,6 +129,8 @@ class Core {
     void restart(Deadline deadline);
     void please_exit(std::int64_t timeout_ms, bool ensure);
     void terminate();
+    /// As the destructor does it: a worker that is idle is asked to exit, one at work is ended.
+    void stop() noexcept;
     void join();
 
     /// `attempt()`, with as many workers as the policy allows.
@@ -164,10 +168,10 @@ class Core {
 
   private:
     friend class Starting;
-    void bring_up(Deadline limit, bool for_a_call = false);
+    void bring_up(Deadline limit);
     void start_worker(Deadline limit);
-    void wait_for_first_sign(Deadline at_most, bool for_a_call);
     void check_wanted() const;
+    void hear_of_an_exit(const worker::Worker& worker, Deadline deadline);
     void forget_vanished_directory();
     bool worker_is_gone(const Conversation& conversation) const;
     bool directory_is_gone(const Conversation& conversation) const;

@@ -74,7 +74,7 @@ void PostMortem::keep(const std::exception_ptr& error, const channel::Channel& c
     const auto* request = worker != nullptr && channel.request() ? &*channel.request() : nullptr;
     std::string target;
     try {
-        target = make_kept(session_directory, session_id_);
+        target = make_kept(session_directory, name_.text());
         auto record = describe(error, request, worker, stats);
         record.worker = command_line;
         if (request != nullptr) platform::write_atomic(target + "/" + protocol::kRequestFile, request->text);
@@ -105,7 +105,7 @@ std::string PostMortem::last() const {
 protocol::FailureRecord PostMortem::describe(const std::exception_ptr& error, const channel::Request* request,
                                              const worker::Worker* worker, const SessionStats& stats) const {
     protocol::FailureRecord record;
-    record.session_id = session_id_;
+    record.session_id = name_.text();
     record.epoch = stats.epoch;
     record.kind = "error";
     if (request != nullptr) {

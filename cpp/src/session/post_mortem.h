@@ -12,6 +12,7 @@
 #include "protocol/failure_record.h"
 #include "tech_renaissance/session/python_session.h"
 #include "worker/log.h"
+#include "worker/session_name.h"
 #include "worker/worker.h"
 
 namespace tr::session {
@@ -20,8 +21,8 @@ namespace tr::session {
 /// Any thread.
 class PostMortem {
   public:
-    PostMortem(const SessionOptions& options, const std::string& session_id, SessionLog& log)
-        : options_(options), session_id_(session_id), log_(log) {}
+    PostMortem(const SessionOptions& options, const SessionName& name, SessionLog& log)
+        : options_(options), name_(name), log_(log) {}
 
     bool wanted() const { return options_.keep_on_failure; }
     /// To be called by who holds the channel, when a request has failed and nothing of it has been overwritten yet.
@@ -39,7 +40,7 @@ class PostMortem {
                                      const worker::Worker* worker, const SessionStats& stats) const;
 
     const SessionOptions& options_;
-    const std::string& session_id_;
+    const SessionName& name_;
     SessionLog& log_;
     mutable std::mutex mutex_;
     std::deque<std::string> kept_;

@@ -107,7 +107,7 @@ std::string PythonSession::session_dir() const {
     return core().directory();
 }
 const std::string& PythonSession::session_id() const {
-    return core().id;
+    return core().id();
 }
 void PythonSession::set_quiet_mode(bool quiet) {
     core().log.set_quiet(quiet);

@@ -43,7 +43,7 @@ void Recorder::operator()(SessionEvent event) {
     }
     if (!observer_) return;
     event.time = std::chrono::steady_clock::now();
-    event.session_id = session_id_;
+    event.session_id = name_.text();
     try {
         observer_(event);
     } catch (...) {

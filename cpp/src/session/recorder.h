@@ -5,6 +5,7 @@
 
 #include "tech_renaissance/session/python_session.h"
 #include "tech_renaissance/session/session_event.h"
+#include "worker/session_name.h"
 
 namespace tr::session {
 
@@ -12,8 +13,8 @@ namespace tr::session {
 /// thread.
 class Recorder {
   public:
-    Recorder(std::function<void(const SessionEvent&)> observer, const std::string& session_id)
-        : observer_(std::move(observer)), session_id_(session_id) {}
+    Recorder(std::function<void(const SessionEvent&)> observer, const SessionName& name)
+        : observer_(std::move(observer)), name_(name) {}
 
     void operator()(SessionEvent event);
     /// Bytes of a tensor that was sent by hand.
@@ -23,7 +24,7 @@ class Recorder {
 
   private:
     const std::function<void(const SessionEvent&)> observer_;
-    const std::string session_id_;
+    const SessionName& name_;
     mutable std::mutex mutex_;
     std::uint64_t requests_ = 0;
     std::uint64_t responses_ = 0;

@@ -15,9 +15,6 @@ namespace {
 using platform::Deadline;
 constexpr std::int64_t kLeavingMs = 2'000;  ///< for a worker that has said that it leaves
 
-/// A script that ends at once is to be an error of start(); one that has run this long counts as running.
-constexpr std::int64_t kFirstSignMs = 1'000;
-
 }  // namespace
 
 /// Has all channels to itself while it lives.
@@ -51,11 +48,16 @@ void Core::start(Deadline deadline) {
     const auto leaving = [this](const worker::Worker& now) {
         return now.state() == worker::State::leaving || supervisor.ended_on_purpose();
     };
-    if (const auto now = worker(); now && now->alive() && !leaving(*now) && first().is_there()) return;
+    const auto now_is_good = [&] {
+        const auto now = worker();
+        return now && now->alive() && !leaving(*now) && !first().is_asked_to_leave() && first().is_there();
+    };
+    if (now_is_good()) return;
     // A stream of a worker that has ended has nothing more to give, and holds nobody up.
     const Starting starting(*this, {}, deadline, [this] { return !is_alive(); });
     // A worker that leaves, or has lost its directory, is none to keep.
     if (const auto now = worker(); now && now->alive()) {
+        if (first().is_asked_to_leave()) hear_of_an_exit(*now, deadline);
         const bool leaves = leaving(*now);
         if (leaves) now->wait(Deadline::after(kLeavingMs));
         if (leaves || !first().is_there()) worker::stop(*now, log);
@@ -65,9 +67,21 @@ void Core::start(Deadline deadline) {
     bring_up(Deadline::never());
 }
 
-/// Starts a worker in place of none or a dead one, and waits a moment for it to say something.
-/// @param for_a_call whose request has not been sent yet
-void Core::bring_up(Deadline limit, bool for_a_call) {
+/// Whether the worker leaves, which a request that nobody has read the answer to may have asked it to do, is what it
+/// answers: a server may have a command `exit` of its own.
+void Core::hear_of_an_exit(const worker::Worker& worker, Deadline deadline) {
+    Conversation conversation(*this, first());
+    try {
+        conversation.wait_until(deadline, {"for the worker to leave", false, true},
+                                [&] { return !worker.alive() || first().answer_lies_ready(); });
+    } catch (const TimeoutError&) {
+        return;  // it is kept
+    }
+    if (first().answer_lies_ready()) conversation.settle_lost();  // whoever has sent it can still read it
+}
+
+/// Starts a worker in place of none or a dead one; it may not be ready yet.
+void Core::bring_up(Deadline limit) {
     const bool fresh = first().directory() == nullptr;
     const auto before = worker();
     try {
@@ -77,8 +91,6 @@ void Core::bring_up(Deadline limit, bool for_a_call) {
             const auto* directory = first().directory();
             channel::throw_place_error(error, directory != nullptr ? directory->file("") : options.workspace);
         }
-        wait_for_first_sign(limit, for_a_call);
-        launcher_->confirm();
     } catch (...) {
         auto now = worker();
         const bool started = now && now != before;
@@ -103,6 +115,7 @@ void Core::start_worker(Deadline limit) {
     auto now = launcher_->launch(first(), limit, [this] {
         detail::check_interrupt();
         check_wanted();
+        AsyncCalls::throw_if_cancelled();
     });
     set_worker(now);
     record(event(SessionEvent::Kind::started, now.get()));
@@ -113,7 +126,7 @@ void Core::start_worker(Deadline limit) {
 /// For a start under way. @throws RestartError when the worker was ended on purpose before it was there
 void Core::check_wanted() const {
     if (supervisor.ended_on_purpose())
-        throw RestartError("session '" + id +
+        throw RestartError("session '" + id() +
                            "' has no worker: terminate() or please_exit() was called while one was started; start() "
                            "or restart() starts another");
 }
@@ -128,21 +141,6 @@ void Core::forget_vanished_directory() {
     directory_lost_ = true;
 }
 
-void Core::wait_for_first_sign(Deadline at_most, bool for_a_call) {
-    Conversation conversation(*this, first());
-    const auto now = conversation.worker();
-    const Deadline limit = Deadline::after(kFirstSignMs).sooner(now->launched().limit).sooner(at_most);
-    for (;;) {
-        auto& carrier = first().carrier();
-        carrier.prepare();
-        if (conversation.hear()) return;
-        if (!now->alive()) throw conversation.death(for_a_call);
-        if (limit.passed()) return;
-        carrier.wait(limit);
-        detail::check_interrupt();
-    }
-}
-
 void Core::restart(Deadline deadline) {
     log.refuse_in_callback();
     launcher_->check();  // a worker that works is not ended for one that cannot be started
@@ -154,13 +152,12 @@ void Core::restart(Deadline deadline) {
         return now == before || !now || !now->alive();
     };
     const Starting starting(*this, {}, deadline, needed);
-    if (needed()) {
-        bring_up(deadline);
-        record(event(SessionEvent::Kind::restarted, worker().get()));
-    }
+    const bool starts = needed();
+    if (starts) bring_up(deadline);
     Conversation conversation(*this, first());
     conversation.wait_until(deadline, {"for the new worker to be ready"},
                             [&conversation] { return conversation.hear(); });
+    if (starts) record(event(SessionEvent::Kind::restarted, worker().get()));
 }
 
 // --------------------------------------------------------------------------------------------------------- recovery
@@ -199,7 +196,7 @@ void Core::start_again(Conversation& conversation, Deadline deadline) {
         require_worker(before.get());
         if (!supervisor.may_start()) throw conversation.death(true);
         throw RestartError(
-            "the worker of session '" + id + "' (pid " + std::to_string(before->pid()) + ") " +
+            "the worker of session '" + id() + "' (pid " + std::to_string(before->pid()) + ") " +
                 before->status()->describe() + "; another one is not started for " + std::to_string(pause.left_ms) +
                 " ms yet, as " + std::to_string(pause.starts_in_row) + (pause.starts_in_row == 1 ? " was" : " were") +
                 " started in a row and none has answered a request, and the limit of this call is shorter; the request "
@@ -212,7 +209,7 @@ void Core::start_again(Conversation& conversation, Deadline deadline) {
     if (starting.needed()) {
         if (before) log(LogLevel::warning, "the worker " + before->status()->describe() + "; another one is started");
         supervisor.starts();
-        bring_up(deadline, true);
+        bring_up(deadline);
         record(event(SessionEvent::Kind::restarted, worker().get()));
     }
     conversation.renew();

@@ -13,6 +13,7 @@ using platform::Deadline;
 constexpr std::int64_t kStepMs = 1'024;    ///< between looks whether a wait is to be interrupted
 constexpr std::int64_t kPromptMs = 1'000;  ///< a stop that takes longer is explained in the log
 constexpr std::int64_t kQuietMs = 500;     ///< for calls to end, which the end of a client does not wait for
+constexpr std::int64_t kExitMs = 2'000;    ///< for an idle worker to leave when its session is stopped
 
 }  // namespace
 
@@ -59,6 +60,17 @@ void Core::terminate() {
     if (const auto now = worker()) worker::stop(*now, log);
     if (attached_) close_channels();
     changed();
+}
+
+void Core::stop() noexcept {
+    try {
+        if (!attached_ && is_ready())
+            please_exit(kExitMs, true);
+        else
+            terminate();
+    } catch (const std::exception& error) {
+        log(LogLevel::warning, std::string("while stopping: ") + error.what());
+    }
 }
 
 /// Those that nobody uses just then; the others go with the session.

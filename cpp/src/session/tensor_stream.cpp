@@ -82,7 +82,7 @@ void TensorStream::State::note_more(bool more) {
 /// A start has ended it, and its worker.
 void TensorStream::State::throw_lost() const {
     if (*lost) std::rethrow_exception(*lost);
-    throw RestartError("this stream of session '" + core.id +
+    throw RestartError("this stream of session '" + core.id() +
                        "' has been ended by a restart; what it had not given yet is lost: ask for it again");
 }
 

@@ -12,13 +12,16 @@ std::string moment(const Worker& worker, const Death& death) {
     if (!worker.was_ready()) return " before it was ready: " + worker.launched().command;
     if (death.request)
         return (death.request->taken ? " while it was at work on request " : " before it took request ") +
-               std::to_string(death.request->id) + " '" + death.request->command + "'";
+               std::to_string(death.request->id) + " '" + death.request->command + "'" +
+               (death.progress.empty() ? "" : ", its last status was '" + death.progress + "'");
     return death.on_purpose ? ", as please_exit() or terminate() ended it on purpose" : " while it was idle";
 }
 
 /// What the caller may think of its request.
-std::string consequence(const Death& death) {
+std::string consequence(const Worker& worker, const Death& death) {
     const auto& request = death.request;
+    // It has no effect; but to send it again is of no use before another worker has been started.
+    if (!worker.was_ready() && !death.next_call_starts) return {};
     if (death.unsent) return "; the new request was not sent: it may be sent again";
     if (!request) return {};
     if (!request->taken) return "; the request was not run: it may be sent again";
@@ -77,7 +80,7 @@ RestartError report(const Worker& worker, const Death& death) {
     if (!death.unfit.empty()) return RestartError("cannot start a worker: " + death.unfit);
     const auto status = worker.status();
     std::string message = "the worker of session '" + death.session_id + "' (pid " + std::to_string(worker.pid()) +
-                          ") " + status->describe() + moment(worker, death) + consequence(death);
+                          ") " + status->describe() + moment(worker, death) + consequence(worker, death);
     const bool again = may_retry(worker, death);
     if (!death.removed_directory.empty() && !worker.is_ours())
         return RestartError(message + remedy(worker, death), ErrorCode::server_error, again);

@@ -27,6 +27,7 @@ struct Death {
     bool being_replaced = false;    ///< a restart() is under way
     bool next_call_starts = false;  ///< by the policy
     std::string removed_directory;  ///< where it has been; empty while it is there
+    std::string progress;           ///< what the server said last of the request
     std::string unfit;              ///< why the interpreter cannot be used
 };
 

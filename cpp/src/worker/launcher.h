@@ -10,6 +10,7 @@
 #include "platform/deadline.h"
 #include "tech_renaissance/worker/session_options.h"
 #include "worker/log.h"
+#include "worker/session_name.h"
 #include "worker/worker.h"
 
 namespace tr::worker {
@@ -39,8 +40,8 @@ class Launcher {
     virtual std::vector<std::string> command_line() const { return {}; }
 
     /// Starts a process of this program's: spawned, or forked from a template.
-    static std::unique_ptr<Launcher> of_own(const SessionOptions& options, const std::string& session_id,
-                                            SessionLog& log);
+    /// @param name which it may make unique in prepare()
+    static std::unique_ptr<Launcher> of_own(const SessionOptions& options, SessionName& name, SessionLog& log);
     /// Attaches to the worker that another program of this user runs in the session of this id.
     static std::unique_ptr<Launcher> attached(const SessionOptions& options, const std::string& session_id,
                                               SessionLog& log);

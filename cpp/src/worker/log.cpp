@@ -21,14 +21,14 @@ std::string to_string(LogLevel level) {
     return "error";
 }
 
-SessionLog::SessionLog(std::function<void(LogLevel, const std::string&)> sink, bool quiet, std::string session_id)
-    : sink_(std::move(sink)), quiet_(quiet), session_id_(std::move(session_id)) {}
+SessionLog::SessionLog(std::function<void(LogLevel, const std::string&)> sink, bool quiet, const SessionName& name)
+    : sink_(std::move(sink)), quiet_(quiet), name_(name) {}
 
 void SessionLog::operator()(LogLevel level, const std::string& message) {
     std::unique_lock<std::mutex> lock(mutex_);
     if (!sink_) {
         if (!quiet_ && level != LogLevel::debug)
-            std::fprintf(stderr, "[tech_renaissance %s] %s: %s\n", session_id_.c_str(), to_string(level).c_str(),
+            std::fprintf(stderr, "[tech_renaissance %s] %s: %s\n", name_.text().c_str(), to_string(level).c_str(),
                          message.c_str());
         return;
     }
@@ -51,13 +51,13 @@ void SessionLog::pass(LogLevel level, const std::string& message) noexcept {
     } catch (...) {
         // A line may be logged while the session is destroyed, or from half of a start: nothing may come through.
         if (!quiet_)
-            std::fprintf(stderr, "[tech_renaissance %s] the log callback threw, at: %s\n", session_id_.c_str(),
+            std::fprintf(stderr, "[tech_renaissance %s] the log callback threw, at: %s\n", name_.text().c_str(),
                          message.c_str());
     }
 }
 
 void SessionLog::throw_in_callback() const {
-    throw InputError("session '" + session_id_ +
+    throw InputError("session '" + name_.text() +
                      "': a call that starts a worker, or waits for one, cannot be made in the log callback, as the "
                      "line may be about such a call that is under way: note what is to be done, and do it when the "
                      "callback has returned");

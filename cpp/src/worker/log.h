@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "tech_renaissance/worker/session_options.h"
+#include "worker/session_name.h"
 
 namespace tr {
 
@@ -16,7 +17,7 @@ namespace tr {
 /// that come meanwhile are passed when it has returned, by the thread that is in it.
 class SessionLog {
   public:
-    SessionLog(std::function<void(LogLevel, const std::string&)> sink, bool quiet, std::string session_id);
+    SessionLog(std::function<void(LogLevel, const std::string&)> sink, bool quiet, const SessionName& name);
 
     void operator()(LogLevel level, const std::string& message);
     void set_quiet(bool quiet);
@@ -34,7 +35,7 @@ class SessionLog {
     std::mutex mutex_;
     std::function<void(LogLevel, const std::string&)> sink_;
     std::atomic<bool> quiet_;
-    std::string session_id_;
+    const SessionName& name_;
     std::deque<std::pair<LogLevel, std::string>> waiting_;
     std::atomic<std::thread::id> passing_{};  ///< who is in the callback; set and cleared with mutex_ held
 };

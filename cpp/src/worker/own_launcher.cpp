@@ -29,8 +29,8 @@ using platform::Deadline;
 
 class OwnLauncher final : public Launcher {
   public:
-    OwnLauncher(const SessionOptions& options, const std::string& session_id, SessionLog& log)
-        : options_(options), session_id_(session_id), log_(log) {}
+    OwnLauncher(const SessionOptions& options, SessionName& name, SessionLog& log)
+        : options_(options), name_(name), log_(log) {}
 
     void check() const override {
         const SessionOptions options = copied();
@@ -40,7 +40,7 @@ class OwnLauncher final : public Launcher {
 
     void prepare(channel::Channel& first) override {
         if (first.directory() == nullptr) {
-            auto made = std::make_unique<SessionDirectory>(options_.workspace, session_id_);
+            auto made = make_directory();
             log_(LogLevel::info, "directory '" + made->path() + "' on " + platform::file_system_name(made->path()) +
                                      " (" + made->reason() + ")");
             platform::make_ping(made->path());
@@ -134,7 +134,19 @@ class OwnLauncher final : public Launcher {
   private:
     /// Behind the script. Where no others are given, the session id, as servers of the older bridge read it there.
     std::vector<std::string> arguments() const {
-        return options_.arguments.empty() ? std::vector<std::string>{session_id_} : options_.arguments;
+        return options_.arguments.empty() ? std::vector<std::string>{name_.text()} : options_.arguments;
+    }
+
+    std::unique_ptr<SessionDirectory> make_directory() {
+        try {
+            return std::make_unique<SessionDirectory>(options_.workspace, name_.text());
+        } catch (const RetryError& error) {
+            const std::string taken = name_.text();
+            if (error.code() != ErrorCode::conflict || !name_.make_unique()) throw;
+            log_(LogLevel::info, "the session id is '" + name_.text() + "', as none was given and '" + taken +
+                                     "' is in use by another session");
+            return std::make_unique<SessionDirectory>(options_.workspace, name_.text());
+        }
     }
 
     SessionOptions copied() const {
@@ -147,7 +159,7 @@ class OwnLauncher final : public Launcher {
     platform::SpawnOptions introduce(channel::Channel& first, const Launched& launched, const std::string& package) {
         const WakeUp wake_up = effective_wake_up(options_);
         protocol::SessionRecord record;
-        record.session_id = session_id_;
+        record.session_id = name_.text();
         record.host_pid = platform::process_id();
         record.host_start_time = platform::process_start_time(record.host_pid);
         record.epoch = launched.epoch;
@@ -194,7 +206,7 @@ class OwnLauncher final : public Launcher {
 
     mutable std::mutex mutex_;  ///< over what check() and session_directory() look at
     SessionOptions options_;
-    const std::string session_id_;
+    SessionName& name_;
     SessionLog& log_;
     std::string directory_;
     std::vector<std::string> command_line_;
@@ -222,9 +234,8 @@ std::int64_t effective_busy_wait(const SessionOptions& options) {
     return microseconds;
 }
 
-std::unique_ptr<Launcher> Launcher::of_own(const SessionOptions& options, const std::string& session_id,
-                                           SessionLog& log) {
-    return std::make_unique<OwnLauncher>(options, session_id, log);
+std::unique_ptr<Launcher> Launcher::of_own(const SessionOptions& options, SessionName& name, SessionLog& log) {
+    return std::make_unique<OwnLauncher>(options, name, log);
 }
 
 }  // namespace tr::worker

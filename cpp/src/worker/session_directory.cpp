@@ -172,14 +172,14 @@ SessionDirectory::SessionDirectory(const std::string& workspace_option, const st
 void SessionDirectory::claim(const std::string& parent) {
     auto& own = platform::process_wide<OwnSessions>();
     const std::lock_guard<std::mutex> guard(own.mutex);
-    const auto workspace_lock = platform::FileLock::acquire(parent + "/.lock");
-    sweep(parent, own.paths);
     const auto in_use = [this](const std::string& who) {
         throw RetryError("the session id '" + session_id_ + "' is in use by " + who + " ('" + path_ +
-                             "'); stop that session, choose another id, or leave the id empty for a unique one",
+                             "'); stop that session, choose another id, or give none for one that is free",
                          ErrorCode::conflict);
     };
     if (own.paths.count(path_) != 0) in_use("another session of this program");
+    const auto workspace_lock = platform::FileLock::acquire(parent + "/.lock");
+    sweep(parent, own.paths);
     if (platform::file_exists(path_)) {
         if (const std::string why = platform::why_not_private(path_); !why.empty())
             throw InputError(

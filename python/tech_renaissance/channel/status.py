@@ -16,7 +16,8 @@ _STATUS_SECONDS = 0.05
 class StatusLine:
     """What the `status.txt` of one channel is to say; the keeper sees to it within 50 ms.
 
-    A request that is over sooner may never show in it.
+    A request that is over sooner may never show in it. What the server says itself is there at once: it may be about to
+    call native code that keeps the keeper's thread from running, or ends the worker.
 
     Args:
         keeper: of the worker.
@@ -40,7 +41,7 @@ class StatusLine:
     def tell(self, text: str) -> None:
         """The server says how the request is coming on."""
         self._told = True
-        self.set(text)
+        self.settle(text)
 
     def finish(self, text: str) -> None:
         """A request ends. What its server has told of it must not stand there when the next begins."""

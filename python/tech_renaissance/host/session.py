@@ -14,6 +14,7 @@ from ..errors import InputError
 from .arguments import limit, path, text, truth, whole_number
 from .calls import CallFuture, SentRequest
 from .session_options import SessionInfo, SessionOptions, SessionStats, WorkerHealth, core_arguments
+from .several import claiming, opened
 from .tensor_stream import TensorStream, tensor_over
 
 try:
@@ -63,7 +64,7 @@ class PythonSession:
         *,
         framework: str | None = None,
     ) -> None:
-        """Takes what C++ takes: a script and an id ("default"), or SessionOptions alone.
+        """Takes what C++ takes: a script and an id, see `SessionOptions`, or SessionOptions alone.
 
         Raises:
             InputError: an option has a value that it cannot have.
@@ -71,8 +72,7 @@ class PythonSession:
         if framework is not None:
             choose_framework(framework)
         if not isinstance(script_path, SessionOptions):
-            given_id = "default" if session_id is None else session_id
-            options = SessionOptions(script=script_path, session_id=given_id, quiet=quiet_mode or False)
+            options = SessionOptions(script=script_path, session_id=session_id or "", quiet=quiet_mode or False)
         elif session_id is not None or quiet_mode is not None:
             name, value = ("session_id", session_id) if session_id is not None else ("quiet_mode", quiet_mode)
             raise InputError(
@@ -88,8 +88,10 @@ class PythonSession:
         self._last_sent: str | None = None
         self._calls: weakref.WeakSet[CallFuture] = weakref.WeakSet()
         self._core = core
-        # Ends the worker when this object goes, and at the latest before the interpreter is torn down.
+        # Ends the worker when this object goes, or with all others before the interpreter is torn down.
         self._finalizer = weakref.finalize(self, core.close)
+        self._finalizer.atexit = False
+        opened(self)
 
     @classmethod
     def connect(cls, session_id: str, options: SessionOptions | None = None, *, framework: str | None = None) -> Self:
@@ -153,14 +155,32 @@ class PythonSession:
         self._finalizer()
 
     def start(self) -> None:
-        """Creates the session directory and the worker; returns when its process runs, often before it is ready.
+        """Creates the session directory and the worker; returns when its process runs, long before it is ready.
+
+        Requests may be sent at once: they wait for it, as `wait_until_ready` does. When the script ends instead, they
+        tell (RestartError).
 
         Raises:
             InputError: the script does not exist.
             RetryError: the session id is in use.
-            RestartError: there is no interpreter, or the script ends at once.
+            RestartError: there is no interpreter, or its process cannot be started.
         """
-        self._core.start()
+        claiming(self, self._core.start)
+
+    def start_async(self, timeout_ms: int | None = None) -> CallFuture:
+        """`start` and `wait_until_ready` beside the caller: a future that is done when the worker is ready.
+
+        `start` alone may take a while with `quick_start`. It is a call like those of `calculate_async`, which are made
+        after it; other calls have no worker before it has been started.
+        """
+        call = _core.Call.start(self._core, limit(timeout_ms))
+
+        def ready() -> None:
+            call.get()
+
+        future = CallFuture(call, ready)
+        self._calls.add(future)
+        return future
 
     def is_alive(self) -> bool:
         """The worker process lives."""
@@ -270,7 +290,8 @@ class PythonSession:
 
         The worker sees what is written to it later, and may write to it, so leave it alone while a request with it is
         in flight; a server that sends it back gives this same memory as its result. It stays valid after the session.
-        Where memory cannot be shared, it is an ordinary tensor and sending copies it.
+        Where memory cannot be shared, it is an ordinary tensor and sending copies it. Waits for the worker to be ready,
+        which knows.
 
         Args:
             shape: its dims.
@@ -385,7 +406,8 @@ class PythonSession:
             RestartError: the new worker dies before it is ready.
             TimeoutError: it takes longer.
         """
-        self._core.restart(limit(timeout_ms))
+        timeout_ms = limit(timeout_ms)
+        claiming(self, lambda: self._core.restart(timeout_ms))
 
     def clear_quarantine(self) -> None:
         """Lets requests through again that `RestartPolicy.quarantine_after` keeps from the worker."""
@@ -396,7 +418,7 @@ class PythonSession:
         return self._core.session_dir()
 
     def session_id(self) -> str:
-        """Its name."""
+        """Its name; where none was given, before `start` the one that it asks for, "default"."""
         return self._core.session_id()
 
     def set_quiet_mode(self, quiet: bool) -> None:

@@ -54,7 +54,8 @@ class SessionOptions:
         script: a Python file, or "default" for the server that comes with the package.
         module: a Python module to run as `python -m`; when set, `script` is not looked at.
         arguments: to the script or module, as it finds them in `sys.argv[1:]`: `["--weights", "model.pt"]`.
-        session_id: a tag; empty: a unique one is picked.
+        session_id: a tag; while another live session of the workspace has it, `start` is a RetryError (E4001). Empty:
+            "default" where that is free when the session starts, else a unique one; the log tells.
         workspace: where session directories live. Empty: $TR_WORKSPACE, else a per-user folder on tmpfs, else in the
             temporary directory.
         python: the worker's interpreter. Empty: $TR_PYTHON, $VIRTUAL_ENV, $CONDA_PREFIX, else the one that runs this.

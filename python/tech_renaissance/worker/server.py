@@ -10,6 +10,7 @@ from ..channel.session_dir import hide_session_id
 from ..data.tensors import FRAMEWORKS, choose_framework
 from ..errors import INVALID_REQUEST, InputError
 from ..platform.output import log
+from ..platform.system import IS_WINDOWS
 from ..protocol import messages
 from ..protocol.messages import Failure
 from .answers import text_of
@@ -123,7 +124,16 @@ class TechRenaissanceServer:
             raise InputError(f"session_id is {session_id!r:.200}: expected a string")
         if is_multiprocessing_child():
             return  # this process runs the script only to find a function in it; the worker is its parent
-        self.__serve(Runtime(self, session_id))
+        runtime = Runtime(self, session_id)
+        asked = False
+        try:
+            self.__serve(runtime)
+            asked = True
+        finally:
+            if not IS_WINDOWS:
+                from .ending import prepare
+
+                prepare(asked=asked)
 
     def __serve(self, runtime: Runtime) -> None:
         self.__runtime = runtime
@@ -243,7 +253,10 @@ class TechRenaissanceServer:
         call.answer(result if type(result) is str else text_of(result), str(command))
 
     def write_status(self, text: str) -> None:
-        """Puts a line into status.txt, for people who look: progress, or `error: …`. Line breaks end it."""
+        """Puts a line into status.txt, for people who look: progress, or `error: …`. Line breaks end it.
+
+        It is there when this returns, also should native code end the worker a moment later; the file takes some 30 µs.
+        """
         if not isinstance(text, str):
             raise InputError(f"text is {text!r:.200}: expected a string")
         call = find_call() or (self.__runtime.call_at_work() if self.__runtime else None)

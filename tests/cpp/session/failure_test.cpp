@@ -22,6 +22,39 @@ TEST_F(FailureTest, AnIdInUseByThisProgram) {
     EXPECT_EQ(first.fetch_response("echo undisturbed"), "undisturbed");
 }
 
+TEST_F(FailureTest, WhereNoIdIsGivenOneThatIsFreeIsTaken) {
+    auto unnamed = options();
+    unnamed.session_id.clear();
+    std::string lines;
+    unnamed.log = [&lines](LogLevel, const std::string& line) { lines += line + "\n"; };
+    PythonSession first(unnamed);
+    PythonSession second(unnamed);
+    EXPECT_EQ(second.session_id(), "default");
+    const std::string& id = second.session_id();
+    first.start();
+    second.start();
+    EXPECT_EQ(first.session_id(), "default");
+    EXPECT_EQ(first.session_dir(), workspace_.path() + "/python_session/tr_session_default");
+    EXPECT_NE(second.session_id(), "default");
+    EXPECT_EQ(id, "default") << "what was given before stays as it was";
+    EXPECT_EQ(second.session_dir(), workspace_.path() + "/python_session/tr_session_" + second.session_id());
+    EXPECT_TRUE(
+        contains(lines, "the session id is '" + second.session_id() + "', as none was given and 'default' is in use"))
+        << lines;
+    EXPECT_EQ(second.fetch_response("echo two"), "two");
+    EXPECT_TRUE(contains(expect_throw<RestartError>([&] { second.fetch_response("kill SIGKILL"); }).what(),
+                         "session '" + second.session_id() + "'"));
+    const std::string kept = second.session_id();
+    second.restart();
+    EXPECT_EQ(second.session_id(), kept);
+
+    auto given = unnamed;
+    given.session_id = "default";
+    EXPECT_THROW(PythonSession(given).start(), RetryError);
+    PythonSession third(options().script, "", true);
+    EXPECT_EQ(third.session_id(), "default");
+}
+
 TEST_F(FailureTest, AnIdInUseByAnotherProgram) {
     PythonSession first(options());
     first.start();

@@ -62,6 +62,20 @@ TEST_P(HealthTest, NativeCodeThatHoldsTheGilIsToldAndNotKilled) {
     EXPECT_EQ(session_->fetch_response("echo on"), "on");
 }
 
+TEST_P(HealthTest, WhatTheServerSaidLastIsThereHoweverSoonNativeCodeOrTheEndFollows) {
+    session_->send_request(hold_gil_);
+    EXPECT_TRUE(eventually([&] { return session_->probe().state == "wedged"; }));
+    EXPECT_EQ(session_->stats().progress, "step 2 of native code");
+    gate_.release();
+    EXPECT_EQ(session_->wait_for_response(), "ok");
+    const auto error = expect_throw<RestartError>([&] { session_->fetch_response("kill with these words"); });
+    EXPECT_TRUE(contains(error.what(), "'kill', its last status was 'with these words'; ")) << error.what();
+    EXPECT_EQ(read_text(session_->session_dir() + "/status.txt"), "with these words");
+    session_->restart();
+    const auto silent = expect_throw<RestartError>([&] { session_->fetch_response("kill"); });
+    EXPECT_FALSE(contains(silent.what(), "status")) << silent.what();
+}
+
 TEST_P(HealthTest, TheLimitHoldsAlsoForAWorkerThatGivesNoSignOfLife) {
     session_->send_request(hold_gil_);
     bool holds = false;

@@ -99,7 +99,8 @@ TEST_F(QuickStartTest, AScriptWithASyntaxErrorIsExplained) {
     auto broken = quick("broken");
     broken.script = server("syntax_error");
     PythonSession session(broken);
-    const auto error = expect_throw<RestartError>([&] { session.start(); });
+    session.start();
+    const auto error = expect_throw<RestartError>([&] { session.wait_until_ready(); });
     EXPECT_TRUE(contains(error.what(), "SyntaxError"));
     EXPECT_TRUE(contains(error.what(), "exited with code 1"));
 }

@@ -203,17 +203,6 @@ TEST_F(SessionTest, AModuleMayBeTheServer) {
     EXPECT_EQ(session.fetch_response("echo module"), "module");
 }
 
-TEST_F(SessionTest, AnEmptyIdBecomesAUniqueOne) {
-    auto unnamed = options();
-    unnamed.session_id.clear();
-    PythonSession first(unnamed);
-    PythonSession second(unnamed);
-    EXPECT_NE(first.session_id(), second.session_id());
-    first.start();
-    second.start();
-    EXPECT_NE(first.fetch_response("pid"), second.fetch_response("pid"));
-}
-
 TEST_F(SessionTest, ExitsWhenAskedAndStartsAgain) {
     PythonSession session(options());
     session.start();

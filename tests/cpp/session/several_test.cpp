@@ -380,6 +380,7 @@ TEST_P(SeveralTest, TheObserverHearsWhatHappens) {
     };
     PythonSession session(observed);
     session.start();
+    session.wait_until_ready();
     session.fetch_response("echo x");
     expect_throw<NotFoundError>([&] { session.fetch_response("nothing"); });
     expect_throw<RestartError>([&] { session.fetch_response("die"); });

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <thread>
 
 #include "support.h"
 #include "worker/launch_plan.h"
@@ -12,6 +13,12 @@ namespace tr::test {
 namespace {
 
 using StartTest = SessionTest;
+
+/// Of a session whose process can be started, and ends.
+RestartError first_error(PythonSession& session) {
+    EXPECT_NO_THROW(session.start());
+    return expect_throw<RestartError>([&] { session.fetch_response("echo x"); });
+}
 
 TEST_F(StartTest, AScriptThatDoesNotExist) {
     PythonSession session(options("no_such_script"));
@@ -52,7 +59,7 @@ TEST_F(StartTest, APackageThatOthersCouldHavePutThereIsNotUsed) {
 
 TEST_F(StartTest, AScriptWithASyntaxError) {
     PythonSession session(options("syntax_error"));
-    const auto error = expect_throw<RestartError>([&] { session.start(); });
+    const auto error = first_error(session);
     EXPECT_TRUE(contains(error.what(), "SyntaxError"));
     EXPECT_TRUE(contains(error.what(), "exited with code 1"));
     EXPECT_TRUE(contains(error.what(), "before it was ready: /usr/bin/python3 (SessionOptions::python)"));
@@ -62,17 +69,16 @@ TEST_F(StartTest, AnInterpreterThatIsNoPythonIsNamed) {
     auto wrong = options();
     wrong.python = "/bin/true";
     PythonSession session(wrong);
-    const auto error = expect_throw<RestartError>([&] { session.start(); });
+    const auto error = first_error(session);
     EXPECT_TRUE(contains(error.what(), "'/bin/true', chosen by SessionOptions::python, is no Python interpreter"));
-    EXPECT_EQ(session.stats().worker_state, "none");
-    EXPECT_EQ(session.stats().worker_pid, 0);
+    EXPECT_EQ(session.stats().worker_state, "dead");
 }
 
 TEST_F(StartTest, ALauncherThatRunsNothingIsNamed) {
     auto wrong = options();
     wrong.launcher = {"true"};
     PythonSession session(wrong);
-    const auto error = expect_throw<RestartError>([&] { session.start(); });
+    const auto error = first_error(session);
     EXPECT_TRUE(contains(error.what(), "before it was ready: true /")) << error.what();
     EXPECT_TRUE(contains(error.what(), "its launcher came to its end: expected one that runs what follows it"));
 }
@@ -124,6 +130,29 @@ TEST_P(StartAfterAnExit, WaitsForTheWorkerToLeave) {
     }
 }
 
+TEST_F(StartTest, AfterAnExitThatNobodyHasReadWaitsToo) {
+    for (const char* exit : {"__exit__", "exit"}) {
+        PythonSession session(options());
+        const std::string left = workspace_.path() + "/left";
+        session.start();
+        session.fetch_response("leave_slowly " + left);
+        session.send_request(exit);
+        session.start();
+        EXPECT_TRUE(fs::remove(left)) << "the worker did not come to its end";
+        EXPECT_NO_THROW(session.wait_for_response()) << "its answer can still be read";
+        EXPECT_EQ(session.fetch_response("echo x"), "x");
+        EXPECT_EQ(session.stats().epoch, 2U);
+        // Before it was ready.
+        session.restart();
+        session.terminate();
+        session.start();
+        session.send_request(exit);
+        session.start();
+        EXPECT_EQ(session.fetch_response("echo x"), "x");
+        EXPECT_EQ(session.stats().epoch, 5U);
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Ways, StartAfterAnExit, testing::Values("__exit__", "exit", "sys_exit 3"),
                          [](const auto& way) {
                              const std::string asked = way.index == 0 ? "AsAsked" : "AskedInAWord";
@@ -132,9 +161,144 @@ INSTANTIATE_TEST_SUITE_P(Ways, StartAfterAnExit, testing::Values("__exit__", "ex
 
 TEST_F(StartTest, AScriptThatEndsAtOnce) {
     PythonSession session(options("exits_at_once"));
-    const auto error = expect_throw<RestartError>([&] { session.start(); });
+    const auto error = first_error(session);
     EXPECT_TRUE(contains(error.what(), "this script has nothing to serve"));
-    EXPECT_FALSE(fs::exists(workspace_.path() + "/python_session/tr_session_test"));
+    EXPECT_FALSE(contains(error.what(), "sent")) << error.what();
+    const auto again = expect_throw<RestartError>([&] { session.wait_until_ready(); });
+    EXPECT_STREQ(again.what(), error.what());
+    EXPECT_STREQ(expect_throw<RestartError>([&] { session.send_request("echo x"); }).what(), error.what());
+    EXPECT_STREQ(expect_throw<RestartError>([&] { session.calculate("x", Tensor::ones(Shape(2))); }).what(),
+                 error.what());
+    session.start();  // another worker, with an end of its own
+    EXPECT_EQ(session.stats().epoch, 2U);
+    EXPECT_TRUE(contains(expect_throw<RestartError>([&] { session.empty(Shape(2), DType::FP32, "a"); }).what(),
+                         "this script has nothing to serve"));
+}
+
+class Several : public SessionTest {
+  protected:
+    /// Sessions whose workers are ready when the gate opens.
+    PythonSession gated(const std::string& id) {
+        auto slow = options("slow_to_import");
+        slow.environment["TR_TEST_GATE"] = gate_.path();
+        slow.session_id = id;
+        return PythonSession(slow);
+    }
+    const Gate gate_{workspace_.path() + "/gate"};
+};
+
+TEST_F(Several, StartReturnsWhenTheProcessRuns) {
+    PythonSession session = gated("test");
+    session.start();
+    EXPECT_EQ(session.stats().worker_state, "starting");
+    EXPECT_FALSE(session.wait_until_ready(1));
+    gate_.release();
+    EXPECT_TRUE(session.wait_until_ready());
+}
+
+TEST_F(Several, StartAsyncIsReadyWhenTheWorkerIs) {
+    PythonSession session = gated("test");
+    CallFuture started = session.start_async();
+    WaitSet next;
+    next.add(started, 1);
+    const int closed = gate_.reached();  // by the worker
+    EXPECT_FALSE(started.is_ready());
+    ::close(closed);
+    EXPECT_EQ(next.wait(20'000)->event, WaitSet::Event::call);
+    started.get();
+    EXPECT_TRUE(session.is_ready());
+
+    CallFuture again = session.start_async();  // there is one
+    EXPECT_NO_THROW(again.get());
+    EXPECT_EQ(session.stats().epoch, 1U);
+
+    auto failing = options("exits_at_once");
+    failing.session_id = "failing";
+    PythonSession fails(failing);
+    CallFuture failed = fails.start_async();
+    EXPECT_TRUE(contains(expect_throw<RestartError>([&] { failed.get(); }).what(), "nothing to serve"));
+}
+
+TEST_F(Several, AStartThatNobodyWaitsForAnyMoreGoesOn) {
+    PythonSession session = gated("test");
+    CallFuture started = session.start_async();
+    const int closed = gate_.reached();
+    started.cancel();
+    EXPECT_EQ(expect_throw<RetryError>([&] { started.get(); }).code(), ErrorCode::cancelled);
+    EXPECT_TRUE(session.is_alive());
+    ::close(closed);
+    EXPECT_TRUE(session.wait_until_ready());
+}
+
+TEST_F(Several, AreStartedSideBySide) {
+    PythonSession one = gated("one");
+    PythonSession two = gated("two");
+    std::thread opener([&] {
+        // Neither comes to its end before both have come to the gate.
+        EXPECT_TRUE(eventually([&] { return one.is_alive() && two.is_alive(); }));
+        while (!one.is_ready() || !two.is_ready()) {
+            const int fd = ::open(gate_.path().c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+            if (fd >= 0) ::close(fd);
+            ::usleep(1'000);
+        }
+    });
+    start_all({&one, &two});
+    EXPECT_TRUE(one.is_ready());
+    EXPECT_TRUE(two.is_ready());
+    opener.join();
+    start_all({&one, &two});
+    EXPECT_EQ(one.stats().epoch, 1U);
+}
+
+TEST_F(Several, OneThatCannotBeStartedKeepsNoneFromIt) {
+    PythonSession good(options());
+    auto broken = options("exits_at_once");
+    broken.session_id = "broken";
+    auto missing = options("no_such_script");
+    missing.session_id = "missing";
+    PythonSession ends(broken);
+    PythonSession none(missing);
+    EXPECT_TRUE(contains(expect_throw<InputError>([&] { start_all({&ends, &none, &good}); }).what(), "does not exist"));
+    EXPECT_TRUE(good.is_ready());
+    EXPECT_TRUE(contains(expect_throw<RestartError>([&] { start_all({&ends, &good}); }).what(), "nothing to serve"));
+    PythonSession late = gated("late");
+    EXPECT_TRUE(contains(expect_throw<TimeoutError>([&] { start_all({&late}, 1); }).what(), "not ready yet"));
+    EXPECT_TRUE(late.is_alive());
+}
+
+TEST_F(Several, AreStoppedSideBySide) {
+    std::vector<std::unique_ptr<PythonSession>> sessions;
+    std::vector<PythonSession*> all;
+    for (const char* id : {"one", "two", "three"}) {
+        auto late = options("leaves_late");
+        late.environment["TR_TEST_GATE"] = workspace_.path() + "/" + id;
+        late.session_id = id;
+        all.push_back(sessions.emplace_back(std::make_unique<PythonSession>(late)).get());
+    }
+    const Gate gates[] = {Gate(workspace_.path() + "/one"), Gate(workspace_.path() + "/two"),
+                          Gate(workspace_.path() + "/three")};
+    start_all(all);
+    std::thread opener([&] {
+        // All are leaving before the first of them may.
+        const int closed[] = {gates[2].reached(), gates[1].reached(), gates[0].reached()};
+        for (const int fd : closed) ::close(fd);
+    });
+    stop_all(all);
+    opener.join();
+    for (const auto* session : all) EXPECT_FALSE(session->is_alive());
+    for (const auto& gate : gates) fs::remove(gate.path());
+}
+
+TEST_F(Several, AtWorkAreEnded) {
+    PythonSession session(options());
+    PythonSession never = gated("never");
+    session.start();
+    session.send_request("start_and_wait " + workspace_.path() + "/news");
+    ASSERT_TRUE(eventually([&] { return fs::exists(workspace_.path() + "/news"); }));
+    stop_all({&session, &never});
+    EXPECT_FALSE(session.is_alive());
+    session.start();
+    EXPECT_EQ(session.fetch_response("echo x"), "x");
 }
 
 TEST_F(StartTest, AnInterpreterThatDoesNotExist) {
@@ -350,7 +514,7 @@ TEST_F(StartTest, AScriptThatNeverCallsRunIsToldTo) {
     silent.script = workspace_.path() + "/server.py";
     std::ofstream(silent.script) << "from tech_renaissance import TechRenaissanceServer\n";
     PythonSession session(silent);
-    const auto error = expect_throw<RestartError>([&] { session.start(); });
+    const auto error = first_error(session);
     EXPECT_TRUE(contains(error.what(), "a server script ends with MyServer().run()"));
 }
 
@@ -363,7 +527,7 @@ TEST_F(StartTest, AnInterpreterThatIsTooOldIsNamed) {
                                  "echo 'SyntaxError: invalid syntax' >&2; exit 1\n";
     fs::permissions(old.python, fs::perms::owner_all);
     PythonSession session(old);
-    const auto error = expect_throw<RestartError>([&] { session.start(); });
+    const auto error = first_error(session);
     EXPECT_TRUE(contains(error.what(), "Python 3.4.10 at '" + old.python +
                                            "', chosen by SessionOptions::python, is too old: 3.9 or later is needed"));
 }
@@ -375,7 +539,7 @@ TEST_P(OldInterpreter, IsNamed) {
     old.python = std::string(std::getenv("HOME")) + "/.pyenv/versions/" + GetParam() + "/bin/python";
     if (!fs::exists(old.python)) GTEST_SKIP() << "no Python " << GetParam() << " on this machine";
     PythonSession session(old);
-    const auto error = expect_throw<RestartError>([&] { session.start(); });
+    const auto error = first_error(session);
     EXPECT_TRUE(contains(error.what(), "Python " + std::string(GetParam()) + " at '" + old.python));
     EXPECT_TRUE(contains(error.what(), "is too old: 3.9 or later is needed"));
 }

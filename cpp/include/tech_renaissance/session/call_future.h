@@ -17,8 +17,8 @@ class AsyncCall;
 class PythonSession;
 class SentRequest;
 
-/// The result of a calculate_async(), as a std::future, and a handle on the call. It may outlive its session, whose end
-/// ends the call. One thread at a time, but for cancel() and is_ready().
+/// The result of a calculate_async() or start_async(), as a std::future, and a handle on the call. It may outlive its
+/// session, whose end ends the call. One thread at a time, but for cancel() and is_ready().
 class TR_API CallFuture : public std::future<Tensor> {
   public:
     CallFuture() = default;

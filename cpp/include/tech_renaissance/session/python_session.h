@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -20,8 +21,9 @@
 namespace tr {
 
 namespace session {
+class AsyncCall;
 class Core;
-}
+}  // namespace session
 
 /// What a session has done so far and how; a snapshot.
 struct TR_API SessionStats {
@@ -104,9 +106,9 @@ class TR_API PythonSession {
     static constexpr std::int64_t kDefaultTimeout = -1;
 
     /// @param script_path a Python file, or "default" for the server that comes with the library
-    /// @param session_id  names the directory; another live session of this name is a RetryError (E4001) in start()
+    /// @param session_id  see SessionOptions::session_id
     /// @throws InputError when the id is not a tag
-    explicit PythonSession(const std::string& script_path = "default", const std::string& session_id = "default",
+    explicit PythonSession(const std::string& script_path = "default", const std::string& session_id = {},
                            bool quiet_mode = false);
     explicit PythonSession(SessionOptions options);
     ~PythonSession();
@@ -128,13 +130,18 @@ class TR_API PythonSession {
     /// @param workspace as SessionOptions::workspace
     static std::vector<SessionInfo> list(const std::string& workspace = {});
 
-    /// Creates the session directory and the worker; returns when the worker process runs, often before it is ready.
-    /// Requests may be sent at once. Nothing is done when there is a worker that lives.
+    /// Creates the session directory and the worker; returns when the worker process runs, which is long before it is
+    /// ready. Requests may be sent at once: they wait for it, as wait_until_ready() does, and tell when the script ends
+    /// instead (RestartError). Nothing is done when there is a worker that lives.
     /// @throws InputError when the script does not exist, RetryError (E4001) when the id is in use, RestartError when
-    ///         there is no interpreter or the script ends at once
+    ///         there is no interpreter or its process cannot be started
     void start();
     /// The same. Older programs name a time for the worker to warm up in, which is not needed.
     void start(int) { start(); }
+    /// start() and wait_until_ready(), beside the caller, which start() alone may keep for a while with quick_start: a
+    /// future for WaitSet, whose get() gives an empty tensor, or throws what these two do. It is a call like those of
+    /// calculate_async(), which are made after it; other calls have no worker before it has been started.
+    CallFuture start_async(std::int64_t timeout_ms = kDefaultTimeout);
 
     /// The worker process lives.
     bool is_alive() const;
@@ -193,6 +200,7 @@ class TR_API PythonSession {
     /// A tensor, not initialised, whose memory the worker shares: sending it under `tag` moves no bytes. The worker
     /// sees what is written to it later, and may write to it, so leave it alone while a request with it is in flight.
     /// It stays valid after the session. Where memory cannot be shared it is an ordinary tensor, and sending copies it.
+    /// Waits for the worker to be ready, which knows.
     Tensor empty(const Shape& shape, DType dtype, const std::string& tag) const;
     /// Waits for the answer to this thread's request and gives its one tensor, its first where there are several.
     Tensor wait_for_tensor(std::int64_t timeout_ms = kDefaultTimeout) const;
@@ -265,6 +273,7 @@ class TR_API PythonSession {
     /// Where the files of this session are; before start() where they will be, as things stand, and nothing is made
     /// there. Empty before connect() has found it.
     std::string session_dir() const;
+    /// Where none was given: before start() the one that it asks for, "default".
     const std::string& session_id() const;
     /// No log lines on standard error; warnings and errors are dropped too, exceptions are not.
     void set_quiet_mode(bool quiet);
@@ -306,12 +315,24 @@ class TR_API PythonSession {
 
     friend class TensorStream;
     friend class WaitSet;
+    friend TR_API void start_all(const std::vector<PythonSession*>& sessions, std::int64_t timeout_ms);
+    friend TR_API void stop_all(const std::vector<PythonSession*>& sessions);
     struct Drop {
         void operator()(session::Core* core) const;
     };
     explicit PythonSession(std::unique_ptr<session::Core, Drop> core);
     session::Core& core() const;
+    CallFuture submit(const std::string& what, const std::vector<Tensor>& tensors, std::int64_t timeout_ms,
+                      const std::function<Tensor(const session::AsyncCall&)>& work) const;
     std::unique_ptr<session::Core, Drop> core_;
 };
+
+/// Starts several sessions side by side, and returns when all are ready.
+/// @throws the first error of one that cannot be started, or is not ready within the limit; the others run
+TR_API void start_all(const std::vector<PythonSession*>& sessions,
+                      std::int64_t timeout_ms = PythonSession::kDefaultTimeout);
+/// Stops the workers of several sessions side by side, as their destructors would one after the other: those that are
+/// idle are asked to exit, those at work are ended. The sessions may be started again.
+TR_API void stop_all(const std::vector<PythonSession*>& sessions);
 
 }  // namespace tr

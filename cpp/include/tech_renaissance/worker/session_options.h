@@ -52,7 +52,9 @@ struct TR_API SessionOptions {
     std::string module;
     /// Arguments to the script or module, as it finds them in sys.argv[1:]: {"--weights", "model.pt"}.
     std::vector<std::string> arguments;
-    /// Name of the session: a tag ([A-Za-z0-9_][A-Za-z0-9_.-]{0,127}). Empty: a unique one is picked.
+    /// Name of the session: a tag ([A-Za-z0-9_][A-Za-z0-9_.-]{0,127}); while another live session of the workspace has
+    /// it, start() is a RetryError (E4001). Empty: "default" where that is free when the session starts, else a unique
+    /// one; the log tells.
     std::string session_id;
     /// Where session directories live. Empty: $TR_WORKSPACE, else a per-user folder on tmpfs, else in the temporary
     /// directory.

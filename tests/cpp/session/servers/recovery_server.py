@@ -21,6 +21,8 @@ class RecoveryServer(TechRenaissanceServer):
             self.write_response(command, self.state)
         elif command == "hold_gil":
             # Opening a FIFO blocks until the test opens its other end; through PyDLL with the GIL held.
+            for step in range(3):
+                self.write_status(f"step {step} of native code")
             ctypes.PyDLL(None).open(parameters.encode(), os.O_RDONLY)
         elif command == "wait_for_fifo":
             self.write_status("a third done")
@@ -30,6 +32,9 @@ class RecoveryServer(TechRenaissanceServer):
             os.kill(os.getpid(), signal.SIGSTOP)
         elif command == "kill":
             print("about to be killed")
+            if parameters:
+                self.write_status("a moment before")
+                self.write_status(parameters)
             os.kill(os.getpid(), signal.SIGKILL)
         elif command == "die_once":
             # The first worker that is asked dies of it.
