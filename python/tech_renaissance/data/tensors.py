@@ -118,7 +118,8 @@ def import_tensor(header: TsrHeader, memory: Buffer, framework: str, name: str) 
         InputError: this interpreter cannot represent the dtype.
     """
     if header.dtype.name == "bool":
-        _check_bools(memory, header, name)
+        end = header.header_bytes + header.data_bytes
+        check_bools(memoryview(memory)[header.header_bytes : end], name)
     return _import_torch(header, memory) if framework == "torch" else _import_numpy(header, memory)
 
 
@@ -352,15 +353,27 @@ def _import_numpy(header: TsrHeader, memory: Buffer) -> Any:
 
     dtype = _numpy_by_name.get(header.dtype.name)
     if dtype is None:  # not "or", as a dtype may count as false
-        dtype = _numpy_dtype(numpy, header.dtype.name)
+        dtype = numpy_dtype(header.dtype.name)
     if header.numel == 0:
         return numpy.empty(header.shape, dtype)
     flat = numpy.frombuffer(memory, dtype, header.numel, header.header_bytes)
     return flat if len(header.shape) == 1 else flat.reshape(header.shape)
 
 
-def _numpy_dtype(numpy: Any, name: str) -> Any:
-    if name == "bfloat16" or name.startswith("float8"):
+def is_numpys_own(name: str) -> bool:
+    """NumPy has this dtype of ours without ml_dtypes."""
+    return name != "bfloat16" and not name.startswith("float8")
+
+
+def numpy_dtype(name: str) -> Any:
+    """A dtype of ours as NumPy has it, little-endian.
+
+    Raises:
+        InputError: it takes ml_dtypes, which is not installed.
+    """
+    import numpy
+
+    if not is_numpys_own(name):
         try:
             import ml_dtypes
         except ImportError:
@@ -375,11 +388,10 @@ def _numpy_dtype(numpy: Any, name: str) -> Any:
     return dtype
 
 
-def _check_bools(memory: Buffer, header: TsrHeader, name: str) -> None:
-    """Reading another byte as a bool is undefined in C++ and PyTorch."""
-    data = memoryview(memory)[header.header_bytes :]
+def check_bools(data: memoryview, name: str) -> None:
+    """Raises TSRError for a byte that is neither 0 nor 1, which to read as a bool is undefined in C++ and PyTorch."""
     step = 1 << 20
-    for start in range(0, header.data_bytes, step):
+    for start in range(0, len(data), step):
         wrong = bytes(data[start : start + step]).translate(None, b"\0\1")
         if wrong:
             raise TSRError(f"{name}: data of dtype BOOL holds the byte {wrong[0]}: expected 0 or 1")

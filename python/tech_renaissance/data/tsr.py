@@ -6,8 +6,9 @@ import os
 
 from ..errors import InputError, TSRError
 from ..platform.files import AtomicWriter
-from ..platform.mapping import read_private
-from .tensors import choose_framework, export_tensor, import_tensor
+from ..platform.mapping import open_regular, read_private
+from ..platform.place import place_error
+from .tensors import check_bools, choose_framework, export_tensor, import_tensor, numpy_dtype
 from .tsr_header import BY_NAME, MAX_HEADER, MIN_HEADER, TsrHeader, decode_header, encode_header, header_length
 
 TYPE_CHECKING = False
@@ -47,27 +48,32 @@ class TsrInfo:
         )
 
 
-def read_tsr(source: Source, framework: str | None = None) -> Any:
+def read_tsr(source: Source, framework: str | None = None, *, mmap: bool = False) -> Any:
     """The tensor in a file, which stays as it is.
 
     Args:
         source: a path, or a binary file to read one tensor from, from where it stands.
         framework: "torch" or "numpy"; left out, PyTorch when it is installed, else NumPy.
+        mmap: map the file of a path instead of reading it, which costs nothing until elements are looked at; with NumPy
+            alone. Whoever replaces the file, as `write_tsr` does, leaves what was mapped as it is. To shorten it ends
+            the program that then looks at what is gone (SIGBUS).
 
     Returns:
-        A tensor of the file's shape and dtype that may be written to.
+        A tensor of the file's shape and dtype that may be written to; with `mmap` a numpy.memmap that may not.
 
     Raises:
         TSRError: the file is malformed or cannot be read; the message names the field, the value and the file.
-        InputError: the library is not installed.
+        InputError: the library is not installed, or `mmap` goes with another argument that it cannot.
     """
+    if mmap:
+        return _mapped(source, framework)
     framework = choose_framework(framework)
     if _is_path(source):
         path = os.path.realpath(os.fspath(source))  # type: ignore[arg-type]
         try:
             memory, size = read_private(path, map_large=False)
         except FileNotFoundError:
-            raise TSRError(f"{path}: there is no such file") from None
+            raise _missing(path) from None
         return import_tensor(decode_header(memoryview(memory), size, path), memory, framework, path)
     _require(source, "read", "source")
     name, header, head = _read_header(source)  # type: ignore[arg-type]
@@ -75,6 +81,35 @@ def read_tsr(source: Source, framework: str | None = None) -> Any:
     if len(data) != header.data_bytes:
         raise TSRError(f"{name}: truncated data: expected {header.data_bytes} bytes, found {len(data)}")
     return import_tensor(header, head + data, framework, name)
+
+
+def _mapped(source: Source, framework: str | None) -> Any:
+    if framework not in (None, "numpy"):
+        raise InputError(f"framework is {framework!r:.200} with mmap=True: expected 'numpy', as only it maps to read")
+    if not _is_path(source):
+        raise InputError(f"source is {source!r:.200} with mmap=True: expected a path")
+    choose_framework("numpy")
+    import numpy
+
+    path = os.path.realpath(os.fspath(source))  # type: ignore[arg-type]
+    try:
+        descriptor, size = open_regular(path)
+    except FileNotFoundError:
+        raise _missing(path) from None
+    with open(path, "rb", opener=lambda *_: descriptor) as file:
+        header = decode_header(file.read(MAX_HEADER), size, path)
+        dtype = numpy_dtype(header.dtype.name)
+        try:
+            array: Any = numpy.memmap(file, dtype, "r", header.header_bytes, header.shape)
+        except OSError as error:
+            raise place_error(error, f"mapping {os.path.basename(path)}", os.path.dirname(path), size) from None
+    if header.dtype.name == "bool" and header.numel > 0:
+        check_bools(memoryview(array).cast("B"), path)
+    return array
+
+
+def _missing(path: str) -> TSRError:
+    return TSRError(f"{path}: there is no such file")
 
 
 def write_tsr(tensor: object, target: Source) -> None:
