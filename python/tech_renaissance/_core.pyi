@@ -1,7 +1,7 @@
 """The compiled module; private. Limits are milliseconds: 0 waits for ever, -1 is the session's default."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from typing_extensions import Buffer
 
@@ -96,4 +96,4 @@ class Call:
 class WaitSet:
     def add_session(self, session: Session, key: int) -> None: ...
     def add_call(self, call: Call, key: int) -> None: ...
-    def wait(self, timeout_ms: int) -> tuple[int, str] | None: ...
+    def wait(self, timeout_ms: int) -> tuple[int, Literal["answer", "death", "call"]] | None: ...

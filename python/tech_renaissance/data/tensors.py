@@ -18,13 +18,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import mmap
     from collections.abc import Sequence
-    from typing import Any, Union
+    from typing import Any, Literal, Union
+    from typing import overload as overload
 
     from .tsr_header import DType
 
+    Framework = Literal["torch", "numpy"]
     Buffer = Union[bytes, bytearray, memoryview, mmap.mmap]
+else:
 
-FRAMEWORKS = ("torch", "numpy")
+    def overload(function):
+        """As that of `typing`, which a worker would have to import."""
+        return function
+
+
+FRAMEWORKS: tuple[Framework, ...] = ("torch", "numpy")
 _SCALARS = {bool: ("bool", "?"), int: ("int64", "<q"), float: ("float64", "<d"), complex: ("complex128", "<dd")}
 _INT64 = range(-(2**63), 2**63)
 
@@ -211,7 +219,7 @@ def _numpy_name(dtype: Any) -> str:
         return ""
 
 
-def choose_framework(asked: str | None) -> str:
+def choose_framework(asked: Framework | None) -> Framework:
     """The library that tensors are handed out in: the one asked for, else PyTorch, else NumPy.
 
     Raises:

@@ -8,12 +8,18 @@ from ..errors import InputError, TSRError
 from ..platform.files import AtomicWriter
 from ..platform.mapping import open_regular, read_private
 from ..platform.place import place_error
-from .tensors import check_bools, choose_framework, export_tensor, import_tensor, numpy_dtype
+from .tensors import check_bools, choose_framework, export_tensor, import_tensor, numpy_dtype, overload
 from .tsr_header import BY_NAME, MAX_HEADER, MIN_HEADER, TsrHeader, decode_header, encode_header, header_length
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, BinaryIO, Union
+    from typing import Any, BinaryIO, Literal, Union
+
+    import numpy
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from .tensors import Framework
 
     Source = Union[str, os.PathLike[str], BinaryIO]
 
@@ -48,7 +54,15 @@ class TsrInfo:
         )
 
 
-def read_tsr(source: Source, framework: str | None = None, *, mmap: bool = False) -> Any:
+@overload
+def read_tsr(source: Source, framework: Literal["numpy"] | None = None, *, mmap: Literal[True]) -> numpy.memmap: ...
+@overload
+def read_tsr(source: Source, framework: Literal["numpy"], *, mmap: bool = False) -> NDArray[Any]: ...
+@overload
+def read_tsr(source: Source, framework: Literal["torch"], *, mmap: Literal[False] = False) -> Tensor: ...
+@overload
+def read_tsr(source: Source, framework: Framework | None = None, *, mmap: Literal[False] = False) -> Any: ...
+def read_tsr(source: Source, framework: Framework | None = None, *, mmap: bool = False) -> Any:
     """The tensor in a file, which stays as it is.
 
     Args:
@@ -67,23 +81,23 @@ def read_tsr(source: Source, framework: str | None = None, *, mmap: bool = False
     """
     if mmap:
         return _mapped(source, framework)
-    framework = choose_framework(framework)
+    kind = choose_framework(framework)
     if _is_path(source):
         path = os.path.realpath(os.fspath(source))  # type: ignore[arg-type]
         try:
             memory, size = read_private(path, map_large=False)
         except FileNotFoundError:
             raise _missing(path) from None
-        return import_tensor(decode_header(memoryview(memory), size, path), memory, framework, path)
+        return import_tensor(decode_header(memoryview(memory), size, path), memory, kind, path)
     _require(source, "read", "source")
     name, header, head = _read_header(source)  # type: ignore[arg-type]
     data = _read_up_to(source, header.data_bytes)  # type: ignore[arg-type]
     if len(data) != header.data_bytes:
         raise TSRError(f"{name}: truncated data: expected {header.data_bytes} bytes, found {len(data)}")
-    return import_tensor(header, head + data, framework, name)
+    return import_tensor(header, head + data, kind, name)
 
 
-def _mapped(source: Source, framework: str | None) -> Any:
+def _mapped(source: Source, framework: Framework | None) -> Any:
     if framework not in (None, "numpy"):
         raise InputError(f"framework is {framework!r:.200} with mmap=True: expected 'numpy', as only it maps to read")
     if not _is_path(source):

@@ -9,11 +9,14 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import InputError, TRException
 from .tensors import choose_framework, is_numpys_own
 from .tsr import read_tsr, tsr_info, write_tsr
+
+if TYPE_CHECKING:
+    from .tensors import Framework
 
 Tensors = dict[str, Any]
 _ALONE = ""  # the name of a tensor that has none
@@ -83,7 +86,7 @@ def _pack(sources: Sequence[str], target: str, name: str | None) -> Iterator[str
     yield target
 
 
-def _read(source: str, framework: str, target: str) -> Any:
+def _read(source: str, framework: Framework, target: str) -> Any:
     dtype = tsr_info(source).dtype
     if _FORMATS[_ending(target)].framework == "numpy" and not is_numpys_own(dtype):
         raise InputError(f"{source}: NumPy's files have no dtype {dtype}: convert to .safetensors or .pt instead")
@@ -232,7 +235,7 @@ def _write_safetensors(path: str, tensors: Tensors) -> None:
 
 
 class _Format(NamedTuple):
-    framework: str | None  # of its tensors; None for either
+    framework: Framework | None  # of its tensors; None for either
     names: str  # whether its tensors have names: "" for none, "always", or "several"
     read: Callable[[str], Tensors]
     write: Callable[[str, Tensors], None]

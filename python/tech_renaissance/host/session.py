@@ -7,14 +7,14 @@ import sys
 import warnings
 import weakref
 from concurrent.futures import wait as wait_for_futures
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, overload
 
 from ..data.tensors import choose_framework, dims, export_tensor, find_dtype
 from ..errors import InputError
 from .arguments import limit, path, text, truth, whole_number
 from .calls import CallFuture
 from .session_options import SessionInfo, SessionOptions, SessionStats, WorkerHealth, core_arguments
-from .tensor_stream import TensorStream, tensor_over
+from .tensor_stream import TensorStream, TensorT, tensor_over
 
 try:
     from .. import _core
@@ -29,13 +29,20 @@ if TYPE_CHECKING:
     import builtins
     from collections.abc import Sequence
     from types import TracebackType
+    from typing import Literal
 
+    from numpy.typing import NDArray
+    from torch import Tensor
     from typing_extensions import Self
+
+    from ..data.tensors import Framework
+
+    Script = str | os.PathLike[str] | SessionOptions
 
 _INTERPRETER_VARIABLES = ("TR_PYTHON", "VIRTUAL_ENV", "CONDA_PREFIX")
 
 
-class PythonSession:
+class PythonSession(Generic[TensorT]):
     """A Python worker process that answers requests as if it were a function.
 
         with PythonSession() as session:
@@ -43,8 +50,8 @@ class PythonSession:
 
     `with` starts the worker, and stops it at the end. Tensors are NumPy arrays or torch tensors; results come in the
     kind of the tensors last sent, and before any was sent as torch tensors where torch has been imported, else as
-    NumPy arrays. `framework`, "numpy" or "torch", decides it instead. A result stays as it is for as long as it is
-    held, also after the session.
+    NumPy arrays. `framework`, "numpy" or "torch", decides it instead, for type checkers as well: they see a
+    PythonSession[Tensor], or one of arrays. A result stays as it is for as long as it is held, also after the session.
 
     Limits are milliseconds: 0 waits for ever, None is `SessionOptions.default_timeout_ms`. A limit that passes is a
     TimeoutError, the worker's death a RestartError that tells how it died and ends with its log, and a failure in the
@@ -54,13 +61,40 @@ class PythonSession:
     `SessionOptions.max_ongoing_requests` says, one by default, and each thread gets the answers to its own requests.
     """
 
+    @overload
     def __init__(
         self,
-        script_path: str | os.PathLike[str] | SessionOptions = "default",
+        script_path: Script = "default",
         session_id: str | None = None,
         quiet_mode: bool | None = None,
         *,
-        framework: str | None = None,
+        framework: None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: PythonSession[NDArray[Any]],
+        script_path: Script = "default",
+        session_id: str | None = None,
+        quiet_mode: bool | None = None,
+        *,
+        framework: Literal["numpy"],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: PythonSession[Tensor],
+        script_path: Script = "default",
+        session_id: str | None = None,
+        quiet_mode: bool | None = None,
+        *,
+        framework: Literal["torch"],
+    ) -> None: ...
+    def __init__(
+        self,
+        script_path: Script = "default",
+        session_id: str | None = None,
+        quiet_mode: bool | None = None,
+        *,
+        framework: Framework | None = None,
     ) -> None:
         """Takes what C++ takes: a script and an id ("default"), or SessionOptions alone.
 
@@ -82,16 +116,31 @@ class PythonSession:
             options = script_path
         self._open(_core.Session(**_arguments(options)), framework)
 
-    def _open(self, core: _core.Session, framework: str | None) -> None:
+    def _open(self, core: _core.Session, framework: Framework | None) -> None:
         self._framework = framework
-        self._last_sent: str | None = None
-        self._calls: weakref.WeakSet[CallFuture] = weakref.WeakSet()
+        self._last_sent: Framework | None = None
+        self._calls: weakref.WeakSet[CallFuture[TensorT]] = weakref.WeakSet()
         self._core = core
         # Ends the worker when this object goes, and at the latest before the interpreter is torn down.
         self._finalizer = weakref.finalize(self, core.close)
 
+    @overload
     @classmethod
-    def connect(cls, session_id: str, options: SessionOptions | None = None, *, framework: str | None = None) -> Self:
+    def connect(cls, session_id: str, options: SessionOptions | None = None, *, framework: None = None) -> Self: ...
+    @overload
+    @classmethod
+    def connect(
+        cls, session_id: str, options: SessionOptions | None = None, *, framework: Literal["numpy"]
+    ) -> PythonSession[NDArray[Any]]: ...
+    @overload
+    @classmethod
+    def connect(
+        cls, session_id: str, options: SessionOptions | None = None, *, framework: Literal["torch"]
+    ) -> PythonSession[Tensor]: ...
+    @classmethod
+    def connect(
+        cls, session_id: str, options: SessionOptions | None = None, *, framework: Framework | None = None
+    ) -> PythonSession[Any]:
         """A session with the worker that another program of this user runs under this id.
 
         It takes a channel of that worker, beside its owner's. The end of this session closes the channel and nothing
@@ -220,7 +269,19 @@ class PythonSession:
         self._core.send_tensor(export_tensor(tensor), text(tag, "tag"))
         self._kind([tensor])
 
-    def empty(self, shape: Sequence[int], dtype: object = None, tag: str = "a", framework: str | None = None) -> Any:
+    @overload
+    def empty(self, shape: Sequence[int], dtype: object = None, tag: str = "a", framework: None = None) -> TensorT: ...
+    @overload
+    def empty(
+        self, shape: Sequence[int], dtype: object = None, tag: str = "a", *, framework: Literal["numpy"]
+    ) -> NDArray[Any]: ...
+    @overload
+    def empty(
+        self, shape: Sequence[int], dtype: object = None, tag: str = "a", *, framework: Literal["torch"]
+    ) -> Tensor: ...
+    def empty(
+        self, shape: Sequence[int], dtype: object = None, tag: str = "a", framework: Framework | None = None
+    ) -> Any:
         """A tensor to be filled, whose memory the worker shares: sending it moves no bytes.
 
             batch = session.empty((64, 3, 224, 224), "float32")
@@ -250,19 +311,19 @@ class PythonSession:
             memory[:] = bytes(len(memory))  # what was there before need not be bools
         return tensor_over(tensor, kind)
 
-    def wait_for_tensor(self, timeout_ms: int | None = None) -> Any:
+    def wait_for_tensor(self, timeout_ms: int | None = None) -> TensorT:
         """Waits for the answer to this thread's request and gives its one tensor, the first where there are several."""
         return self._result(self._core.wait_for_tensor(limit(timeout_ms)))
 
-    def wait_for_tensors(self, timeout_ms: int | None = None) -> builtins.list[Any]:
+    def wait_for_tensors(self, timeout_ms: int | None = None) -> builtins.list[TensorT]:
         """The same, all of them, in the order sent."""
         return [self._result(tensor) for tensor in self._core.wait_for_tensors(limit(timeout_ms))]
 
-    def fetch_tensor(self, message: str, timeout_ms: int | None = None) -> Any:
+    def fetch_tensor(self, message: str, timeout_ms: int | None = None) -> TensorT:
         """`send_request` and `wait_for_tensor`."""
         return self._result(self._core.fetch_tensor(text(message, "message"), limit(timeout_ms)))
 
-    def calculate(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> Any:
+    def calculate(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> TensorT:
         """Sends the tensors under the tags a, b, c, ..., has the worker run `command` on them and gives its result.
 
         What follows a space in `command` comes after the tags in the request's parameters:
@@ -271,20 +332,32 @@ class PythonSession:
         exported = [export_tensor(tensor) for tensor in tensors]
         return self._result(self._core.calculate(text(command, "command"), exported, limit(timeout_ms)), tensors)
 
-    def calculate_many(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> builtins.list[Any]:
+    def calculate_many(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> builtins.list[TensorT]:
         """The same for commands with several results: all of them, in the order sent."""
         exported = [export_tensor(tensor) for tensor in tensors]
         results = self._core.calculate_many(text(command, "command"), exported, limit(timeout_ms))
         return [self._result(tensor, tensors) for tensor in results]
 
-    def calculate_n(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> builtins.list[Any]:
+    def calculate_n(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> builtins.list[TensorT]:
         """The old name of `calculate_many`."""
         warnings.warn("calculate_n is deprecated: use calculate_many", DeprecationWarning, stacklevel=2)
         return self.calculate_many(command, *tensors, timeout_ms=timeout_ms)
 
+    @overload
     def stream(
-        self, command: str, *tensors: Any, timeout_ms: int | None = None, framework: str | None = None
-    ) -> TensorStream:
+        self, command: str, *tensors: Any, timeout_ms: int | None = None, framework: None = None
+    ) -> TensorStream[TensorT]: ...
+    @overload
+    def stream(
+        self, command: str, *tensors: Any, timeout_ms: int | None = None, framework: Literal["numpy"]
+    ) -> TensorStream[NDArray[Any]]: ...
+    @overload
+    def stream(
+        self, command: str, *tensors: Any, timeout_ms: int | None = None, framework: Literal["torch"]
+    ) -> TensorStream[Tensor]: ...
+    def stream(
+        self, command: str, *tensors: Any, timeout_ms: int | None = None, framework: Framework | None = None
+    ) -> TensorStream[Any]:
         """The tensors that the worker sends one by one in answer to one request, as they come.
 
             for frame in session.stream("frames", start):
@@ -300,7 +373,7 @@ class PythonSession:
         exported = [export_tensor(tensor) for tensor in tensors]
         return TensorStream(self, self._core.stream(text(command, "command"), exported, limit(timeout_ms)), kind)
 
-    def calculate_async(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> CallFuture:
+    def calculate_async(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> CallFuture[TensorT]:
         """The same as `calculate`, beside the caller: a `concurrent.futures.Future`, which `cancel` gives up.
 
         Calls are made in the order of these, as many at a time as `SessionOptions.max_ongoing_requests` says. The limit
@@ -312,7 +385,7 @@ class PythonSession:
             call = _core.Call(self._core, text(command, "command"), exported, limit(timeout_ms))
         except InputError as error:
             return CallFuture.failed(error)
-        future = CallFuture(call, lambda: tensor_over(call.get(), kind))
+        future: CallFuture[TensorT] = CallFuture(call, lambda: tensor_over(call.get(), kind))
         self._calls.add(future)
         return future
 
@@ -370,13 +443,14 @@ class PythonSession:
         """Asks a worker that is at work for a sign of life, and waits up to 200 ms for it."""
         return WorkerHealth(**self._core.probe())
 
-    def _kind(self, inputs: Sequence[Any] = ()) -> str:
+    def _kind(self, inputs: Sequence[Any] = ()) -> Framework:
         """The framework that results come in, for these inputs, which are being sent."""
         self._last_sent = _kind_of(inputs) or self._last_sent
         return self._framework or self._last_sent or ("torch" if "torch" in sys.modules else "numpy")
 
-    def _result(self, tensor: _core.Tensor, inputs: Sequence[Any] = ()) -> Any:
-        return tensor_over(tensor, choose_framework(self._kind(inputs)))
+    def _result(self, tensor: _core.Tensor, inputs: Sequence[Any] = ()) -> TensorT:
+        result: TensorT = tensor_over(tensor, choose_framework(self._kind(inputs)))
+        return result
 
 
 def _arguments(options: SessionOptions) -> dict[str, Any]:
@@ -387,7 +461,7 @@ def _arguments(options: SessionOptions) -> dict[str, Any]:
     return values
 
 
-def _kind_of(tensors: Sequence[Any]) -> str | None:
+def _kind_of(tensors: Sequence[Any]) -> Framework | None:
     """The framework of some tensors, PyTorch where both occur; None when there are only numbers."""
     torch = sys.modules.get("torch")
     if torch is not None and any(isinstance(tensor, torch.Tensor) for tensor in tensors):
@@ -395,7 +469,7 @@ def _kind_of(tensors: Sequence[Any]) -> str | None:
     return "numpy" if any(hasattr(tensor, "dtype") for tensor in tensors) else None
 
 
-def _kind_of_dtype(dtype: object) -> str | None:
+def _kind_of_dtype(dtype: object) -> Framework | None:
     """The framework of a dtype; None for a name, or where there is none."""
     if dtype is None or isinstance(dtype, str):
         return None
