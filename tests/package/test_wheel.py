@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 from package_builds import (
+    BUILD,
     CONSUMER,
     REPOSITORY,
     VERSION,
@@ -69,8 +70,8 @@ def test_command_line(wheel_environment: WheelEnvironment) -> None:
 def test_type_checkers_read_its_types(wheel_environment: WheelEnvironment) -> None:
     """As py.typed has them do."""
     program = "import tech_renaissance as tr; reveal_type(tr.PythonSession().stats().epoch)"
-    mypy = Path(sys.executable).with_name("mypy")
-    revealed = run(mypy, "--strict", "--python-executable", wheel_environment.python, "-c", program)
+    mypy = [Path(sys.executable).with_name("mypy"), "--config-file=", f"--cache-dir={BUILD / 'mypy'}", "--strict"]
+    revealed = run(*mypy, "--python-executable", wheel_environment.python, "-c", program)
     assert re.search(r'Revealed type is "(builtins\.)?int"', revealed)
 
 

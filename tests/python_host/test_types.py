@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from typed_host import numpy_host, torch_host
+from typed_host import asyncio_host, numpy_host, torch_host
 from typed_server import OtherServer, TypedServer
 
 from tech_renaissance import PythonSession, SessionOptions, TechRenaissanceServer
@@ -21,6 +22,7 @@ SERVER = Path(__file__).with_name("typed_server.py")
 def test_results_are_of_the_kind_that_was_named(options: SessionOptions) -> None:
     assert numpy_host(options) == 6
     assert torch_host(options).item() == 3
+    assert asyncio.run(asyncio_host(options)).item() == 3
 
 
 def test_a_server_of_arrays_has_arrays() -> None:

@@ -44,6 +44,14 @@ def numpy_host(options: SessionOptions) -> float:
         return float(total)
 
 
+async def asyncio_host(options: SessionOptions) -> torch.Tensor:
+    """The same, awaited."""
+    async with PythonSession(options, framework="torch") as session:
+        async for part in session.astream("sum", torch.ones(2)):
+            assert_type(part, torch.Tensor)
+        return await session.acalculate("sum", torch.ones(3))
+
+
 def torch_host(options: SessionOptions) -> torch.Tensor:
     """A session whose results are tensors."""
     with PythonSession(options, framework="torch") as session:

@@ -27,7 +27,7 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Sequence
+    from collections.abc import AsyncGenerator, Sequence
     from types import TracebackType
     from typing import Literal
 
@@ -48,7 +48,8 @@ class PythonSession(Generic[TensorT]):
         with PythonSession() as session:
             product = session.calculate("torch.matmul", a, b)
 
-    `with` starts the worker, and stops it at the end. Tensors are NumPy arrays or torch tensors; results come in the
+    `with` starts the worker, and stops it at the end; `async with` does so for `acalculate` and `astream`, and none of
+    these ever holds up the event loop. Tensors are NumPy arrays or torch tensors; results come in the
     kind of the tensors last sent, and before any was sent as torch tensors where torch has been imported, else as
     NumPy arrays. `framework`, "numpy" or "torch", decides it instead, for type checkers as well: they see a
     PythonSession[Tensor], or one of arrays. A result stays as it is for as long as it is held, also after the session.
@@ -388,6 +389,42 @@ class PythonSession(Generic[TensorT]):
         future: CallFuture[TensorT] = CallFuture(call, lambda: tensor_over(call.get(), kind))
         self._calls.add(future)
         return future
+
+    async def acalculate(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> TensorT:
+        """`calculate` for asyncio: the loop goes on meanwhile. To cancel the task is to cancel the call.
+
+        As many are at work at a time as `SessionOptions.max_ongoing_requests` says, streams among them; the others wait
+        for their turn.
+        """
+        from .asyncio_calls import result_of
+
+        return await result_of(self.calculate_async(command, *tensors, timeout_ms=timeout_ms))
+
+    def astream(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> AsyncGenerator[TensorT, None]:
+        """`stream` for asyncio, in the kind in which results come.
+
+            async for frame in session.astream("frames", start):
+                show(frame)
+
+        It begins with the first of them, on a thread of its own. It is cancelled with the task that waits for the next,
+        by `aclose`, and where nobody refers to it any more. A TimeoutError ends it.
+        """
+        from .asyncio_calls import parts
+
+        return parts(self, lambda: self.stream(command, *tensors, timeout_ms=timeout_ms))
+
+    async def __aenter__(self) -> Self:
+        from .asyncio_calls import enter
+
+        await enter(self)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        from .asyncio_calls import leave
+
+        await leave(self, kind)
 
     def please_exit(self, timeout_ms: int = 5_000, ensure: bool = True) -> None:
         """Asks the worker to exit and waits; when it has not by then, it is terminated.

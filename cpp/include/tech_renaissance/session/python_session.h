@@ -20,6 +20,12 @@ namespace tr {
 namespace session {
 class Core;
 }
+class PythonSession;
+namespace detail {
+/// For bindings: has the threads that wait in calls of a session look again, whether they are to end. Any thread; waits
+/// for nothing.
+TR_API void wake_waits(const PythonSession& session);
+}  // namespace detail
 
 /// What a session has done so far and how; a snapshot.
 struct TR_API SessionStats {
@@ -275,6 +281,7 @@ class TR_API PythonSession {
 
     friend class TensorStream;
     friend class WaitSet;
+    friend void detail::wake_waits(const PythonSession& session);
     struct Drop {
         void operator()(session::Core* core) const;
     };
