@@ -28,5 +28,6 @@ void register_tensors(pybind11::module_& module);
 void register_stream(pybind11::module_& module);
 void register_session(pybind11::module_& module);
 void register_calls(pybind11::module_& module);
+void register_signals(pybind11::module_& module);
 
 }  // namespace tr::python

@@ -9,4 +9,5 @@ PYBIND11_MODULE(_core, module) {
     tr::python::register_stream(module);
     tr::python::register_session(module);
     tr::python::register_calls(module);
+    tr::python::register_signals(module);
 }

@@ -4,6 +4,12 @@
 
 #include <utility>
 
+#include "bindings.h"
+#include "platform/interrupt.h"
+#include "session.h"
+#include "tech_renaissance/session/python_session.h"
+#include "tech_renaissance/utils/tr_exception.h"
+
 namespace py = pybind11;
 
 namespace tr::python {
@@ -17,8 +23,35 @@ void check_signals() {
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
 }
 
-Uninterrupted::Uninterrupted() : outer_(std::exchange(uninterrupted, true)) {}
+void Interruption::enter() {
+    detail::set_stop_flag(&stopped_);
+}
+
+void Interruption::leave() {
+    detail::set_stop_flag(nullptr);
+}
+
+void Interruption::stop() {
+    stopped_.store(true, std::memory_order_release);
+    try {
+        session_.call([](const PythonSession& session) { detail::wake_waits(session); });
+    } catch (const InputError&) {
+        // It has been closed, or is that of the process that forked this one: nothing waits in it.
+    }
+}
+
+void register_signals(py::module_& module) {
+    py::class_<Interruption>(module, "Interruption", "Ends calls of a session that are made on one thread `with` it.")
+        .def(py::init<const Session&>(), py::arg("session"), py::keep_alive<1, 2>())
+        .def("__enter__", &Interruption::enter)
+        .def("__exit__", [](Interruption& self, const py::args&) { self.leave(); })
+        .def("stop", &Interruption::stop);
+}
+
+Uninterrupted::Uninterrupted()
+    : outer_(std::exchange(uninterrupted, true)), outer_flag_(detail::set_stop_flag(nullptr)) {}
 Uninterrupted::~Uninterrupted() {
+    detail::set_stop_flag(outer_flag_);
     uninterrupted = outer_;
 }
 

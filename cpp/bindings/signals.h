@@ -1,12 +1,32 @@
 #pragma once
 
+#include <atomic>
+
 namespace tr::python {
+
+class Session;
 
 /// Called by the library while it waits: lets Python run its signal handlers, so that Ctrl-C ends the wait. Without
 /// the GIL.
 void check_signals();
 
-/// While one is alive on a thread, check_signals() does nothing there: an exception could go nowhere.
+/// Ends the calls of a session that are made on the thread that has entered it, as Ctrl-C ends those of the main
+/// thread. It must not outlive the session; one thread at a time may have entered it, and leaves it before it goes.
+class Interruption {
+  public:
+    explicit Interruption(const Session& session) : session_(session) {}
+
+    void enter();
+    void leave();
+    /// On any thread, and for good. Waits for nothing.
+    void stop();
+
+  private:
+    const Session& session_;
+    std::atomic<bool> stopped_{false};
+};
+
+/// While one is alive on a thread, nothing ends a wait there: an exception could go nowhere.
 class Uninterrupted {
   public:
     Uninterrupted();
@@ -16,6 +36,7 @@ class Uninterrupted {
 
   private:
     bool outer_;
+    const std::atomic<bool>* outer_flag_;
 };
 
 }  // namespace tr::python

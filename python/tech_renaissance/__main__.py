@@ -1,4 +1,4 @@
-"""`python -m tech_renaissance`: where the C++ side of the package is, for build systems; `replay` repeats a failure."""
+"""`python -m tech_renaissance`: where the C++ side is, for build systems; `replay` and `tsr`, for people."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 
 from ._version import __version__
+from .data.tsr_convert import convert
+from .data.tsr_text import describe
+from .errors import TRException
 from .replay import replay
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -22,12 +25,14 @@ def main() -> int:
     parser.add_argument("--version", action="append_const", dest="asked", const="version", help="the version")
     for name, (_, what) in _DIRECTORIES.items():
         parser.add_argument(f"--{name}", action="append_const", dest="asked", const=name, help=f"folder of {what}")
-    commands = parser.add_subparsers(dest="command", metavar="replay")
+    commands = parser.add_subparsers(metavar="command")
     replaying = commands.add_parser("replay", help="run a server again on a failure that keep_on_failure has kept")
     replay.add_arguments(replaying)
+    replaying.set_defaults(run=replay.replay)
+    _add_tsr(commands.add_parser("tsr", help="look into .tsr files, or convert them"))
     arguments = parser.parse_args()
-    if arguments.command == "replay":
-        return replay.replay(arguments)
+    if "run" in arguments:
+        return int(arguments.run(arguments))
     asked = arguments.asked
     if not asked:
         parser.print_help()
@@ -46,6 +51,49 @@ def main() -> int:
             )
             return 1
         print(directory)
+    return 0
+
+
+def _add_tsr(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(metavar="command", required=True)
+    show = commands.add_parser("show", help="dtype, shape, statistics and a corner of the values")
+    show.add_argument("files", nargs="+", metavar="FILE", help="a .tsr file")
+    show.set_defaults(run=_show)
+    converting = commands.add_parser(
+        "convert",
+        help="to and from .npy, .npz, .safetensors and .pt",
+        description="Converts .tsr files to .npy, .npz, .safetensors or .pt (weights only), or one such file to .tsr.",
+    )
+    converting.add_argument(
+        "sources", nargs="+", metavar="SOURCE", help="one file; or several .tsr files for one target"
+    )
+    converting.add_argument("target", metavar="TARGET", help="a file; or a folder for the .tsr files of all tensors")
+    converting.add_argument("--name", help="of the one tensor, among several in the source or in the target")
+    converting.set_defaults(run=_convert)
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    """One file after the other; those that cannot be read are told, and make it 1."""
+    failed = 0
+    for file in arguments.files:
+        try:
+            for line in describe(file):
+                print(line)
+        except TRException as error:
+            failed = 1
+            sys.stdout.flush()
+            print(error, file=sys.stderr)
+    return failed
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    try:
+        for path in convert(arguments.sources, arguments.target, arguments.name):
+            print(path)
+    except TRException as error:
+        sys.stdout.flush()
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 

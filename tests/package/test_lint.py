@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from package_builds import REPOSITORY, run
 
 TOOLS = Path(sys.executable).parent
+SAMPLES = [REPOSITORY / "tests" / "python_host" / f"typed_{side}.py" for side in ("host", "server")]
 
 
 def cpp_files() -> list[Path]:
@@ -32,14 +34,21 @@ def test_python_lint() -> None:
 
 
 def test_python_types() -> None:
-    """Mypy, strict, finds nothing in the package."""
+    """Mypy, strict, finds nothing in the package, and in a host and a server what is said there, and nothing else."""
     run(
         TOOLS / "mypy",
         "--config-file",
         REPOSITORY / "pyproject.toml",
         "--strict",
         REPOSITORY / "python/tech_renaissance",
+        *SAMPLES,
     )
+
+
+def test_python_types_in_pyright() -> None:
+    """And so does pyright, which editors ask."""
+    pytest.importorskip("pyright", reason="pyright is not installed: .ci/setup does it")
+    run(TOOLS / "pyright", "--project", REPOSITORY, "--pythonpath", sys.executable)
 
 
 def test_no_process_is_started_through_a_shell() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import sys
 import zipfile
 from pathlib import Path
 
 from package_builds import (
+    BUILD,
     CONSUMER,
     REPOSITORY,
     VERSION,
@@ -62,6 +65,14 @@ def test_command_line(wheel_environment: WheelEnvironment) -> None:
     assert version == VERSION
     assert (Path(include) / "tech_renaissance.h").is_file()
     assert (Path(cmake_dir) / "tech_renaissance-config.cmake").is_file()
+
+
+def test_type_checkers_read_its_types(wheel_environment: WheelEnvironment) -> None:
+    """As py.typed has them do."""
+    program = "import tech_renaissance as tr; reveal_type(tr.PythonSession().stats().epoch)"
+    mypy = [Path(sys.executable).with_name("mypy"), "--config-file=", f"--cache-dir={BUILD / 'mypy'}", "--strict"]
+    revealed = run(*mypy, "--python-executable", wheel_environment.python, "-c", program)
+    assert re.search(r'Revealed type is "(builtins\.)?int"', revealed)
 
 
 def test_cpp_program_against_the_wheel(wheel_environment: WheelEnvironment, tmp_path: Path) -> None:

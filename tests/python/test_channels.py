@@ -213,6 +213,20 @@ def test_an_async_server_streams(host: Start, tier: str) -> None:
     assert [one.first.receive().get("more", False) for _ in range(4)] == [True] * 3 + [False]
 
 
+def test_a_stream_that_nobody_reads_on_holds_up_no_other_call(host: Start, tier: str) -> None:
+    """Its server has ended it, as its host does not want it, but the part before lies there still."""
+    one = host("async", tier)
+    other = one.channel("1-0")
+    assert other.ask("echo", "here")["result"] == "here"
+    number = one.first.send("part_and_look", "mark")
+    one.wait_until(lambda: (one.directory / "mark").exists())
+    one.first.cancel(number)
+    for word in ("beside", "and again"):
+        assert other.ask("echo", word)["result"] == word
+    assert one.first.receive()["more"] is True
+    assert one.first.receive()["result"] == "ok"
+
+
 # ------------------------------------------------------------------------------------------------- coming and going
 
 

@@ -33,6 +33,11 @@ def raw(tensor: object) -> bytes:
     return target.getvalue()
 
 
+def mapped(path: Path) -> np.memmap:
+    """The tensor in a file, without having read it."""
+    return tr.read_tsr(path, mmap=True)
+
+
 def v1(dtype: int = 1, rank: int = 2, dims: tuple[int, ...] = (1, 1, 2, 3), count: int = 6, **changes: int) -> bytes:
     """A version 1 file, possibly wrong."""
     fields = {"version": 1, "header": 64, "zero": 0, "end_a": 0, "end_b": 0, **changes}
@@ -57,6 +62,9 @@ def test_every_dtype_and_rank_survives_a_file(
     path = tmp_path / "x.tsr"
     tr.write_tsr(tensor, path)
     read = tr.read_tsr(path, framework)
+    view = mapped(path)
+    assert (type(view), view.shape, view.dtype.name, view.flags.writeable) == (np.memmap, shape, dtype, False)
+    assert raw(view) == path.read_bytes()
     assert tuple(read.shape) == shape
     assert str(read.dtype).rpartition(".")[2] == dtype
     assert raw(read) == path.read_bytes() == raw(tensor)
@@ -128,7 +136,7 @@ MALFORMED = [
 def test_a_malformed_file_is_refused_with_field_value_and_file(tmp_path: Path, data: bytes, said: str) -> None:
     path = tmp_path / "bad.tsr"
     path.write_bytes(data)
-    for read in (tr.read_tsr, tr.tsr_info):
+    for read in (tr.read_tsr, tr.tsr_info, mapped):
         with pytest.raises(tr.TSRError, match=said) as caught:
             read(path)
         assert str(path) in str(caught.value)
@@ -141,10 +149,41 @@ def test_the_good_files_of_these_tests_are_good(tmp_path: Path) -> None:
         assert tr.read_tsr(tmp_path / "x.tsr").sum() == 0
 
 
-def test_a_byte_that_is_no_bool_is_refused() -> None:
-    data = raw(torch.tensor([True, False]))
+def test_a_byte_that_is_no_bool_is_refused(tmp_path: Path) -> None:
+    data = raw(torch.tensor([[True, False]]))[:-1] + b"\2"
+    (tmp_path / "x.tsr").write_bytes(data)
+    for read in (tr.read_tsr, mapped):
+        with pytest.raises(tr.TSRError, match=r"x\.tsr: data of dtype BOOL holds the byte 2: expected 0 or 1"):
+            read(tmp_path / "x.tsr")
     with pytest.raises(tr.TSRError, match="BOOL holds the byte 2: expected 0 or 1"):
-        tr.read_tsr(io.BytesIO(data[:-1] + b"\2"))
+        tr.read_tsr(io.BytesIO(data))
+
+
+def test_a_mapped_file_is_not_read(tmp_path: Path) -> None:
+    """A terabyte of zeros that take no room on the disk."""
+    path = tmp_path / "large.tsr"
+    path.write_bytes(encode_header(BY_NAME["float64"], (2**37,)))
+    os.truncate(path, 128 + 2**40)
+    tensor = tr.read_tsr(path, "numpy", mmap=True)
+    assert (tensor.shape, tensor.filename, tensor[-1]) == ((2**37,), str(path), 0)
+    with pytest.raises(ValueError, match="read-only"):
+        tensor[0] = 1
+
+
+def test_a_file_that_is_replaced_stays_as_it_was_mapped(tmp_path: Path) -> None:
+    tr.write_tsr(np.zeros(100_000), tmp_path / "x.tsr")
+    before = mapped(tmp_path / "x.tsr")
+    tr.write_tsr(np.ones(3), tmp_path / "x.tsr")
+    assert before.sum() == 0
+    assert mapped(tmp_path / "x.tsr").sum() == 3
+
+
+def test_what_cannot_be_mapped_is_told(tmp_path: Path) -> None:
+    tr.write_tsr(1, tmp_path / "x.tsr")
+    with pytest.raises(tr.InputError, match="framework is 'torch' with mmap=True: expected 'numpy'"):
+        tr.read_tsr(tmp_path / "x.tsr", "torch", mmap=True)
+    with pytest.raises(tr.InputError, match="with mmap=True: expected a path"):
+        tr.read_tsr(io.BytesIO(raw(1)), mmap=True)
 
 
 @pytest.mark.parametrize("shape", [(), (4,), (300, 300)], ids=str)
@@ -235,10 +274,11 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo.tsr")
-    with pytest.raises(tr.TSRError, match="expected a regular file, found a FIFO"):
-        tr.read_tsr(tmp_path / "fifo.tsr")
-    with pytest.raises(tr.TSRError, match="there is no such file"):
-        tr.read_tsr(tmp_path / "none.tsr")
+    for read in (tr.read_tsr, mapped):
+        with pytest.raises(tr.TSRError, match="expected a regular file, found a FIFO"):
+            read(tmp_path / "fifo.tsr")
+        with pytest.raises(tr.TSRError, match="there is no such file"):
+            read(tmp_path / "none.tsr")
 
 
 @pytest.mark.parametrize(

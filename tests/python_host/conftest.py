@@ -5,6 +5,8 @@ A file of tests names its server as SERVER, and as FRAMEWORK what its shared ses
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,16 @@ def options_for(request: pytest.FixtureRequest, workspace: Path) -> SessionOptio
     return SessionOptions(
         script=script, workspace=workspace, python=sys.executable, quiet=True, default_timeout_ms=30_000
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Runs the tests that are coroutines, each on an event loop of its own."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters}
+    asyncio.run(pyfuncitem.obj(**arguments))
+    return True
 
 
 @pytest.fixture

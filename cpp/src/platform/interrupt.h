@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+
 #include "tech_renaissance/export.h"
 
 namespace tr::detail {
@@ -8,7 +10,16 @@ namespace tr::detail {
 /// wait. For bindings, whose interpreter handles signals itself.
 TR_API void set_interrupt_check(void (*check)());
 
-/// Calls what was set, if anything.
+/// Has waits on this thread end with a RetryError (E4002) once the flag is true: at their next look, which
+/// wake_waits(session) causes.
+/// @param flag of the caller, who sets another, or nullptr for none, before it goes
+/// @returns the one before
+TR_API const std::atomic<bool>* set_stop_flag(const std::atomic<bool>* flag);
+
+/// Throws when the flag of this thread is true.
+void check_stop_flag();
+
+/// The same, and calls what was set, if anything.
 void check_interrupt();
 
 }  // namespace tr::detail

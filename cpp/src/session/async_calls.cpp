@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "platform/interrupt.h"
 #include "tech_renaissance/session/call_future.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
@@ -73,6 +74,7 @@ void AsyncCall::end() {
 }
 
 void AsyncCalls::throw_if_cancelled() {
+    detail::check_stop_flag();
     if (running != nullptr && running->is_cancelled()) std::rethrow_exception(running->cancelled());
 }
 

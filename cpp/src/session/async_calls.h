@@ -77,8 +77,8 @@ class AsyncCalls {
     /// Has the thread that sees to those that wait look again.
     void wake();
 
-    /// For a wait on a thread that runs one.
-    /// @throws RetryError when that has been cancelled
+    /// For a wait on a thread that may run one.
+    /// @throws RetryError when that has been cancelled, or the thread's stop flag says so
     static void throw_if_cancelled();
 
   private:

@@ -42,6 +42,12 @@ session::Core& PythonSession::core() const {
     return *core_;
 }
 
+void detail::wake_waits(const PythonSession& session) {
+    auto& core = session.core();
+    core.wake_all();
+    core.turns.wake();
+}
+
 PythonSession PythonSession::connect(const std::string& session_id, SessionOptions options) {
     options.session_id = session_id;
     if (session_id.empty()) throw InputError("connect() needs the id of a session: see PythonSession::list()");

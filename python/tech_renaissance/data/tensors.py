@@ -18,13 +18,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import mmap
     from collections.abc import Sequence
-    from typing import Any, Union
+    from typing import Any, Literal, Union
+    from typing import overload as overload
 
     from .tsr_header import DType
 
+    Framework = Literal["torch", "numpy"]
     Buffer = Union[bytes, bytearray, memoryview, mmap.mmap]
+else:
 
-FRAMEWORKS = ("torch", "numpy")
+    def overload(function):
+        """As that of `typing`, which a worker would have to import."""
+        return function
+
+
+FRAMEWORKS: tuple[Framework, ...] = ("torch", "numpy")
 _SCALARS = {bool: ("bool", "?"), int: ("int64", "<q"), float: ("float64", "<d"), complex: ("complex128", "<dd")}
 _INT64 = range(-(2**63), 2**63)
 
@@ -124,7 +132,8 @@ def import_tensor(header: TsrHeader, memory: Buffer, framework: str, name: str) 
         InputError: this interpreter cannot represent the dtype.
     """
     if header.dtype.name == "bool":
-        _check_bools(memory, header, name)
+        end = header.header_bytes + header.data_bytes
+        check_bools(memoryview(memory)[header.header_bytes : end], name)
     return _import_torch(header, memory) if framework == "torch" else _import_numpy(header, memory)
 
 
@@ -216,7 +225,7 @@ def _numpy_name(dtype: Any) -> str:
         return ""
 
 
-def choose_framework(asked: str | None) -> str:
+def choose_framework(asked: Framework | None) -> Framework:
     """The library that tensors are handed out in: the one asked for, else PyTorch, else NumPy.
 
     Raises:
@@ -236,7 +245,7 @@ def choose_framework(asked: str | None) -> str:
     )
 
 
-def framework_of(tensors: Sequence[object]) -> str | None:
+def framework_of(tensors: Sequence[object]) -> Framework | None:
     """That of some tensors, PyTorch where both occur; None when there are only numbers."""
     torch = sys.modules.get("torch")
     if torch is not None and any(isinstance(tensor, torch.Tensor) for tensor in tensors):
@@ -378,15 +387,27 @@ def _import_numpy(header: TsrHeader, memory: Buffer) -> Any:
 
     dtype = _numpy_by_name.get(header.dtype.name)
     if dtype is None:  # not "or", as a dtype may count as false
-        dtype = _numpy_dtype(numpy, header.dtype.name)
+        dtype = numpy_dtype(header.dtype.name)
     if header.numel == 0:
         return numpy.empty(header.shape, dtype)
     flat = numpy.frombuffer(memory, dtype, header.numel, header.header_bytes)
     return flat if len(header.shape) == 1 else flat.reshape(header.shape)
 
 
-def _numpy_dtype(numpy: Any, name: str) -> Any:
-    if name == "bfloat16" or name.startswith("float8"):
+def is_numpys_own(name: str) -> bool:
+    """NumPy has this dtype of ours without ml_dtypes."""
+    return name != "bfloat16" and not name.startswith("float8")
+
+
+def numpy_dtype(name: str) -> Any:
+    """A dtype of ours as NumPy has it, little-endian.
+
+    Raises:
+        InputError: it takes ml_dtypes, which is not installed.
+    """
+    import numpy
+
+    if not is_numpys_own(name):
         try:
             import ml_dtypes
         except ImportError:
@@ -401,11 +422,10 @@ def _numpy_dtype(numpy: Any, name: str) -> Any:
     return dtype
 
 
-def _check_bools(memory: Buffer, header: TsrHeader, name: str) -> None:
-    """Reading another byte as a bool is undefined in C++ and PyTorch."""
-    data = memoryview(memory)[header.header_bytes :]
+def check_bools(data: memoryview, name: str) -> None:
+    """Raises TSRError for a byte that is neither 0 nor 1, which to read as a bool is undefined in C++ and PyTorch."""
     step = 1 << 20
-    for start in range(0, header.data_bytes, step):
+    for start in range(0, len(data), step):
         wrong = bytes(data[start : start + step]).translate(None, b"\0\1")
         if wrong:
             raise TSRError(f"{name}: data of dtype BOOL holds the byte {wrong[0]}: expected 0 or 1")

@@ -6,13 +6,20 @@ import os
 
 from ..errors import InputError, TSRError
 from ..platform.files import AtomicWriter
-from ..platform.mapping import read_private
-from .tensors import choose_framework, export_tensor, import_tensor
+from ..platform.mapping import open_regular, read_private
+from ..platform.place import place_error
+from .tensors import check_bools, choose_framework, export_tensor, import_tensor, numpy_dtype, overload
 from .tsr_header import BY_NAME, MAX_HEADER, MIN_HEADER, TsrHeader, decode_header, encode_header, header_length
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, BinaryIO, Union
+    from typing import Any, BinaryIO, Literal, Union
+
+    import numpy
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from .tensors import Framework
 
     Source = Union[str, os.PathLike[str], BinaryIO]
 
@@ -47,34 +54,76 @@ class TsrInfo:
         )
 
 
-def read_tsr(source: Source, framework: str | None = None) -> Any:
+@overload
+def read_tsr(source: Source, framework: Literal["numpy"] | None = None, *, mmap: Literal[True]) -> numpy.memmap: ...
+@overload
+def read_tsr(source: Source, framework: Literal["numpy"], *, mmap: bool = False) -> NDArray[Any]: ...
+@overload
+def read_tsr(source: Source, framework: Literal["torch"], *, mmap: Literal[False] = False) -> Tensor: ...
+@overload
+def read_tsr(source: Source, framework: Framework | None = None, *, mmap: Literal[False] = False) -> Any: ...
+def read_tsr(source: Source, framework: Framework | None = None, *, mmap: bool = False) -> Any:
     """The tensor in a file, which stays as it is.
 
     Args:
         source: a path, or a binary file to read one tensor from, from where it stands.
         framework: "torch" or "numpy"; left out, PyTorch when it is installed, else NumPy.
+        mmap: map the file of a path instead of reading it, which costs nothing until elements are looked at; with NumPy
+            alone. Whoever replaces the file, as `write_tsr` does, leaves what was mapped as it is. To shorten it ends
+            the program that then looks at what is gone (SIGBUS).
 
     Returns:
-        A tensor of the file's shape and dtype that may be written to.
+        A tensor of the file's shape and dtype that may be written to; with `mmap` a numpy.memmap that may not.
 
     Raises:
         TSRError: the file is malformed or cannot be read; the message names the field, the value and the file.
-        InputError: the library is not installed.
+        InputError: the library is not installed, or `mmap` goes with another argument that it cannot.
     """
-    framework = choose_framework(framework)
+    if mmap:
+        return _mapped(source, framework)
+    kind = choose_framework(framework)
     if _is_path(source):
         path = os.path.realpath(os.fspath(source))  # type: ignore[arg-type]
         try:
             memory, size = read_private(path, map_large=False)
         except FileNotFoundError:
-            raise TSRError(f"{path}: there is no such file") from None
-        return import_tensor(decode_header(memoryview(memory), size, path), memory, framework, path)
+            raise _missing(path) from None
+        return import_tensor(decode_header(memoryview(memory), size, path), memory, kind, path)
     _require(source, "read", "source")
     name, header, head = _read_header(source)  # type: ignore[arg-type]
     data = _read_up_to(source, header.data_bytes)  # type: ignore[arg-type]
     if len(data) != header.data_bytes:
         raise TSRError(f"{name}: truncated data: expected {header.data_bytes} bytes, found {len(data)}")
-    return import_tensor(header, head + data, framework, name)
+    return import_tensor(header, head + data, kind, name)
+
+
+def _mapped(source: Source, framework: Framework | None) -> Any:
+    if framework not in (None, "numpy"):
+        raise InputError(f"framework is {framework!r:.200} with mmap=True: expected 'numpy', as only it maps to read")
+    if not _is_path(source):
+        raise InputError(f"source is {source!r:.200} with mmap=True: expected a path")
+    choose_framework("numpy")
+    import numpy
+
+    path = os.path.realpath(os.fspath(source))  # type: ignore[arg-type]
+    try:
+        descriptor, size = open_regular(path)
+    except FileNotFoundError:
+        raise _missing(path) from None
+    with open(path, "rb", opener=lambda *_: descriptor) as file:
+        header = decode_header(file.read(MAX_HEADER), size, path)
+        dtype = numpy_dtype(header.dtype.name)
+        try:
+            array: Any = numpy.memmap(file, dtype, "r", header.header_bytes, header.shape)
+        except OSError as error:
+            raise place_error(error, f"mapping {os.path.basename(path)}", os.path.dirname(path), size) from None
+    if header.dtype.name == "bool" and header.numel > 0:
+        check_bools(memoryview(array).cast("B"), path)
+    return array
+
+
+def _missing(path: str) -> TSRError:
+    return TSRError(f"{path}: there is no such file")
 
 
 def write_tsr(tensor: object, target: Source) -> None:

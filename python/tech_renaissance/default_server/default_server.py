@@ -24,6 +24,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..data.tensors import Framework
+
 _GREETINGS = {"hello": "Hello", "hi": "Hi"}
 
 # Plain name: its function in PyTorch and, where one does the same, in NumPy.
@@ -65,7 +67,7 @@ class DefaultServer(TechRenaissanceServer):
         *(f"{name}.*" for name in NAMESPACES),
     )
 
-    def __init__(self, debug: bool = False, framework: str | None = None) -> None:
+    def __init__(self, debug: bool = False, framework: Framework | None = None) -> None:
         super().__init__(debug, framework)
         self._guard = SizeGuard(size_limit())
 

@@ -8,20 +8,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .. import _core
 from ..errors import InputError
 from .arguments import limit, whole_number
+from .tensor_stream import TensorT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Literal
 
     from .session import PythonSession
 
 
-class CallFuture(Future[Any]):
+class CallFuture(Future[TensorT]):
     """The result of a `PythonSession.calculate_async`.
 
     It is ready when the call has ended; `asyncio.wrap_future` makes an awaitable of it.
     """
 
-    def __init__(self, call: _core.Call | None, result: Callable[[], Any]) -> None:
+    def __init__(self, call: _core.Call | None, result: Callable[[], TensorT]) -> None:
         """For `PythonSession.calculate_async`."""
         super().__init__()
         self._call = call
@@ -32,15 +34,15 @@ class CallFuture(Future[Any]):
             call.when_ready(self._settle)
 
     @classmethod
-    def failed(cls, error: Exception) -> CallFuture:
+    def failed(cls, error: Exception) -> CallFuture[Any]:
         """Of a call that could not be made."""
 
-        def fail() -> None:
+        def fail() -> Any:
             raise error
 
-        return cls(None, fail)
+        return CallFuture(None, fail)
 
-    def result(self, timeout: float | None = None) -> Any:
+    def result(self, timeout: float | None = None) -> TensorT:
         """The result of the call, once it has ended; at most so many seconds are waited."""
         return super().result(_seconds(timeout))
 
@@ -125,11 +127,11 @@ class Ready(NamedTuple):
             "call" (it is done).
     """
 
-    item: PythonSession | SentRequest | CallFuture
-    event: str
+    item: PythonSession[Any] | SentRequest | CallFuture[Any]
+    event: Literal["answer", "death", "call"]
 
 
-def wait_any(*items: PythonSession | SentRequest | CallFuture, timeout_ms: int = 0) -> Ready | None:
+def wait_any(*items: PythonSession[Any] | SentRequest | CallFuture[Any], timeout_ms: int = 0) -> Ready | None:
     """Waits for the next of several sessions, requests and futures, those named first before others.
 
     A session is ready when an answer to this thread's `send_request` can be read, or its worker has ended.

@@ -7,7 +7,7 @@ import sys
 import warnings
 import weakref
 from concurrent.futures import wait as wait_for_futures
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, overload
 
 from ..data.tensors import choose_framework, dims, export_tensor, find_dtype, framework_of
 from ..errors import InputError
@@ -15,7 +15,7 @@ from .arguments import limit, path, text, truth, whole_number
 from .calls import CallFuture, SentRequest
 from .session_options import SessionInfo, SessionOptions, SessionStats, WorkerHealth, core_arguments
 from .several import claiming, opened
-from .tensor_stream import TensorStream, tensor_over
+from .tensor_stream import TensorStream, TensorT, tensor_over
 
 try:
     from .. import _core
@@ -28,24 +28,32 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Sequence
+    from collections.abc import AsyncGenerator, Sequence
     from types import TracebackType
+    from typing import Literal
 
+    from numpy.typing import NDArray
+    from torch import Tensor
     from typing_extensions import Self
+
+    from ..data.tensors import Framework
+
+    Script = str | os.PathLike[str] | SessionOptions
 
 _INTERPRETER_VARIABLES = ("TR_PYTHON", "VIRTUAL_ENV", "CONDA_PREFIX")
 
 
-class PythonSession:
+class PythonSession(Generic[TensorT]):
     """A Python worker process that answers requests as if it were a function.
 
         with PythonSession() as session:
             product = session.calculate("torch.matmul", a, b)
 
-    `with` starts the worker, and stops it at the end. Tensors are NumPy arrays or torch tensors; results come in the
+    `with` starts the worker, and stops it at the end; `async with` does so for `acalculate` and `astream`, and none of
+    these ever holds up the event loop. Tensors are NumPy arrays or torch tensors; results come in the
     kind of the tensors last sent, and before any was sent as torch tensors where torch has been imported, else as
-    NumPy arrays. `framework`, "numpy" or "torch", decides it instead. A result stays as it is for as long as it is
-    held, also after the session.
+    NumPy arrays. `framework`, "numpy" or "torch", decides it instead, for type checkers as well: they see a
+    PythonSession[Tensor], or one of arrays. A result stays as it is for as long as it is held, also after the session.
 
     Limits are milliseconds: 0 waits for ever, None is `SessionOptions.default_timeout_ms`. A limit that passes is a
     TimeoutError, the worker's death a RestartError that tells how it died and ends with its log, and a failure in the
@@ -56,13 +64,40 @@ class PythonSession:
     never to another's. A `SentRequest` hands a request that was sent by hand to another thread.
     """
 
+    @overload
     def __init__(
         self,
-        script_path: str | os.PathLike[str] | SessionOptions = "default",
+        script_path: Script = "default",
         session_id: str | None = None,
         quiet_mode: bool | None = None,
         *,
-        framework: str | None = None,
+        framework: None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: PythonSession[NDArray[Any]],
+        script_path: Script = "default",
+        session_id: str | None = None,
+        quiet_mode: bool | None = None,
+        *,
+        framework: Literal["numpy"],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: PythonSession[Tensor],
+        script_path: Script = "default",
+        session_id: str | None = None,
+        quiet_mode: bool | None = None,
+        *,
+        framework: Literal["torch"],
+    ) -> None: ...
+    def __init__(
+        self,
+        script_path: Script = "default",
+        session_id: str | None = None,
+        quiet_mode: bool | None = None,
+        *,
+        framework: Framework | None = None,
     ) -> None:
         """Takes what C++ takes: a script and an id, see `SessionOptions`, or SessionOptions alone.
 
@@ -83,18 +118,33 @@ class PythonSession:
             options = script_path
         self._open(_core.Session(**_arguments(options)), framework)
 
-    def _open(self, core: _core.Session, framework: str | None) -> None:
+    def _open(self, core: _core.Session, framework: Framework | None) -> None:
         self._framework = framework
-        self._last_sent: str | None = None
-        self._calls: weakref.WeakSet[CallFuture] = weakref.WeakSet()
+        self._last_sent: Framework | None = None
+        self._calls: weakref.WeakSet[CallFuture[Any]] = weakref.WeakSet()
         self._core = core
         # Ends the worker when this object goes, or with all others before the interpreter is torn down.
         self._finalizer = weakref.finalize(self, core.close)
         self._finalizer.atexit = False
         opened(self)
 
+    @overload
     @classmethod
-    def connect(cls, session_id: str, options: SessionOptions | None = None, *, framework: str | None = None) -> Self:
+    def connect(cls, session_id: str, options: SessionOptions | None = None, *, framework: None = None) -> Self: ...
+    @overload
+    @classmethod
+    def connect(
+        cls, session_id: str, options: SessionOptions | None = None, *, framework: Literal["numpy"]
+    ) -> PythonSession[NDArray[Any]]: ...
+    @overload
+    @classmethod
+    def connect(
+        cls, session_id: str, options: SessionOptions | None = None, *, framework: Literal["torch"]
+    ) -> PythonSession[Tensor]: ...
+    @classmethod
+    def connect(
+        cls, session_id: str, options: SessionOptions | None = None, *, framework: Framework | None = None
+    ) -> PythonSession[Any]:
         """A session with the worker that another program of this user runs under this id.
 
         It takes a channel of that worker, beside its owner's. The end of this session closes the channel and nothing
@@ -281,7 +331,19 @@ class PythonSession:
         self._core.send_tensor(export_tensor(tensor), text(tag, "tag"))
         self._kind([tensor])
 
-    def empty(self, shape: Sequence[int], dtype: object = None, tag: str = "a", framework: str | None = None) -> Any:
+    @overload
+    def empty(self, shape: Sequence[int], dtype: object = None, tag: str = "a", framework: None = None) -> TensorT: ...
+    @overload
+    def empty(
+        self, shape: Sequence[int], dtype: object = None, tag: str = "a", *, framework: Literal["numpy"]
+    ) -> NDArray[Any]: ...
+    @overload
+    def empty(
+        self, shape: Sequence[int], dtype: object = None, tag: str = "a", *, framework: Literal["torch"]
+    ) -> Tensor: ...
+    def empty(
+        self, shape: Sequence[int], dtype: object = None, tag: str = "a", framework: Framework | None = None
+    ) -> Any:
         """A tensor to be filled, whose memory the worker shares: sending it moves no bytes.
 
             batch = session.empty((64, 3, 224, 224), "float32")
@@ -312,19 +374,19 @@ class PythonSession:
             memory[:] = bytes(len(memory))  # what was there before need not be bools
         return tensor_over(tensor, kind)
 
-    def wait_for_tensor(self, timeout_ms: int | None = None) -> Any:
+    def wait_for_tensor(self, timeout_ms: int | None = None) -> TensorT:
         """Waits for the answer to this thread's request and gives its one tensor, the first where there are several."""
         return self._result(self._core.wait_for_tensor(limit(timeout_ms)))
 
-    def wait_for_tensors(self, timeout_ms: int | None = None) -> builtins.list[Any]:
+    def wait_for_tensors(self, timeout_ms: int | None = None) -> builtins.list[TensorT]:
         """The same, all of them, in the order sent."""
         return [self._result(tensor) for tensor in self._core.wait_for_tensors(limit(timeout_ms))]
 
-    def fetch_tensor(self, message: str, timeout_ms: int | None = None) -> Any:
+    def fetch_tensor(self, message: str, timeout_ms: int | None = None) -> TensorT:
         """`send_request` and `wait_for_tensor`."""
         return self._result(self._core.fetch_tensor(text(message, "message"), limit(timeout_ms)))
 
-    def calculate(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> Any:
+    def calculate(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> TensorT:
         """Sends the tensors under the tags a, b, c, ..., has the worker run `command` on them and gives its result.
 
         What follows a space in `command` comes after the tags in the request's parameters:
@@ -333,20 +395,32 @@ class PythonSession:
         exported = [export_tensor(tensor) for tensor in tensors]
         return self._result(self._core.calculate(text(command, "command"), exported, limit(timeout_ms)), tensors)
 
-    def calculate_many(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> builtins.list[Any]:
+    def calculate_many(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> builtins.list[TensorT]:
         """The same for commands with several results: all of them, in the order sent."""
         exported = [export_tensor(tensor) for tensor in tensors]
         results = self._core.calculate_many(text(command, "command"), exported, limit(timeout_ms))
         return [self._result(tensor, tensors) for tensor in results]
 
-    def calculate_n(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> builtins.list[Any]:
+    def calculate_n(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> builtins.list[TensorT]:
         """The old name of `calculate_many`."""
         warnings.warn("calculate_n is deprecated: use calculate_many", DeprecationWarning, stacklevel=2)
         return self.calculate_many(command, *tensors, timeout_ms=timeout_ms)
 
+    @overload
     def stream(
-        self, command: str, *tensors: Any, timeout_ms: int | None = None, framework: str | None = None
-    ) -> TensorStream:
+        self, command: str, *tensors: Any, timeout_ms: int | None = None, framework: None = None
+    ) -> TensorStream[TensorT]: ...
+    @overload
+    def stream(
+        self, command: str, *tensors: Any, timeout_ms: int | None = None, framework: Literal["numpy"]
+    ) -> TensorStream[NDArray[Any]]: ...
+    @overload
+    def stream(
+        self, command: str, *tensors: Any, timeout_ms: int | None = None, framework: Literal["torch"]
+    ) -> TensorStream[Tensor]: ...
+    def stream(
+        self, command: str, *tensors: Any, timeout_ms: int | None = None, framework: Framework | None = None
+    ) -> TensorStream[Any]:
         """The tensors that the worker sends one by one in answer to one request, as they come.
 
             for frame in session.stream("frames", start):
@@ -362,7 +436,7 @@ class PythonSession:
         exported = [export_tensor(tensor) for tensor in tensors]
         return TensorStream(self, self._core.stream(text(command, "command"), exported, limit(timeout_ms)), kind)
 
-    def calculate_async(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> CallFuture:
+    def calculate_async(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> CallFuture[TensorT]:
         """The same as `calculate`, beside the caller: a `concurrent.futures.Future`, which `cancel` gives up.
 
         Calls are made in the order of these, as many at a time as `SessionOptions.max_ongoing_requests` says. The limit
@@ -374,9 +448,45 @@ class PythonSession:
             call = _core.Call(self._core, text(command, "command"), exported, limit(timeout_ms))
         except InputError as error:
             return CallFuture.failed(error)
-        future = CallFuture(call, lambda: tensor_over(call.get(), kind))
+        future: CallFuture[TensorT] = CallFuture(call, lambda: tensor_over(call.get(), kind))
         self._calls.add(future)
         return future
+
+    async def acalculate(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> TensorT:
+        """`calculate` for asyncio: the loop goes on meanwhile. To cancel the task is to cancel the call.
+
+        As many are at work at a time as `SessionOptions.max_ongoing_requests` says, streams among them; the others wait
+        for their turn.
+        """
+        from .asyncio_calls import result_of
+
+        return await result_of(self.calculate_async(command, *tensors, timeout_ms=timeout_ms))
+
+    def astream(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> AsyncGenerator[TensorT, None]:
+        """`stream` for asyncio, in the kind in which results come.
+
+            async for frame in session.astream("frames", start):
+                show(frame)
+
+        It begins with the first of them, on a thread of its own. It is cancelled with the task that waits for the next,
+        by `aclose`, and where nobody refers to it any more. A TimeoutError ends it.
+        """
+        from .asyncio_calls import parts
+
+        return parts(self, lambda: self.stream(command, *tensors, timeout_ms=timeout_ms))
+
+    async def __aenter__(self) -> Self:
+        from .asyncio_calls import enter
+
+        await enter(self)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        from .asyncio_calls import leave
+
+        await leave(self, kind)
 
     def please_exit(self, timeout_ms: int = 5_000, ensure: bool = True) -> None:
         """Asks the worker to exit and waits; when it has not by then, it is terminated.
@@ -440,13 +550,14 @@ class PythonSession:
         """Asks a worker that is at work for a sign of life, and waits up to 200 ms for it."""
         return WorkerHealth(**self._core.probe())
 
-    def _kind(self, inputs: Sequence[Any] = ()) -> str:
+    def _kind(self, inputs: Sequence[Any] = ()) -> Framework:
         """The framework that results come in, for these inputs, which are being sent."""
         self._last_sent = framework_of(inputs) or self._last_sent
         return self._framework or self._last_sent or ("torch" if "torch" in sys.modules else "numpy")
 
-    def _result(self, tensor: _core.Tensor, inputs: Sequence[Any] = ()) -> Any:
-        return tensor_over(tensor, choose_framework(self._kind(inputs)))
+    def _result(self, tensor: _core.Tensor, inputs: Sequence[Any] = ()) -> TensorT:
+        result: TensorT = tensor_over(tensor, choose_framework(self._kind(inputs)))
+        return result
 
 
 def _arguments(options: SessionOptions) -> dict[str, Any]:
@@ -457,7 +568,7 @@ def _arguments(options: SessionOptions) -> dict[str, Any]:
     return values
 
 
-def _kind_of_dtype(dtype: object) -> str | None:
+def _kind_of_dtype(dtype: object) -> Framework | None:
     """The framework of a dtype; None for a name, or where there is none."""
     if dtype is None or isinstance(dtype, str):
         return None

@@ -12,6 +12,12 @@ from .arguments import path, truth, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Literal
+
+    WakeUp = Literal["automatic", "futex", "inotify", "watchdog", "polling"]
+    LogLevel = Literal["debug", "info", "warning", "error"]
+    Carrier = Literal["", "mailbox", "files"]
+    WorkerState = Literal["none", "starting", "ready", "busy", "stopped", "dead"]
 
 
 @dataclass(frozen=True)
@@ -105,9 +111,9 @@ class SessionOptions:
     working_directory: str | os.PathLike[str] = ""
     start_timeout_ms: int = 60_000
     default_timeout_ms: int = 60_000
-    wake_up: str = "automatic"
+    wake_up: WakeUp = "automatic"
     busy_wait_us: int | None = None
-    log: Callable[[str, str], object] | None = None
+    log: Callable[[LogLevel, str], object] | None = None
     quiet: bool = False
     keep_on_failure: bool = False
     quick_start: bool = False
@@ -196,9 +202,10 @@ def _policy(value: Any) -> RestartPolicy:
 _NAMING: dict[str, Callable[[Any, str], Any]] = {"bool": truth, "str | os.PathLike[str]": path}
 _CONVERSIONS: dict[str, Callable[[Any], Any]] = {
     "str": _text,
+    "WakeUp": _text,
     "Sequence[str]": _texts,
     "dict[str, str]": _environment,
-    "Callable[[str, str], object] | None": _callback,
+    "Callable[[LogLevel, str], object] | None": _callback,
     "Callable[[dict[str, Any]], object] | None": _observer,
     "RestartPolicy": _policy,
 }
@@ -222,7 +229,7 @@ class SessionStats:
             answer.
     """
 
-    carrier: str
+    carrier: Carrier
     host_wake_up: str
     worker_wake_up: str
     worker_mailbox: str
@@ -231,7 +238,7 @@ class SessionStats:
     file_system: str
     python: str
     worker_pid: int
-    worker_state: str
+    worker_state: WorkerState
     busy_ms: int
     progress: str
     epoch: int
@@ -257,7 +264,7 @@ class WorkerHealth:
         progress: as in `SessionStats`.
     """
 
-    state: str
+    state: WorkerState | Literal["wedged"]
     busy_ms: int
     progress: str
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from ..data.tensors import import_tensor
 from ..data.tsr_header import DTYPES, TsrHeader, count_elements
@@ -11,13 +11,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-    from typing_extensions import Self
+    from typing_extensions import Self, TypeVar
 
     from .. import _core
     from .session import PythonSession
 
+    # What results are, where that is known when the program is checked: with a framework that is named.
+    TensorT = TypeVar("TensorT", default=Any)
+else:
+    from typing import TypeVar
 
-class TensorStream:
+    TensorT = TypeVar("TensorT")
+
+
+class TensorStream(Generic[TensorT]):
     """The tensors of one request that is answered in parts, in the order sent; from `PythonSession.stream`.
 
         with session.stream("frames", start) as frames:
@@ -30,16 +37,16 @@ class TensorStream:
     session, or when nobody refers to it any more. It may be read from any thread.
     """
 
-    def __init__(self, session: PythonSession, core: _core.Stream, framework: str) -> None:
+    def __init__(self, session: PythonSession[Any], core: _core.Stream, framework: str) -> None:
         """For `PythonSession.stream`."""
         self._session = session  # whose end would be the stream's
         self._core = core
         self._framework = framework
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[TensorT]:
         return self
 
-    def __next__(self) -> Any:
+    def __next__(self) -> TensorT:
         """Waits for the next tensor.
 
         Raises:
@@ -51,7 +58,8 @@ class TensorStream:
         tensor = self._core.next()
         if tensor is None:
             raise StopIteration
-        return tensor_over(tensor, self._framework)
+        result: TensorT = tensor_over(tensor, self._framework)
+        return result
 
     def is_ready(self) -> bool:
         """`next` would not wait: a tensor has come, the end, or what has ended it."""

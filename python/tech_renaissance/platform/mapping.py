@@ -61,29 +61,16 @@ def read_private(path: str, *, map_large: bool) -> tuple[bytearray | mmap.mmap, 
     """The content of a regular file in memory of its own, and its size.
 
     Args:
-        path: links are not followed.
+        path: as for `open_regular`.
         map_large: map a large file instead of reading it: only for files that nobody shortens, such as a session's.
 
     Raises:
         FileNotFoundError: there is no such file.
-        TSRError: it is a link or no regular file, or cannot be opened.
+        TSRError: as `open_regular`.
         RetryError: there are not enough descriptors or memory.
     """
+    descriptor, size = open_regular(path)
     try:
-        descriptor = open_file(path, os.O_RDONLY | CAREFUL)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise TSRError(f"{path}: expected a regular file, found a symbolic link") from None
-        if is_place_error(error):
-            raise place_error(error, f"opening {os.path.basename(path)}", os.path.dirname(path)) from None
-        raise TSRError(f"{path}: cannot be opened: {error.strerror}") from None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise TSRError(f"{path}: expected a regular file, found {_kind_of_file(status.st_mode)}")
-        size = status.st_size
         if size <= _SMALL:
             small = bytearray(size)
             _fill(descriptor, small, path)
@@ -101,6 +88,37 @@ def read_private(path: str, *, map_large: bool) -> tuple[bytearray | mmap.mmap, 
         return memory, size
     finally:
         close_file(descriptor)
+
+
+def open_regular(path: str) -> tuple[int, int]:
+    """A descriptor of a regular file, to read from, and the file's size. For `close_file`.
+
+    Args:
+        path: links are not followed.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        TSRError: it is a link or no regular file, or cannot be opened.
+        RetryError: there are not enough descriptors.
+    """
+    try:
+        descriptor = open_file(path, os.O_RDONLY | CAREFUL)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise TSRError(f"{path}: expected a regular file, found a symbolic link") from None
+        if is_place_error(error):
+            raise place_error(error, f"opening {os.path.basename(path)}", os.path.dirname(path)) from None
+        raise TSRError(f"{path}: cannot be opened: {error.strerror}") from None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise TSRError(f"{path}: expected a regular file, found {_kind_of_file(status.st_mode)}")
+    except BaseException:
+        close_file(descriptor)
+        raise
+    return descriptor, status.st_size
 
 
 def _map(descriptor: int, size: int, path: str) -> mmap.mmap | None:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from typing_extensions import Self
+
+    from ..data.tensors import Framework
+
 _ID = "harness"
 _GRACE_SECONDS = 5.0
 _TAGS = string.ascii_lowercase
@@ -50,7 +53,7 @@ class ServerHarness:
     """
 
     def __init__(
-        self, server: TechRenaissanceServer, *, framework: str | None = None, timeout_ms: int = 60_000
+        self, server: TechRenaissanceServer, *, framework: Framework | None = None, timeout_ms: int = 60_000
     ) -> None:
         """Nothing happens before `start` or `with`.
 
@@ -67,7 +70,7 @@ class ServerHarness:
         self.server = server
         self._framework = framework
         self._timeout_ms = timeout_ms
-        self._last_sent: str | None = None
+        self._last_sent: Framework | None = None
         self._mutex = threading.Condition()
         self._requests = self._waiting = 0
         self._directory = ""
@@ -257,7 +260,7 @@ class ServerHarness:
     def _limit(self, timeout_ms: int | None) -> int:
         return self._timeout_ms if timeout_ms is None else timeout_ms
 
-    def _kind(self, tensors: Sequence[Any]) -> str:
+    def _kind(self, tensors: Sequence[Any]) -> Framework:
         self._last_sent = framework_of(tensors) or self._last_sent
         kind = self._framework or self._last_sent or ("torch" if "torch" in sys.modules else "numpy")
         return choose_framework(kind)

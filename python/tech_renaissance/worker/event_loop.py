@@ -127,6 +127,9 @@ class EventLoop(Dispatcher):
     async def _run(self, call: Call) -> None:
         self._waiting.discard(call)
         finish = await self._outcome(call)
+        self._told.add(
+            call
+        )  # there is nothing left to cancel: the wait for room is not to become one of the whole loop
         try:
             while call.waits_for_room() and not (self._stop.requested or call.channel.is_lost()):
                 await self.hear()

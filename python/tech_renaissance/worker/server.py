@@ -7,7 +7,7 @@ import operator
 import os
 
 from ..channel.session_dir import hide_session_id
-from ..data.tensors import FRAMEWORKS, choose_framework
+from ..data.tensors import FRAMEWORKS, choose_framework, overload
 from ..errors import INVALID_REQUEST, InputError
 from ..platform.output import log
 from ..platform.system import IS_WINDOWS
@@ -22,13 +22,30 @@ _LOOK_SECONDS = 0.05
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
+    from typing import Any, Generic, Literal
 
+    from typing_extensions import TypeVar
+
+    from ..data.tensors import Framework
     from .call import Call
     from .runtime import Runtime
 
+    TensorT = TypeVar("TensorT", default=Any)
 
-class TechRenaissanceServer:
+    class _OfTensors(Generic[TensorT]): ...
+else:  # without `typing`, which a worker would have to import
+    TensorT = None
+
+    class _OfTensors:
+        def __class_getitem__(cls, kind):
+            """The class itself; for arrays or tensors one that has them from the start."""
+            framework = getattr(kind, "__module__", "").partition(".")[0]
+            if framework not in FRAMEWORKS:
+                return cls
+            return type(cls.__name__, (cls,), {"framework": framework, "__module__": cls.__module__})
+
+
+class TechRenaissanceServer(_OfTensors[TensorT]):
     """Answers the requests of one session; override `main_logic` and call `run()`.
 
         class Server(TechRenaissanceServer):
@@ -48,6 +65,9 @@ class TechRenaissanceServer:
     `threads` it serves so many at once, each on a thread of its own; an `async def main_logic` serves any number, on
     one event loop.
 
+    `class Server(TechRenaissanceServer[numpy.ndarray])`, or `[torch.Tensor]`, is one with that framework, whose tensors
+    type checkers know.
+
     These methods belong to the request that they are called in, whatever other requests there are: in `main_logic`, in
     asyncio tasks, and in threads that were started there (`threading.Thread`, `ThreadPoolExecutor.submit`). When the
     request is over, they refuse. Tensors may be used and dropped on any thread.
@@ -64,7 +84,7 @@ class TechRenaissanceServer:
 
     # On the class, so that a subclass whose __init__ does not call this one's works as well.
     commands: Sequence[str] = ()
-    framework: str | None = None
+    framework: Framework | None = None
     threads = 0
     debug = False
     session_id = ""
@@ -76,7 +96,7 @@ class TechRenaissanceServer:
         super().__init_subclass__(**arguments)
         _freeze()
 
-    def __init__(self, debug: bool = False, framework: str | None = None) -> None:
+    def __init__(self, debug: bool = False, framework: Framework | None = None) -> None:
         """Nothing happens before `run()`.
 
         Args:
@@ -144,6 +164,12 @@ class TechRenaissanceServer:
         finally:
             self.__runtime = None
 
+    @overload
+    def get_tensors(self, parameters: str, count: Literal[1] = 1) -> TensorT | None: ...  # type: ignore[overload-overlap]
+    @overload
+    def get_tensors(self, parameters: str, count: Literal[-1] | None) -> list[TensorT]: ...
+    @overload
+    def get_tensors(self, parameters: str, count: int) -> list[TensorT] | None: ...  # of any number but 1 and -1
     def get_tensors(self, parameters: str, count: int | None = 1) -> Any:
         """The tensors whose tags stand in `parameters`, separated by spaces or commas.
 
@@ -179,7 +205,7 @@ class TechRenaissanceServer:
         tensors = call.load(tags, choose_framework(self.framework)) if tags else []
         return tensors[0] if count == 1 else tensors
 
-    def empty(self, shape: Sequence[int], dtype: object = None) -> Any:
+    def empty(self, shape: Sequence[int], dtype: object = None) -> TensorT:
         """A tensor, not initialised, whose memory the host shares: sending it copies nothing.
 
         It belongs to the answer that it is sent with: make another one for the next.
@@ -194,9 +220,9 @@ class TechRenaissanceServer:
         """
         framework = choose_framework(self.framework)
         call = find_call()
-        if call is None:
-            return self.__running().tensors.empty(shape, dtype, framework)
-        return call.empty(shape, dtype, framework)
+        maker = self.__running().tensors if call is None else call
+        tensor: TensorT = maker.empty(shape, dtype, framework)
+        return tensor
 
     def send_tensors(self, *tensors: object) -> None:
         """Sends tensors with the answer to come, in this order; further calls in the same request add to them.

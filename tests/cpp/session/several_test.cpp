@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "channel/exchange.h"
+#include "platform/interrupt.h"
 #include "support.h"
 
 namespace tr::test {
@@ -220,6 +221,29 @@ TEST_P(SeveralTest, ACallThatIsGivenUpTellsTheServer) {
         EXPECT_TRUE(eventually([&] { return fs::exists(dir + "/handle.noticed"); })) << kind;
         EXPECT_EQ(session.fetch_response("echo on"), "on");
     }
+}
+
+TEST_P(SeveralTest, AStopFlagEndsTheCallsOfItsThread) {
+    PythonSession session(several("threads", 2));
+    session.start();
+    session.wait_until_ready();
+    const std::string mark = session.session_dir() + "/mark";
+    std::atomic<bool> stop{false};
+    std::thread caller([&] {
+        EXPECT_EQ(detail::set_stop_flag(&stop), nullptr);
+        const auto error = expect_throw<RetryError>([&] { session.fetch_response("until_cancelled mark", 0); });
+        EXPECT_EQ(error.code(), ErrorCode::cancelled);
+        EXPECT_EQ(detail::set_stop_flag(nullptr), &stop);
+        EXPECT_EQ(session.fetch_response("echo on"), "on");
+    });
+    EXPECT_TRUE(eventually([&] { return fs::exists(mark); }));
+    detail::wake_waits(session);
+    EXPECT_EQ(session.fetch_response("echo beside"), "beside");
+    EXPECT_FALSE(fs::exists(mark + ".noticed"));
+    stop = true;
+    detail::wake_waits(session);
+    caller.join();
+    EXPECT_TRUE(eventually([&] { return fs::exists(mark + ".noticed"); }));
 }
 
 // ------------------------------------------------------------------------------------------------------------ clients

@@ -127,6 +127,12 @@ class Async(Commands):
                 await self.async_stream_tensors(number)
             self.send_tensors(int(parameters))
             return True
+        if command == "part_and_look":
+            self.stream_tensors()
+            self.started(parameters)
+            while not self.cancelled():  # it notices before the loop does
+                time.sleep(0.001)
+            return True
         if command == "spin":
             self.started(parameters)
             while True:

@@ -24,6 +24,12 @@ namespace session {
 class AsyncCall;
 class Core;
 }  // namespace session
+class PythonSession;
+namespace detail {
+/// For bindings: has the threads that wait in calls of a session look again, whether they are to end. Any thread; waits
+/// for nothing.
+TR_API void wake_waits(const PythonSession& session);
+}  // namespace detail
 
 /// What a session has done so far and how; a snapshot.
 struct TR_API SessionStats {
@@ -317,6 +323,7 @@ class TR_API PythonSession {
     friend class WaitSet;
     friend TR_API void start_all(const std::vector<PythonSession*>& sessions, std::int64_t timeout_ms);
     friend TR_API void stop_all(const std::vector<PythonSession*>& sessions);
+    friend void detail::wake_waits(const PythonSession& session);
     struct Drop {
         void operator()(session::Core* core) const;
     };
