@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, InvalidStateError
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from .. import _core
 from ..errors import InputError
@@ -81,7 +81,7 @@ def _seconds(timeout: Any) -> float | None:
     return timeout
 
 
-class SentRequest:
+class SentRequest(Generic[TensorT]):
     """A request that `PythonSession.send_request` has sent.
 
     Whoever has it may take the answer, on any thread: this is how a request is handed from one thread to another. For
@@ -92,7 +92,7 @@ class SentRequest:
     once, here or there. When its session has been closed, each is an InputError.
     """
 
-    def __init__(self, session: PythonSession, core: _core.SentRequest) -> None:
+    def __init__(self, session: PythonSession[TensorT], core: _core.SentRequest) -> None:
         """For `PythonSession.send_request`."""
         self._session = session
         self._core = core
@@ -109,11 +109,11 @@ class SentRequest:
         """As `PythonSession.wait_for_response`; an answer that has been read is an InputError."""
         return self._core.wait_for_response(limit(timeout_ms))
 
-    def wait_for_tensor(self, timeout_ms: int | None = None) -> Any:
+    def wait_for_tensor(self, timeout_ms: int | None = None) -> TensorT:
         """As `PythonSession.wait_for_tensor`."""
         return self._session._result(self._core.wait_for_tensor(limit(timeout_ms)))
 
-    def wait_for_tensors(self, timeout_ms: int | None = None) -> list[Any]:
+    def wait_for_tensors(self, timeout_ms: int | None = None) -> list[TensorT]:
         """As `PythonSession.wait_for_tensors`."""
         return [self._session._result(tensor) for tensor in self._core.wait_for_tensors(limit(timeout_ms))]
 
@@ -127,11 +127,11 @@ class Ready(NamedTuple):
             "call" (it is done).
     """
 
-    item: PythonSession[Any] | SentRequest | CallFuture[Any]
+    item: PythonSession[Any] | SentRequest[Any] | CallFuture[Any]
     event: Literal["answer", "death", "call"]
 
 
-def wait_any(*items: PythonSession[Any] | SentRequest | CallFuture[Any], timeout_ms: int = 0) -> Ready | None:
+def wait_any(*items: PythonSession[Any] | SentRequest[Any] | CallFuture[Any], timeout_ms: int = 0) -> Ready | None:
     """Waits for the next of several sessions, requests and futures, those named first before others.
 
     A session is ready when an answer to this thread's `send_request` can be read, or its worker has ended.

@@ -217,7 +217,7 @@ class PythonSession(Generic[TensorT]):
         """
         claiming(self, self._core.start)
 
-    def start_async(self, timeout_ms: int | None = None) -> CallFuture:
+    def start_async(self, timeout_ms: int | None = None) -> CallFuture[None]:
         """`start` and `wait_until_ready` beside the caller: a future that is done when the worker is ready.
 
         `start` alone may take a while with `quick_start`. It is a call like those of `calculate_async`, which are made
@@ -287,7 +287,7 @@ class PythonSession(Generic[TensorT]):
         """
         return self._core.wait_until_ok(limit(timeout_ms))
 
-    def send_request(self, message: str) -> SentRequest:
+    def send_request(self, message: str) -> SentRequest[TensorT]:
         """Sends a request: a JSON object as such, any other text split at the first space into command and parameters.
 
         The answer to an earlier request of this thread that was not read is waited for and dropped, or kept for who has
