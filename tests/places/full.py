@@ -75,6 +75,7 @@ def full_at_start(place: str) -> None:
         os.truncate(f"{place}/filler", os.stat(f"{place}/filler").st_size - 4096)
         try:
             session.start()
+            session.wait_until_ready()
             break
         except (RestartError, RetryError) as error:
             seen.append(f"{error.code} {error}")
@@ -142,6 +143,7 @@ def quota(place: str, wake_up: str) -> None:
 def quota_on_reserving(place: str) -> None:
     """The system refuses to reserve space, though there is room."""
     with PythonSession(options(f"{place}/w", "futex")) as session:
+        session.wait_until_ready()
         faulty_system.refuse(fallocate=errno.EDQUOT)
         refused(lambda: session.send_tensor(array(MIB), "a"), "E3002", "quota is used up", "make room", "TR_WORKSPACE")
         assert session.fetch_response("text hello") == "hello"

@@ -58,6 +58,7 @@ def works(session: PythonSession, size: int = 1000) -> None:
 @contextlib.contextmanager
 def same_worker(session: PythonSession) -> Iterator[None]:
     """Whatever happens in between, it does not cost the worker."""
+    session.wait_until_ready()
     before = session.stats().worker_pid
     yield
     works(session)

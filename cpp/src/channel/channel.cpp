@@ -39,6 +39,13 @@ void Channel::leave() {
 // ---------------------------------------------------------------------------------------------------------- opening
 
 std::vector<std::string> Channel::open(WakeUp wake_up, std::uint64_t epoch, std::int64_t busy_wait_us) {
+    if (mailbox_ && !ready()) {
+        // Of a worker that was never ready, so that nobody uses it: its room is for the next.
+        const std::lock_guard<std::mutex> lock(mutex_);
+        tensors_->attach(nullptr);
+        mailbox_carrier_.reset();
+        mailbox_.reset();
+    }
     std::string fallback;
     std::shared_ptr<Mailbox> mailbox;
     // Polling is for places where no memory can be shared; where files that ring were asked for, tensors still can.
