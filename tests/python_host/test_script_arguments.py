@@ -137,9 +137,8 @@ def test_a_safe_path_is_left_as_it_is(options: SessionOptions, tmp_path: Path, q
 
 def test_the_end_of_the_log_can_be_shown(options: SessionOptions, tmp_path: Path) -> None:
     script = tmp_path / "server.py"
-    script.write_text(
-        PARSER.replace("        return True", "        print('one\\n' 'two', flush=True)\n        return True")
-    )
+    said = "        print('one\\ntwo', flush=True)\n"
+    script.write_text(PARSER.replace("        self.write_response", f"{said}        self.write_response"))
     with PythonSession(replace(options, script=script)) as session:
         session.fetch_response("x")
         session.fetch_response("x")
