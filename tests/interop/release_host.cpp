@@ -59,7 +59,7 @@ void names(tr::PythonSession& session) {
     }
     require(session.calculate("double", start).equal(tr::Tensor::full(tr::Shape(3), 14)), "the call after it");
 #else
-    const auto results = session.calculate_many("named", {start});
+    const auto results = session.calculate_n("named", {start});
     require(results.size() == 2 && results[1].equal(start), "results with names, in order");
 #endif
 }
