@@ -20,25 +20,26 @@ namespace tr::python {
 namespace {
 
 /// Tensors over the memory of Python's, which they keep.
-std::vector<Tensor> share(const py::sequence& exported) {
+std::vector<NamedTensor> share(const py::sequence& exported, const std::vector<std::string>& names) {
     const std::shared_ptr<BorrowedTensors> borrowed(new BorrowedTensors(exported), [](BorrowedTensors* kept) {
         const py::gil_scoped_acquire gil;
         delete kept;
     });
-    std::vector<Tensor> tensors;
+    std::vector<NamedTensor> tensors;
     for (const auto& view : borrowed->views())
-        tensors.push_back(Tensor::from_storage(std::shared_ptr<void>(borrowed, const_cast<void*>(view.data())),
-                                               view.shape(), view.dtype()));
+        tensors.emplace_back(names.empty() ? std::string() : names.at(tensors.size()),
+                             Tensor::from_storage(std::shared_ptr<void>(borrowed, const_cast<void*>(view.data())),
+                                                  view.shape(), view.dtype()));
     return tensors;
 }
 
 /// A CallFuture as Python holds it.
 class Call {
   public:
-    Call(const Session& session, const std::string& command, const py::sequence& tensors, std::int64_t timeout_ms) {
-        auto shared = share(tensors);
-        future_ = session.call(
-            [&](PythonSession& core) { return core.calculate_async(command, std::move(shared), timeout_ms); });
+    Call(const Session& session, const std::string& command, const py::sequence& tensors,
+         const std::vector<std::string>& names, std::int64_t timeout_ms) {
+        const auto shared = share(tensors, names);
+        future_ = session.call([&](PythonSession& core) { return core.calculate_async(command, shared, timeout_ms); });
     }
 
     explicit Call(CallFuture future) : future_(std::move(future)) {}
@@ -111,8 +112,9 @@ class Waiting {
 
 void register_calls(py::module_& module) {
     py::class_<Call>(module, "Call", "A tr::CallFuture.")
-        .def(py::init<const Session&, const std::string&, const py::sequence&, std::int64_t>(), py::arg("session"),
-             py::arg("command"), py::arg("tensors"), py::arg("timeout_ms"))
+        .def(py::init<const Session&, const std::string&, const py::sequence&, const std::vector<std::string>&,
+                      std::int64_t>(),
+             py::arg("session"), py::arg("command"), py::arg("tensors"), py::arg("names"), py::arg("timeout_ms"))
         .def_static("start", &Call::start, py::arg("session"), py::arg("timeout_ms"))
         .def("is_ready", &Call::is_ready)
         .def("cancel", &Call::cancel)

@@ -23,10 +23,13 @@ namespace py = pybind11;
 namespace tr::python {
 namespace {
 
+template <class Arg>
+using Taken = std::conditional_t<std::is_same_v<Arg, Limit>, std::int64_t, Arg>;
+
 // A method of PythonSession as one of Session. Texts may hold bytes that are not UTF-8.
-template <class Result, class Self, class... Args>
-auto forward(Result (Self::*method)(Args...)) {
-    return [method](const Session& self, Args... args) {
+template <class Result, class... Args, class Method>
+auto forwarding(Method method) {
+    return [method](const Session& self, Taken<Args>... args) {
         const auto call = [&](PythonSession& session) { return (session.*method)(args...); };
         if constexpr (std::is_same_v<std::decay_t<Result>, std::string>)
             return text(self.call(call));
@@ -35,13 +38,26 @@ auto forward(Result (Self::*method)(Args...)) {
     };
 }
 template <class Result, class Self, class... Args>
+auto forward(Result (Self::*method)(Args...)) {
+    return forwarding<Result, Args...>(method);
+}
+template <class Result, class Self, class... Args>
 auto forward(Result (Self::*method)(Args...) const) {
-    return [method](const Session& self, Args... args) {
-        const auto call = [&](const PythonSession& session) { return (session.*method)(args...); };
-        if constexpr (std::is_same_v<std::decay_t<Result>, std::string>)
-            return text(self.call(call));
-        else
-            return self.call(call);
+    return forwarding<Result, Args...>(method);
+}
+
+// A calculate…() of PythonSession, whose tensors may have names, as one of Session.
+template <class What>
+auto calculation(What what) {
+    return [what](const Session& self, const std::string& command, const py::sequence& tensors,
+                  const std::vector<std::string>& names, std::int64_t timeout_ms) {
+        const BorrowedTensors borrowed(tensors);
+        const Limit limit = timeout_ms;
+        if (names.empty())
+            return self.call([&](PythonSession& core) { return what(core, command, borrowed.views(), limit); });
+        std::vector<NamedView> named;
+        for (std::size_t i = 0; i < borrowed.views().size(); ++i) named.emplace_back(names.at(i), borrowed.views()[i]);
+        return self.call([&](PythonSession& core) { return what(core, command, named, limit); });
     };
 }
 
@@ -311,22 +327,16 @@ void register_tensor_inputs(py::class_<Session>& session) {
                     [&](PythonSession& core) { return core.empty(Shape(shape), static_cast<DType>(dtype), tag); });
             },
             py::arg("shape"), py::arg("dtype"), py::arg("tag"))
-        .def(
-            "calculate",
-            [](const Session& self, const std::string& command, const py::sequence& tensors, std::int64_t timeout_ms) {
-                const BorrowedTensors borrowed(tensors);
-                return self.call(
-                    [&](PythonSession& core) { return core.calculate(command, borrowed.views(), timeout_ms); });
-            },
-            py::arg("command"), py::arg("tensors"), py::arg("timeout_ms"))
-        .def(
-            "calculate_many",
-            [](const Session& self, const std::string& command, const py::sequence& tensors, std::int64_t timeout_ms) {
-                const BorrowedTensors borrowed(tensors);
-                return self.call(
-                    [&](PythonSession& core) { return core.calculate_many(command, borrowed.views(), timeout_ms); });
-            },
-            py::arg("command"), py::arg("tensors"), py::arg("timeout_ms"))
+        .def("calculate",
+             calculation([](const PythonSession& core, const auto&... given) { return core.calculate(given...); }),
+             py::arg("command"), py::arg("tensors"), py::arg("names"), py::arg("timeout_ms"))
+        .def("calculate_many",
+             calculation([](const PythonSession& core, const auto&... given) { return core.calculate_many(given...); }),
+             py::arg("command"), py::arg("tensors"), py::arg("names"), py::arg("timeout_ms"))
+        .def("calculate_named", calculation([](const PythonSession& core, const auto&... given) {
+                 return core.calculate_named(given...);
+             }),
+             py::arg("command"), py::arg("tensors"), py::arg("names"), py::arg("timeout_ms"))
         .def(
             "stream",
             [](Session& self, const std::string& command, const py::sequence& tensors, std::int64_t timeout_ms) {

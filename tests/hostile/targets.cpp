@@ -100,6 +100,18 @@ std::string places(std::string_view buffers) {
     }
 }
 
+/// What a message says that tensors are called.
+std::string tensor_names(std::string_view names) {
+    try {
+        std::string text;
+        for (const auto& [tag, name] : protocol::parse_names(names))
+            text += std::string(tag) + ":" + std::string(name) + ",";
+        return text;
+    } catch (const InputError&) {
+        return kRefused;
+    }
+}
+
 }  // namespace
 
 std::string tsr(std::string_view input) {
@@ -136,7 +148,7 @@ std::string response(std::string_view input) {
                 require(protocol::is_tag(tag), "a tag that is none");
                 text += tag + ",";
             }
-            return text + " places=" + places(found.buffers);
+            return text + " places=" + places(found.buffers) + " names=" + tensor_names(found.names);
         } catch (const InputError&) {
             return kRefused;
         }
@@ -155,8 +167,8 @@ std::string plain(std::string_view input) {
     return "accepted id=" + std::to_string(found->id) + " command=" + hex(found->command) +
            " parameters=" + hex(found->parameters) +
            " deadline=" + (found->deadline_ms ? std::to_string(*found->deadline_ms) : "none") +
-           " buffers=" + hex(found->buffers) + " traceparent=" + hex(found->traceparent) +
-           " arguments=" + hex(found->arguments);
+           " names=" + hex(found->names) + " buffers=" + hex(found->buffers) +
+           " traceparent=" + hex(found->traceparent) + " arguments=" + hex(found->arguments);
 }
 
 std::string hello(std::string_view input) {

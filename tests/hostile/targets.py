@@ -54,13 +54,20 @@ def read_response(data: bytes) -> str:
     tags = "".join(f"{tag}," for tag in found.tensors)
     return (
         f"accepted id={number} more={int(found.more)} older={int(found.legacy)} command={command} result={result} "
-        f"tensors={tags} places={_places(found.buffers)}"
+        f"tensors={tags} places={_places(found.buffers)} names={_names(found.names)}"
     )
 
 
 def _places(buffers: str) -> str:
     try:
         return "".join(f"{tag}:{inode}:{name}," for tag, (inode, name) in protocol.places_in(buffers).items())
+    except InputError:
+        return REFUSED
+
+
+def _names(names: str) -> str:
+    try:
+        return "".join(f"{tag}:{name}," for name, tag in protocol.names_in(names).items())
     except InputError:
         return REFUSED
 

@@ -85,10 +85,9 @@ def test_a_plain_request_means_what_it_means_as_json() -> None:
         plain += 1
         request = protocol.parse_request(data)
         said = dict(word.split("=") for word in found.split()[1:])
-        texts = {
-            name: bytes.fromhex(said[name]) for name in ("command", "parameters", "buffers", "traceparent", "arguments")
-        }
-        for name in ("command", "parameters", "buffers", "traceparent"):
+        members = ("command", "parameters", "names", "buffers", "traceparent")
+        texts = {name: bytes.fromhex(said[name]) for name in (*members, "arguments")}
+        for name in members:
             assert getattr(request, name).encode() == texts[name], data
         assert (str(request.id), said["deadline"]) == (said["id"], str(request.deadline_ms).lower()), data
         assert protocol.Request("", arguments=texts["arguments"]).arguments == request.arguments, data

@@ -24,7 +24,7 @@ void texts(tr::PythonSession& session) {
         const std::string found = session.fetch_response("echo " + text);
         require(found == text, "echo of '" + text.substr(0, 100) + "' is '" + found.substr(0, 100) + "'");
     }
-    require(session.fetch_response(R"({"command": "echo", "parameters": "object", "more": [1]})") == "object",
+    require(session.fetch_response(R"({"command": "echo", "parameters": "object", "timestamp": 1})") == "object",
             "a request that is an object");
 }
 
@@ -44,6 +44,24 @@ void tensors(tr::PythonSession& session) {
     session.send_tensor(shared, "shared");
     require(session.fetch_tensor("double shared").equal(tr::Tensor::full(tr::Shape(1000), 8, tr::DType::INT64)),
             "a tensor in shared memory");
+}
+
+/// Names for tensors have come in since.
+void names(tr::PythonSession& session) {
+    const tr::Tensor start = tr::Tensor::full(tr::Shape(3), 7);
+#if __has_include("tech_renaissance/session/call_arguments.h")
+    try {
+        session.calculate("double", {{"start", start}});
+        require(false, "a worker that does not know names is asked for some");
+    } catch (const tr::InputError& error) {
+        require(std::string(error.what()).find("the worker's package is an older one") != std::string::npos,
+                error.what());
+    }
+    require(session.calculate("double", start).equal(tr::Tensor::full(tr::Shape(3), 14)), "the call after it");
+#else
+    const auto results = session.calculate_n("named", {start});
+    require(results.size() == 2 && results[1].equal(start), "results with names, in order");
+#endif
 }
 
 void streams(tr::PythonSession& session) {
@@ -98,6 +116,7 @@ int main(int argc, char** argv) {
         std::cout << session.stats().carrier << std::endl;
         texts(session);
         tensors(session);
+        names(session);
         streams(session);
         failures(session);
         session.please_exit(10'000, false);

@@ -18,6 +18,9 @@ class Server(TechRenaissanceServer):
             self.write_response(command, parameters)
         elif command == "double":
             self.send_tensors(self.get_tensors(parameters) * 2)
+        elif command == "named":  # which this package may know, and the host does not
+            start = self.get_tensors(parameters)
+            self.send_tensors(start * 2, start=start)
         elif command == "count":
             (start,) = self.get_tensors(parameters, 1).reshape(1)
             for number in range(5):

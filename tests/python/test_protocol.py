@@ -119,9 +119,38 @@ def test_arguments_are_an_object_wherever_they_stand() -> None:
 
 
 def test_arguments_from_the_compiled_module_are_read_when_they_are_asked_for() -> None:
-    request = Request("x", "", 7, None, "", "t", b'{"dim": 1}')
+    request = Request("x", "", 7, None, "", "", "t", b'{"dim": 1}')
     assert request.arguments == {"dim": 1}
     assert request.arguments is request.arguments
+
+
+def test_names_of_tensors_are_taken_apart() -> None:
+    for data in (
+        b'{"command":"c","parameters":"a,b","id":7,"timestamp":1,"names":"a obs b layer.0","buffers":"a 7 .host-1"}',
+        b'{"names": "a obs b layer.0", "command": "c"}',
+    ):
+        assert protocol.names_in(protocol.read_request(data).names) == {"obs": "a", "layer.0": "b"}
+    assert protocol.names_in("") == {}
+    for text in (
+        "a",
+        "a ",
+        " a obs",
+        "a obs ",
+        "a  obs",
+        "a ../b",
+        "../a obs",
+        "a obs b",
+        "a obs b obs",
+        "a obs a act",
+    ):
+        with pytest.raises(InputError, match="in 'names' does not name tensors"):
+            protocol.names_in(text)
+    assert protocol.read_request(b'{"command": "c", "names": ["a", "obs"]}').problem is not None
+    response = Response("c", id=7, tensors=["a"])
+    response.names = "a loss"
+    assert protocol.parse_response(protocol.encode_response(response)).names == "a loss"
+    response.more = True
+    assert protocol.parse_response(protocol.encode_response(response)).names == "a loss"
 
 
 @given(command=st.text(min_size=1), result=st.text(), message=st.text(), tensors=st.lists(st.sampled_from(GOOD_TAGS)))

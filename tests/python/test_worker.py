@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from host import PACKAGE_DIR, SERVERS, Host
 
+from tech_renaissance import InputError, TechRenaissanceServer
 from tech_renaissance.data import tsr_header
 
 
@@ -389,6 +390,31 @@ Server().run()
         failure = host.ask(command)["error"]
         assert failure["code"] == "E1001"  # type: ignore[index]
         assert way_out in failure["message"]  # type: ignore[index]
+
+
+def test_the_command_of_an_answer_is_a_text(start: Callable[..., Host]) -> None:
+    code = """
+from tech_renaissance import TechRenaissanceServer
+
+class Server(TechRenaissanceServer):
+    def main_logic(self, command, parameters):
+        self.write_response({"none": None, "bytes": b"x", "number": 5}.get(command, command), "fine")
+        return True
+
+Server().run()
+"""
+    host = start(script=["-c", code])
+    for command, shown in {"none": "None", "bytes": "b'x'", "number": "5"}.items():
+        failure = host.ask(command)["error"]
+        assert failure["code"] == "E1001"  # type: ignore[index]
+        assert failure["message"].startswith(f"command is {shown}: expected a string")  # type: ignore[index]
+    assert host.ask("text")["result"] == "fine"
+
+
+@pytest.mark.parametrize("debug", ["x", None, [True]])
+def test_debug_is_true_or_false(debug: object) -> None:
+    with pytest.raises(InputError, match=r"^debug is .*: expected True or False$"):
+        TechRenaissanceServer(debug=debug)  # type: ignore[arg-type]
 
 
 def test_a_server_may_have_names_of_its_own(start: Callable[..., Host]) -> None:

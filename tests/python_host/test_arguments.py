@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tech_renaissance import InputError, PythonSession, wait_any
+from tech_renaissance import InputError, PythonSession, SessionOptions, wait_any
+from tech_renaissance.host.session_options import core_arguments
 
 ONE = np.ones(3, np.float32)
 CALLS: dict[str, Callable[[PythonSession, Any], object]] = {
@@ -22,6 +24,7 @@ CALLS: dict[str, Callable[[PythonSession, Any], object]] = {
     "fetch_tensor": lambda session, value: session.fetch_tensor("text x", value),
     "calculate": lambda session, value: session.calculate("echo", ONE, timeout_ms=value),
     "calculate_many": lambda session, value: session.calculate_many("echo", ONE, timeout_ms=value),
+    "calculate_named": lambda session, value: session.calculate_named("echo", ONE, timeout_ms=value),
     "calculate_async": lambda session, value: session.calculate_async("echo", ONE, timeout_ms=value).result(),
     "stream": lambda session, value: session.stream("echo", ONE, timeout_ms=value),
     "restart": lambda session, value: session.restart(value),
@@ -69,12 +72,22 @@ def test_the_rest_is_named_as_well(session: PythonSession, value: Any) -> None:
         "workspace": lambda: PythonSession.list(value),
         "timeout": lambda: session.calculate_async("echo", ONE).result(value),
     }
-    takes = {"options": [None], "workspace": ["no"], "timeout": [1, None], "quiet": [1, None], "ensure": [1, None]}
+    takes = {"options": [None], "workspace": ["no"], "timeout": [1, None], "quiet": [1], "ensure": [1]}
     for name, call in calls.items():
         if value not in takes[name]:
             with pytest.raises(InputError, match=rf"^{name} is .*: expected "):
                 call()
     assert session.is_alive()
+
+
+def test_a_limit_may_be_a_timedelta(session: PythonSession) -> None:
+    assert session.fetch_response("text ok", timedelta(seconds=5)) == "ok"
+    assert session.calculate("echo", ONE, timeout_ms=timedelta(minutes=1)).shape == (3,)
+    assert wait_any(session, timeout_ms=timedelta(microseconds=1)) is None, "rounded up, as 0 would wait for ever"
+    with pytest.raises(InputError, match=r"^timeout_ms is datetime\.timedelta\(.*: expected a whole number"):
+        session.fetch_response("text ok", -timedelta(seconds=1))
+    options = SessionOptions(start_timeout_ms=timedelta(seconds=2), default_timeout_ms=timedelta(0))
+    assert {"start_timeout_ms": 2000, "default_timeout_ms": 0}.items() <= core_arguments(options).items()
 
 
 def test_names_that_are_not_utf8_come_back(session: PythonSession) -> None:

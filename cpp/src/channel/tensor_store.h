@@ -58,8 +58,8 @@ class TensorStore {
     bool names_are_behind() const { return behind_; }
     /// Has them follow.
     void name_all();
-    /// A request has been answered at this time. When it is a while since tensors were sent, the memory that waits to be
-    /// used again is given back.
+    /// A request has been answered at this time. When it is a while since tensors were sent, the memory that waits to
+    /// be used again is given back.
     void rest(Clock::time_point now);
     /// They have not for a while: who looks at the files is to see what is.
     bool names_are_due(Clock::time_point now) const;

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "platform/quiet_floats.h"
 #include "protocol/json_object.h"
@@ -43,10 +45,57 @@ std::vector<std::string> comma_separated_tags(const std::string& text) {
     return tags;
 }
 
+/// How many letters have to be changed, added or taken away to make one word of another.
+std::size_t distance(std::string_view from, std::string_view to) {
+    std::vector<std::size_t> row(to.size() + 1);
+    for (std::size_t i = 0; i < row.size(); ++i) row[i] = i;
+    for (std::size_t i = 0; i < from.size(); ++i) {
+        std::size_t diagonal = std::exchange(row[0], i + 1);
+        for (std::size_t j = 0; j < to.size(); ++j) {
+            const std::size_t changed = diagonal + (from[i] == to[j] ? 0 : 1);
+            diagonal = row[j + 1];
+            row[j + 1] = std::min({changed, row[j] + 1, diagonal + 1});
+        }
+    }
+    return row.back();
+}
+
+/// Whoever writes a request by hand and misspells a member would not hear of it, as workers pass over what they do not
+/// know. Not in the older spelling, in which programs are that have always sent more.
+void check_members(const json& object) {
+    constexpr std::string_view kMeant[] = {"command", "parameters", "arguments", "traceparent"};
+    constexpr std::string_view kOthers[] = {"cmd", "params", "id", "timestamp", "deadline_ms", "buffers"};
+    const auto is_among = [](std::string_view name, const auto& names) {
+        return std::find(std::begin(names), std::end(names), name) != std::end(names);
+    };
+    for (const auto& member : object.items()) {
+        if (is_among(member.key(), kMeant) || is_among(member.key(), kOthers)) continue;
+        const std::string name = member.key().substr(0, 200);
+        const auto nearer = [&name](std::string_view one, std::string_view other) {
+            return distance(name, one) < distance(name, other);
+        };
+        const std::string_view nearest = *std::min_element(std::begin(kMeant), std::end(kMeant), nearer);
+        const bool near = distance(name, nearest) <= 1 + name.size() / 3;
+        throw InputError("request: there is no member '" + name +
+                         "': " + (near ? "did you mean '" + std::string(nearest) + "'? " : "") +
+                         "expected 'command', 'parameters', 'arguments' or 'traceparent'; named values go into "
+                         "'arguments'");
+    }
+}
+
+/// Parameters may be given as an object or a list: the server gets the text of it.
+void write_out(json& object, const char* name) {
+    const auto found = object.find(name);
+    if (found != object.end() && found->is_structured()) *found = found->dump();
+}
+
 /// Adds the other spelling where it is wanted, and makes room for what is added to every request.
 /// @returns the command; empty when there is none
 std::string complete_request(json& object, bool both_spellings) {
     const bool older = !object.contains("command") && object.contains("cmd");
+    if (!older) check_members(object);
+    write_out(object, "parameters");
+    write_out(object, "params");
     std::string command = text_member(object, older ? "cmd" : "command", "request");
     if (both_spellings) {
         const std::string parameters = text_member(object, older ? "params" : "parameters", "request");
@@ -118,6 +167,7 @@ void finish_request(std::string& text, std::uint64_t id, std::int64_t deadline_m
     append_number(text.append(",\"id\":"), id);
     append_number(text.append(",\"timestamp\":"), static_cast<std::uint64_t>(now_ms()));
     if (deadline_ms > 0) append_number(text.append(",\"deadline_ms\":"), static_cast<std::uint64_t>(deadline_ms));
+    if (!attached.names.empty()) text.append(",\"names\":\"").append(attached.names).append("\"");
     if (!attached.traceparent.empty()) {
         if (!is_plain(attached.traceparent))
             throw InputError("a traceparent is a text like '00-<trace id>-<parent id>-<flags>', found '" +
@@ -175,6 +225,7 @@ Response read_response(const std::string& message) {
     response.tensors = texts_member(object, "tensors", "response");
     response.names_no_tensors = !object.contains("tensors");
     response.buffers = text("buffers");
+    response.names = text("names");
     for (const std::string& tag : response.tensors)
         if (!is_tag(tag)) throw InputError("response: '" + tag + "' in 'tensors' is not a tensor tag");
     if (const auto id = object.find("id"); id != object.end() && !id->is_null()) {

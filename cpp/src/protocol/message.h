@@ -23,6 +23,7 @@ struct Request {
 struct Attached {
     std::string arguments;    ///< a JSON object; empty for none
     std::string traceparent;  ///< as W3C Trace Context has it; empty for none
+    std::string names{};      ///< of tensors, by tags, as parse_names() reads them; empty for none
 };
 
 /// @param message    JSON object, or "command parameters"
@@ -50,6 +51,7 @@ struct Response {
     std::string message;  ///< of a failure
     std::vector<std::string> tensors;
     std::string buffers;  ///< see BufferPlace; empty for none
+    std::string names;    ///< of some of the tensors: see parse_names(); empty for none
     std::optional<RemoteFailure> failure;
     bool more = false;              ///< a part of a stream; others and a last one without it follow
     bool names_no_tensors = false;  ///< it has no member for them, as those of older workers

@@ -1,6 +1,10 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 namespace tr::protocol {
 
@@ -8,6 +12,14 @@ namespace tr::protocol {
 bool is_tag(const std::string& name);
 /// @throws InputError that names what the tag was for
 void require_tag(const std::string& name, const char* what);
+
+/// Under which the tensors of calculate() are sent: a, b, ..., z, input_26, ...
+std::string input_tag(std::size_t index);
+
+/// Takes "a obs b act" apart: tags, and the names of their tensors.
+/// @param text lives longer than what is found
+/// @throws InputError when it is none
+std::vector<std::pair<std::string_view, std::string_view>> parse_names(std::string_view text);
 
 /// Names in a session directory.
 inline constexpr const char* kRequestFile = "request.json";

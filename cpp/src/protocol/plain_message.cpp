@@ -75,6 +75,10 @@ bool read_deadline(Reader& reader, std::optional<std::uint64_t>& deadline_ms) {
     return true;
 }
 
+bool read_names(Reader& reader, std::string_view& names) {
+    return !reader.skip(",\"names\":\"") || reader.text(names);
+}
+
 bool read_buffers(Reader& reader, std::string_view& buffers) {
     return !reader.skip(",\"buffers\":\"") || reader.text(buffers);
 }
@@ -105,8 +109,9 @@ std::optional<PlainRequest> read_plain_request(std::string_view message) {
     const bool good = reader.skip("{\"command\":\"") && reader.text(request.command) && !request.command.empty() &&
                       reader.skip(",\"parameters\":\"") && reader.text(request.parameters) && reader.skip(",\"id\":") &&
                       reader.number(request.id) && reader.skip(",\"timestamp\":") && reader.number(unused) &&
-                      read_deadline(reader, request.deadline_ms) && read_buffers(reader, request.buffers) &&
-                      read_attached(reader, request) && reader.skip("}") && reader.at_end();
+                      read_deadline(reader, request.deadline_ms) && read_names(reader, request.names) &&
+                      read_buffers(reader, request.buffers) && read_attached(reader, request) && reader.skip("}") &&
+                      reader.at_end();
     return good ? std::optional(request) : std::nullopt;
 }
 
@@ -116,20 +121,22 @@ std::optional<Response> read_plain_response(std::string_view message) {
     std::uint64_t unused = 0;
     std::string_view command;
     std::string_view text;
+    std::string_view names;
     std::string_view buffers;
     std::optional<Response> response;
     if (!(reader.skip("{\"id\":") && reader.number(id) && reader.skip(",\"command\":\"") && reader.text(command) &&
           reader.skip(",\"result\":\"") && reader.text(text) && reader.skip(",\"message\":\"\",\"tensors\":[")))
         return response;
     response.emplace();
-    if (!(read_tags(reader, response->tensors) && read_buffers(reader, buffers) && reader.skip(",\"timestamp\":") &&
-          reader.number(unused) && reader.skip("}") && reader.at_end())) {
+    if (!(read_tags(reader, response->tensors) && read_names(reader, names) && read_buffers(reader, buffers) &&
+          reader.skip(",\"timestamp\":") && reader.number(unused) && reader.skip("}") && reader.at_end())) {
         response.reset();
         return response;
     }
     response->id = id;
     response->command = command;
     response->text = text;
+    response->names = names;
     response->buffers = buffers;
     return response;
 }

@@ -26,6 +26,7 @@ struct PlainRequest {
     std::string_view parameters;
     std::uint64_t id = 0;
     std::optional<std::uint64_t> deadline_ms;
+    std::string_view names;        ///< empty for none
     std::string_view buffers;      ///< empty for none
     std::string_view traceparent;  ///< empty for none
     std::string_view arguments;    ///< a JSON object, not taken apart; empty for none

@@ -80,6 +80,15 @@ std::optional<Where> parse_where(const std::string& text, std::optional<std::uin
     }
 }
 
+void require_names_feature(const std::optional<Hello>& hello, const std::string& command) {
+    if (hello && hello->has_feature(kNamesFeature)) return;
+    throw InputError(
+        "'" + command.substr(0, 200) +
+        "' cannot be sent with names for its tensors: the worker's package is an older one, which would pass over "
+        "them; use the tech_renaissance package that came with the library, or send the tensors in order, without "
+        "names");
+}
+
 std::string encode_session(const SessionRecord& record) {
     json object{{"protocol", kProtocolVersion}, {"session_id", record.session_id},
                 {"host_pid", record.host_pid},  {"host_start_time", record.host_start_time},

@@ -14,6 +14,7 @@ inline constexpr std::size_t kMaxRecordBytes = 1U << 20;
 
 /// What a worker may be able to do besides the protocol's first version: see docs/protocol.md, "Start-up".
 inline constexpr const char* kArgumentsFeature = "arguments";
+inline constexpr const char* kNamesFeature = "names";
 inline constexpr const char* kBuffersFeature = "buffers";  ///< of either side
 
 /// What a worker says of itself when it is ready.
@@ -38,10 +39,11 @@ struct Hello {
 };
 /// @throws InputError when the text is not a hello, or of another protocol version
 Hello parse_hello(const std::string& text);
-/// For a request with arguments, before it is sent.
+/// For a request with arguments, or with names of tensors, before it is sent.
 /// @param hello  nothing: the worker is an older one, which says nothing of itself
-/// @throws InputError when the worker would pass over the arguments
+/// @throws InputError when the worker would pass over them
 void require_arguments_feature(const std::optional<Hello>& hello, const std::string& command);
+void require_names_feature(const std::optional<Hello>& hello, const std::string& command);
 
 /// Where the code of a worker stands, as it says when it is asked for a sign of life.
 struct Where {

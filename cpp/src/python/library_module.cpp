@@ -28,7 +28,7 @@ namespace {
 using channel::Mailbox;
 using platform::Deadline;
 
-constexpr int kVersion = 5;  ///< of what the module offers; library.py asks for it
+constexpr int kVersion = 6;  ///< of what the module offers; library.py asks for it
 
 /// What `self` of the functions is.
 struct WorkerMailbox {
@@ -81,15 +81,18 @@ void require_whole(const WorkerMailbox& self) {
 
 PyObject* members_of(const protocol::PlainRequest& plain) {
     const bool attached = !plain.traceparent.empty() || !plain.arguments.empty();
-    Ref members(PyTuple_New(attached ? 7 : plain.buffers.empty() ? 4 : 5));
+    const bool named = !plain.names.empty();
+    const bool told = attached || named || !plain.buffers.empty();
+    Ref members(PyTuple_New(attached ? 8 : named ? 6 : told ? 5 : 4));
     PyTuple_SetItem(members.get(), 0, text(plain.command));
     PyTuple_SetItem(members.get(), 1, text(plain.parameters));
     PyTuple_SetItem(members.get(), 2, number(plain.id));
     PyTuple_SetItem(members.get(), 3, plain.deadline_ms ? number(*plain.deadline_ms) : none());
-    if (attached || !plain.buffers.empty()) PyTuple_SetItem(members.get(), 4, text(plain.buffers));
+    if (told) PyTuple_SetItem(members.get(), 4, text(plain.buffers));
+    if (attached || named) PyTuple_SetItem(members.get(), 5, text(plain.names));
     if (attached) {
-        PyTuple_SetItem(members.get(), 5, text(plain.traceparent));
-        PyTuple_SetItem(members.get(), 6, plain.arguments.empty() ? none() : bytes(plain.arguments));
+        PyTuple_SetItem(members.get(), 6, text(plain.traceparent));
+        PyTuple_SetItem(members.get(), 7, plain.arguments.empty() ? none() : bytes(plain.arguments));
     }
     return members.release();
 }

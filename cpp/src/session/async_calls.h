@@ -14,7 +14,7 @@
 
 #include "platform/deadline.h"
 #include "tech_renaissance/data/tensor.h"
-#include "tech_renaissance/data/tensor_view.h"
+#include "tech_renaissance/session/call_arguments.h"
 
 namespace tr::session {
 
@@ -23,7 +23,7 @@ class AsyncCall {
   public:
     using Work = std::function<Tensor(const AsyncCall&)>;
 
-    AsyncCall(std::string what, std::vector<Tensor> inputs, platform::Deadline limit, Work work,
+    AsyncCall(std::string what, std::vector<NamedTensor> inputs, platform::Deadline limit, Work work,
               std::function<void()> wake)
         : command(std::move(what)),
           tensors(std::move(inputs)),
@@ -32,7 +32,7 @@ class AsyncCall {
           wake_(std::move(wake)) {}
 
     const std::string command;
-    const std::vector<Tensor> tensors;
+    const std::vector<NamedTensor> tensors;  ///< with empty names where they have none
     const platform::Deadline deadline;
 
     std::future<Tensor> future() { return promise_.get_future(); }

@@ -1,10 +1,12 @@
 // The calls of a session: how each is put together from requests and answers.
+#include <algorithm>
 #include <system_error>
 #include <thread>
 #include <utility>
 
 #include "platform/interrupt.h"
 #include "platform/mapping_guard.h"
+#include "protocol/names.h"
 #include "session/core.h"
 #include "session/tensor_stream_state.h"
 
@@ -19,22 +21,74 @@ namespace {
 
 /// "command a,b rest" from "command rest" for two tensors.
 std::string with_tags(const std::string& command, std::size_t count) {
-    constexpr std::size_t kMostTensors = 26;
-    if (count > kMostTensors)
-        throw InputError("calculate() takes at most 26 tensors, the tags a to z; got " + std::to_string(count) +
-                         ": use send_tensor() and fetch_tensor() for more");
     const auto blank = command.find(' ');
     std::string message = command.substr(0, blank);
-    for (std::size_t i = 0; i < count; ++i) message += std::string(i == 0 ? " " : ",") + static_cast<char>('a' + i);
+    for (std::size_t i = 0; i < count; ++i) message.append(i == 0 ? " " : ",").append(protocol::input_tag(i));
     if (blank != std::string::npos) message += command.substr(blank);
     return message;
 }
 
+/// What the message says of them, by their tags.
+std::string told(const std::vector<std::string>& names) {
+    std::string text;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        if (names[i].empty()) continue;
+        protocol::require_tag(names[i], "the name of a tensor");
+        const auto first = names.begin() + static_cast<std::ptrdiff_t>(i);
+        if (std::find(names.begin(), first, names[i]) != first)
+            throw InputError("two tensors of one call are named '" + names[i] + "': expected a name for each");
+        text.append(text.empty() ? "" : " ").append(protocol::input_tag(i)).append(" ").append(names[i]);
+    }
+    return text;
+}
+
 /// One whole turn: the tensors under the tags a, b, c, ..., the request, its answer.
-Answer exchange(Core& core, const std::vector<TensorView>& tensors, const std::string& message, Deadline deadline) {
+Answer exchange(Core& core, const std::vector<TensorView>& tensors, const std::string& message, Deadline deadline,
+                const protocol::Attached& attached = {}) {
     Conversation conversation(core, deadline);
     core.refuse_quarantined(message, tensors);
-    return core.recovering(conversation, deadline, [&] { return conversation.exchange(tensors, message, deadline); });
+    return core.recovering(conversation, deadline,
+                           [&] { return conversation.exchange(tensors, message, deadline, attached); });
+}
+
+Answer answer_to(Core& core, const std::string& command, const std::vector<TensorView>& tensors,
+                 const std::vector<std::string>& names, Deadline deadline) {
+    protocol::Attached attached;
+    if (!names.empty()) attached.names = told(names);
+    return exchange(core, tensors, with_tags(command, tensors.size()), deadline, attached);
+}
+
+/// A scalar for the command that stands behind the tensors would be the limit, and mostly a short one.
+Answer answer_to(Core& core, const std::string& command, const detail::CallArguments& call) {
+    try {
+        return answer_to(core, command, call.tensors(), call.names(), core.deadline_of(call.limit()));
+    } catch (const TimeoutError& error) {
+        if (!call.number_at_end() || !error.python_type().empty()) throw;
+        const std::string limit = std::to_string(call.limit());
+        throw TimeoutError(std::string(error.what()) + "; the limit of " + limit +
+                           " ms is the last argument of calculate(): one that is meant for the command goes into its "
+                           "text, '" +
+                           command + " " + limit + "'");
+    }
+}
+
+std::string listed(const std::vector<std::string>& names) {
+    std::string text;
+    for (const auto& name : names)
+        if (!name.empty()) text.append(text.empty() ? "'" : ", '").append(name).append("'");
+    return text;
+}
+
+/// The one tensor of an answer.
+Tensor single(Answer answer) {
+    if (answer.tensors.size() > 1) {
+        const std::string names = listed(answer.names);
+        throw InputError("'" + answer.command + "' answered with " + std::to_string(answer.tensors.size()) +
+                         " tensors, where calculate() gives one: use calculate_many() for all of them" +
+                         (names.empty() ? "" : ", or calculate_named() for " + names));
+    }
+    auto tensors = session::tensors_of(std::move(answer));
+    return std::move(tensors.front());
 }
 
 /// That to a request which was sent by hand.
@@ -119,14 +173,14 @@ std::shared_ptr<channel::TensorStore> tensors_by_hand(Core& core) {
 
 }  // namespace
 
-bool PythonSession::wait_until_ready(std::int64_t timeout_ms) const {
-    const Deadline deadline = core().deadline_of(timeout_ms);
+bool PythonSession::wait_until_ready(Limit limit) const {
+    const Deadline deadline = core().deadline_of(limit);
     return in_time([&] { wait_until_it_is_ready(core(), deadline); });
 }
 
-bool PythonSession::wait_until_ok(std::int64_t timeout_ms) const {
+bool PythonSession::wait_until_ok(Limit limit) const {
     return in_time([&] {
-        Answer answer = own_answer(core(), core().deadline_of(timeout_ms), {session::kForAnAnswer.text, false, true});
+        Answer answer = own_answer(core(), core().deadline_of(limit), {session::kForAnAnswer.text, false, true});
         core().inbox.sent(answer.request);
         core().inbox.put(std::move(answer));
         core().changed();
@@ -140,7 +194,7 @@ SentRequest PythonSession::send_request(const std::string& message) const {
     Conversation conversation(core(), deadline);
     core().refuse_quarantined(message, {});
     const auto handle = std::make_shared<const char>();
-    core().recovering(conversation, deadline, [&] { conversation.send(message, {}, deadline, handle); });
+    core().recovering(conversation, deadline, [&] { conversation.send(message, {}, deadline, {}, handle); });
     return SentRequest(core(), conversation.channel().request()->id, handle);
 }
 
@@ -152,16 +206,16 @@ std::string PythonSession::read_response() const {
     return read_now(core(), core().inbox.own_request());
 }
 
-std::string PythonSession::wait_for_response(std::int64_t timeout_ms) const {
-    return own_answer(core(), core().deadline_of(timeout_ms)).text;
+std::string PythonSession::wait_for_response(Limit limit) const {
+    return own_answer(core(), core().deadline_of(limit)).text;
 }
 
-Tensor PythonSession::wait_for_tensor(std::int64_t timeout_ms) const {
-    return wait_for_tensors(timeout_ms).front();
+Tensor PythonSession::wait_for_tensor(Limit limit) const {
+    return wait_for_tensors(limit).front();
 }
 
-std::vector<Tensor> PythonSession::wait_for_tensors(std::int64_t timeout_ms) const {
-    return session::tensors_of(own_answer(core(), core().deadline_of(timeout_ms)));
+std::vector<Tensor> PythonSession::wait_for_tensors(Limit limit) const {
+    return session::tensors_of(own_answer(core(), core().deadline_of(limit)));
 }
 
 session::Core& SentRequest::core() const {
@@ -178,16 +232,16 @@ std::string SentRequest::read_response() const {
     return read_now(core(), request_);
 }
 
-std::string SentRequest::wait_for_response(std::int64_t timeout_ms) const {
-    return answer_to(core(), request_, core().deadline_of(timeout_ms)).text;
+std::string SentRequest::wait_for_response(Limit limit) const {
+    return answer_to(core(), request_, core().deadline_of(limit)).text;
 }
 
-Tensor SentRequest::wait_for_tensor(std::int64_t timeout_ms) const {
-    return wait_for_tensors(timeout_ms).front();
+Tensor SentRequest::wait_for_tensor(Limit limit) const {
+    return wait_for_tensors(limit).front();
 }
 
-std::vector<Tensor> SentRequest::wait_for_tensors(std::int64_t timeout_ms) const {
-    return session::tensors_of(answer_to(core(), request_, core().deadline_of(timeout_ms)));
+std::vector<Tensor> SentRequest::wait_for_tensors(Limit limit) const {
+    return session::tensors_of(answer_to(core(), request_, core().deadline_of(limit)));
 }
 
 void PythonSession::send_tensor(const TensorView& tensor, const std::string& tag) const {
@@ -212,25 +266,41 @@ Tensor PythonSession::empty(const Shape& shape, DType dtype, const std::string& 
 
 // ------------------------------------------------------------------------------------------------------- whole turns
 
-std::string PythonSession::fetch_response(const std::string& message, std::int64_t timeout_ms) const {
-    return exchange(core(), {}, message, core().deadline_of(timeout_ms)).text;
+std::string PythonSession::fetch_response(const std::string& message, Limit limit) const {
+    return exchange(core(), {}, message, core().deadline_of(limit)).text;
 }
 
-Tensor PythonSession::fetch_tensor(const std::string& message, std::int64_t timeout_ms) const {
-    return session::tensors_of(exchange(core(), {}, message, core().deadline_of(timeout_ms))).front();
+Tensor PythonSession::fetch_tensor(const std::string& message, Limit limit) const {
+    return session::tensors_of(exchange(core(), {}, message, core().deadline_of(limit))).front();
 }
 
-std::vector<Tensor> PythonSession::calculate_many(const std::string& command, const std::vector<TensorView>& tensors,
-                                                  std::int64_t timeout_ms) const {
-    return session::tensors_of(
-        exchange(core(), tensors, with_tags(command, tensors.size()), core().deadline_of(timeout_ms)));
+Tensor PythonSession::result_of(const std::string& command, const detail::CallArguments& call) const {
+    return single(answer_to(core(), command, call));
+}
+
+std::vector<Tensor> PythonSession::results_of(const std::string& command, const detail::CallArguments& call) const {
+    return session::tensors_of(answer_to(core(), command, call));
+}
+
+std::map<std::string, Tensor> PythonSession::named_results_of(const std::string& command,
+                                                              const detail::CallArguments& call) const {
+    Answer answer = answer_to(core(), command, call);
+    const auto names = std::move(answer.names);
+    const auto tensors = session::tensors_of(std::move(answer));
+    std::map<std::string, Tensor> results;
+    for (std::size_t i = 0; i < names.size(); ++i)
+        if (!names[i].empty()) results.emplace(names[i], tensors[i]);
+    if (results.size() == tensors.size()) return results;
+    throw InputError("'" + command.substr(0, command.find(' ')) + "' answered with " + std::to_string(tensors.size()) +
+                     " tensors, and names " + (results.empty() ? "none of them" : "of these only " + listed(names)) +
+                     ": calculate_many() gives them in order; its server names them with send_tensors(name=...)");
 }
 
 TensorStream PythonSession::stream(const std::string& command, const std::vector<TensorView>& tensors,
-                                   std::int64_t timeout_ms) const {
+                                   Limit limit) const {
     auto& session = core();
-    const Deadline deadline = session.deadline_of(timeout_ms);
-    auto state = std::make_unique<TensorStream::State>(session, deadline, timeout_ms);
+    const Deadline deadline = session.deadline_of(limit);
+    auto state = std::make_unique<TensorStream::State>(session, deadline, limit);
     const std::string message = with_tags(command, tensors.size());
     session.refuse_quarantined(message, tensors);
     auto& conversation = state->conversation;
@@ -244,40 +314,46 @@ TensorStream PythonSession::stream(const std::string& command, const std::vector
 }
 
 CallFuture PythonSession::calculate_async(const std::string& command, const std::vector<Tensor>& tensors,
-                                          std::int64_t timeout_ms) const {
-    auto& session = core();
-    const auto work = [&session](const session::AsyncCall& call) {
-        const std::vector<TensorView> views(call.tensors.begin(), call.tensors.end());
-        return session::tensors_of(exchange(session, views, with_tags(call.command, views.size()), call.deadline))
-            .front();
-    };
-    return submit(command, tensors, timeout_ms, work);
+                                          Limit limit) const {
+    std::vector<NamedTensor> without_names;
+    without_names.reserve(tensors.size());
+    for (const auto& tensor : tensors) without_names.emplace_back(std::string(), tensor);
+    return calculate_async(command, without_names, limit);
 }
 
-CallFuture PythonSession::start_async(std::int64_t timeout_ms) {
+CallFuture PythonSession::calculate_async(const std::string& command, const std::vector<NamedTensor>& tensors,
+                                          Limit limit) const {
     auto& session = core();
-    return submit("start()", {}, timeout_ms, [&session](const session::AsyncCall& call) {
+    const auto work = [&session](const session::AsyncCall& call) {
+        const detail::CallArguments arguments(call.tensors);
+        return single(answer_to(session, call.command, arguments.tensors(), arguments.names(), call.deadline));
+    };
+    return submit(command, tensors, limit, work);
+}
+
+CallFuture PythonSession::start_async(Limit limit) {
+    auto& session = core();
+    return submit("start()", {}, limit, [&session](const session::AsyncCall& call) {
         session.start(call.deadline);
         wait_until_it_is_ready(session, call.deadline);
         return Tensor();
     });
 }
 
-CallFuture PythonSession::submit(const std::string& what, const std::vector<Tensor>& tensors, std::int64_t timeout_ms,
+CallFuture PythonSession::submit(const std::string& what, const std::vector<NamedTensor>& tensors, Limit limit,
                                  const std::function<Tensor(const session::AsyncCall&)>& work) const {
     auto& session = core();
-    const auto call =
-        std::make_shared<session::AsyncCall>(what, tensors, session.deadline_of(timeout_ms), work, [&session] {
-            session.wake_all();
-            session.turns.wake();
-            session.async.wake();
-        });
+    const auto call = std::make_shared<session::AsyncCall>(what, tensors, session.deadline_of(limit), work, [&session] {
+        session.wake_all();
+        session.turns.wake();
+        session.async.wake();
+    });
     auto future = call->future();
     session.async.submit(call);
     return CallFuture(std::move(future), call);
 }
 
-void start_all(const std::vector<PythonSession*>& sessions, std::int64_t timeout_ms) {
+void start_all(const std::vector<PythonSession*>& sessions, Limit limit) {
     std::exception_ptr first;
     const auto attempt = [&first](const auto& what) {
         try {
@@ -290,7 +366,7 @@ void start_all(const std::vector<PythonSession*>& sessions, std::int64_t timeout
     for (PythonSession* session : sessions) {
         auto& core = session->core();
         attempt([&] {
-            const Deadline deadline = core.deadline_of(timeout_ms);
+            const Deadline deadline = core.deadline_of(limit);
             core.start(deadline);
             starting.emplace_back(&core, deadline);
         });

@@ -69,11 +69,13 @@ class Conversation {
     /// Sends a request; what was in flight before is waited for.
     /// @param handle of a request by hand
     void send(const std::string& message, const std::vector<TensorView>& tensors, Deadline deadline,
-              const std::shared_ptr<const void>& handle = {});
+              const protocol::Attached& attached = {}, const std::shared_ptr<const void>& handle = {});
     /// The same with its tensors under the tags a, b, c, ...
-    void begin(const std::vector<TensorView>& tensors, const std::string& message, Deadline deadline);
+    void begin(const std::vector<TensorView>& tensors, const std::string& message, Deadline deadline,
+               const protocol::Attached& attached = {});
     /// One whole turn.
-    Answer exchange(const std::vector<TensorView>& tensors, const std::string& message, Deadline deadline);
+    Answer exchange(const std::vector<TensorView>& tensors, const std::string& message, Deadline deadline,
+                    const protocol::Attached& attached = {});
     /// The whole answer: of a stream, the tensors of all its parts.
     Answer receive(Deadline deadline, Purpose purpose = kForAnAnswer);
     Answer receive_part(Deadline deadline, Purpose purpose = kForAnAnswer);
@@ -104,7 +106,7 @@ class Conversation {
     void require_worker() const;
     void require_channel(Deadline deadline);
     void drop_stray_answer();
-    void require_arguments(const std::string& command, Deadline deadline);
+    void require_features(const protocol::Request& wire, const protocol::Attached& attached, Deadline deadline);
     void settle_previous(Deadline deadline);
     std::optional<Answer> take_answer();
     Answer read_answer(protocol::Response response);
@@ -122,6 +124,7 @@ class Conversation {
     std::uint64_t asked_for_ = 0;  ///< the request whose answer the caller may read, and waits for
 };
 
+/// @throws InputError when there is none
 std::vector<Tensor> tensors_of(Answer answer);
 
 }  // namespace tr::session

@@ -23,6 +23,7 @@ struct Answer {
     std::string command{};
     std::string text{};
     std::vector<Tensor> tensors{};
+    std::vector<std::string> names{};  ///< of each of them, empty for one without; none at all where none has one
     std::exception_ptr error{};
     bool more = false;  ///< a part of a stream
 };

@@ -48,7 +48,7 @@ std::map<std::string, bool> keep_tensors(const channel::Channel& channel, const 
     std::map<std::string, bool> kept;
     const auto* views = channel.request() ? channel.request()->tensors : nullptr;
     for (std::size_t i = 0; views != nullptr && i < views->size(); ++i) {
-        const std::string tag(1, static_cast<char>('a' + i));
+        const std::string tag = protocol::input_tag(i);
         write_tensor((*views)[i], target + "/" + tag + protocol::kTensorSuffix);
         kept[tag] = true;
     }

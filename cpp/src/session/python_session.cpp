@@ -79,11 +79,11 @@ std::vector<SessionInfo> PythonSession::list(const std::string& workspace) {
 void PythonSession::start() {
     core().start(core().deadline_of(kDefaultTimeout));
 }
-void PythonSession::restart(std::int64_t timeout_ms) {
-    core().restart(core().deadline_of(timeout_ms));
+void PythonSession::restart(Limit limit) {
+    core().restart(core().deadline_of(limit));
 }
-void PythonSession::please_exit(std::int64_t timeout_ms, bool ensure) {
-    core().please_exit(timeout_ms, ensure);
+void PythonSession::please_exit(Limit limit, bool ensure) {
+    core().please_exit(limit, ensure);
 }
 void PythonSession::terminate() {
     core().terminate();

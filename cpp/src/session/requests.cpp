@@ -1,5 +1,6 @@
 // How a request goes out and its answer comes in.
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "platform/sequence_point.h"
@@ -37,11 +38,29 @@ bool tells_of_leaving(const protocol::RemoteFailure& failure) {
     return failure.type == "SystemExit" || (failure.code == to_string(ErrorCode::cancelled) && failure.type.empty());
 }
 
+/// Of each of its tensors; empty for one without.
+std::vector<std::string> names_of(const protocol::Response& response) {
+    std::vector<std::string> names(response.tensors.size());
+    for (const auto& [tag, name] : protocol::parse_names(response.names)) {
+        const auto place = std::find(response.tensors.begin(), response.tensors.end(), tag);
+        if (place == response.tensors.end())
+            throw InputError("response: '" + std::string(tag) + "' in 'names' is none of its tensors");
+        names[static_cast<std::size_t>(place - response.tensors.begin())] = name;
+    }
+    return names;
+}
+
+template <class Item>
+void put_before(std::vector<Item>& items, std::vector<Item>& others) {
+    items.insert(items.begin(), std::make_move_iterator(others.begin()), std::make_move_iterator(others.end()));
+}
+
 }  // namespace
 
 // ---------------------------------------------------------------------------------------------------------- sending
 
-void Conversation::begin(const std::vector<TensorView>& tensors, const std::string& message, Deadline deadline) {
+void Conversation::begin(const std::vector<TensorView>& tensors, const std::string& message, Deadline deadline,
+                         const protocol::Attached& attached) {
     require_worker();
     require_channel(deadline);
     settle_previous(deadline);  // the worker may still read tensors under these tags
@@ -49,18 +68,18 @@ void Conversation::begin(const std::vector<TensorView>& tensors, const std::stri
         // Requests of other channels, which may name a tag of this one, would not tell where it lies.
         const bool alone = core_.turns.count() == 1;
         for (std::size_t i = 0; i < tensors.size(); ++i)
-            channel_->tensors()->store(tensors[i], std::string(1, static_cast<char>('a' + i)), alone);
+            channel_->tensors()->store(tensors[i], protocol::input_tag(i), alone);
         if (alone && core_.turns.count() != 1) channel_->tensors()->name_all();
     } catch (const RestartError&) {
         if (worker_->is_ours() || channel_->is_there()) throw;
         fail_as_vanished();  // with the session of another program, which the message names
     }
     throw_if_damaged();
-    send(message, tensors, deadline);
+    send(message, tensors, deadline, attached);
 }
 
 void Conversation::send(const std::string& message, const std::vector<TensorView>& tensors, Deadline deadline,
-                        const std::shared_ptr<const void>& handle) {
+                        const protocol::Attached& attached, const std::shared_ptr<const void>& handle) {
     require_worker();
     require_channel(deadline);
     hear();
@@ -69,9 +88,9 @@ void Conversation::send(const std::string& message, const std::vector<TensorView
     channel::Request request;
     request.id = core_.new_request_id();
     auto wire = protocol::make_request(message, request.id, !understood,
-                                       deadline.is_never() ? 0 : deadline.remaining_ms(INT64_MAX, now));
+                                       deadline.is_never() ? 0 : deadline.remaining_ms(INT64_MAX, now), attached);
     if (!worker_->alive()) fail(death(true));
-    if (wire.has_arguments) require_arguments(wire.command, deadline);
+    if (wire.has_arguments || !attached.names.empty()) require_features(wire, attached, deadline);
     settle_previous(deadline);
     auto& carrier = channel_->carrier();
     if (understood) carrier.trust();
@@ -118,9 +137,12 @@ void Conversation::drop_stray_answer() {
 }
 
 /// An older worker would pass over them, so what it says of itself is waited for.
-void Conversation::require_arguments(const std::string& command, Deadline deadline) {
+void Conversation::require_features(const protocol::Request& wire, const protocol::Attached& attached,
+                                    Deadline deadline) {
     core_.wait_for_hello(*this, *worker_, deadline);
-    protocol::require_arguments_feature(core_.first().hello(), command);
+    const auto hello = core_.first().hello();
+    if (wire.has_arguments) protocol::require_arguments_feature(hello, wire.command);
+    if (!attached.names.empty()) protocol::require_names_feature(hello, wire.command);
 }
 
 /// A further channel is made when it is needed first, for each worker anew.
@@ -144,8 +166,9 @@ void Conversation::settle_previous(Deadline deadline) {
     core_.inbox.leave_own();
 }
 
-Answer Conversation::exchange(const std::vector<TensorView>& tensors, const std::string& message, Deadline deadline) {
-    begin(tensors, message, deadline);
+Answer Conversation::exchange(const std::vector<TensorView>& tensors, const std::string& message, Deadline deadline,
+                              const protocol::Attached& attached) {
+    begin(tensors, message, deadline, attached);
     try {
         return checked(receive(deadline));
     } catch (...) {
@@ -183,8 +206,12 @@ Answer Conversation::receive(Deadline deadline, Purpose purpose) {
     Answer answer = receive_part(deadline, purpose);
     while (answer.more) {
         Answer part = receive_part(deadline, purpose);
-        part.tensors.swap(answer.tensors);
-        part.tensors.insert(part.tensors.end(), answer.tensors.begin(), answer.tensors.end());
+        if (!part.names.empty() || !answer.names.empty()) {
+            answer.names.resize(answer.tensors.size());
+            part.names.resize(part.tensors.size());
+        }
+        put_before(part.tensors, answer.tensors);
+        put_before(part.names, answer.names);
         if (answer.error) part.error = answer.error;
         answer = std::move(part);
     }
@@ -266,6 +293,7 @@ Answer Conversation::read_answer(protocol::Response response) {
             }
             answer.tensors.push_back(channel_->tensors()->load(tag, places));
         }
+        if (!response.names.empty()) answer.names = names_of(response);
         // An older worker may leave it to the host to know where its result is. Once it has been taken, it is no result
         // of a later request.
         if (answer.tensors.empty() && response.names_no_tensors && channel_->tensors()->has(protocol::kFirstResult)) {

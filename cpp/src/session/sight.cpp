@@ -34,12 +34,12 @@ void Core::throw_nothing_sent() const {
         others = "; request " + std::to_string(sender->request) + " '" + sender->command + "' was sent by " + who +
                  ", and its answer is for that one, or for who has the SentRequest that send_request() gave";
     }
-    throw InputError("this thread has no request in session '" + id + "' whose answer could be read: send one first" +
+    throw InputError("this thread has no request in session '" + id() + "' whose answer could be read: send one first" +
                      others);
 }
 
 void Core::throw_read_before(std::uint64_t request) const {
-    throw InputError("the answer to request " + std::to_string(request) + " of session '" + id +
+    throw InputError("the answer to request " + std::to_string(request) + " of session '" + id() +
                      "' has been read, or has been told to be lost: expected to be asked for it once");
 }
 

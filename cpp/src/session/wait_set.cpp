@@ -66,11 +66,11 @@ void WaitSet::remove(std::uint64_t key) {
                 items.end());
 }
 
-std::optional<WaitSet::Ready> WaitSet::wait(std::int64_t timeout_ms) {
-    if (timeout_ms < 0)
-        throw InputError("a time limit of " + std::to_string(timeout_ms) +
+std::optional<WaitSet::Ready> WaitSet::wait(Limit limit) {
+    if (limit < 0)
+        throw InputError("a time limit of " + std::to_string(limit) +
                          " ms makes no sense: expected milliseconds, or 0 to wait for ever");
-    const Deadline deadline = Deadline::after(timeout_ms);
+    const Deadline deadline = Deadline::after(limit);
     while (!state_->items.empty()) {
         std::vector<const session::Core*> sessions;
         for (const auto& item : state_->items)

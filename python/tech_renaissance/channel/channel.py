@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from .carrier import Carrier
     from .session_dir import HostRecord
     from .tensor_store import TensorStore
+
+# Seconds without tensors after which memory is given back.
+_A_WHILE = 1.0
 
 
 class Channel:
@@ -83,7 +87,12 @@ class Channel:
                 self.lock.release()
 
     def give_back(self) -> None:
-        """Memory that was used for the tensors of earlier answers; under the lock, or where no other thread can be."""
+        """Memory that was used for the tensors of earlier answers, when the last one is a while ago.
+
+        Under the lock, or where no other thread can be.
+        """
+        if time.monotonic() - self.tensors.stored_at < _A_WHILE:
+            return
         try:
             self.tensors.give_back()
         except OSError:

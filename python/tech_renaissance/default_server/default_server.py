@@ -13,7 +13,7 @@ import sys
 from ..data.tensors import choose_framework
 from ..data.tsr_header import BY_NAME
 from ..errors import InputError, NotFoundError
-from ..protocol.messages import EXIT, check_tag
+from ..protocol.messages import EXIT, check_tag, names_in
 from ..worker.context import find_call
 from ..worker.server import TechRenaissanceServer
 from .allow_list import NAMESPACES, check_parameters, full_names, resolve, spare_arguments
@@ -77,7 +77,7 @@ class DefaultServer(TechRenaissanceServer):
         if "(" in command:
             raise NotFoundError(_no_call(command))
         if "." in command:
-            args, kwargs = parse_arguments(parameters)
+            args, kwargs = _arguments(parameters)
             self._respond(command, self._call(command, args, kwargs))
         elif plain in _PLAIN:
             self._respond(command, self._plain(plain, parameters))
@@ -125,7 +125,7 @@ class DefaultServer(TechRenaissanceServer):
             raise NotFoundError(f'{error}; if {word.text} is text, put it in quotes: "{word.text}"') from None
 
     def _plain(self, command: str, parameters: str) -> Any:
-        args, kwargs = parse_arguments(parameters)
+        args, kwargs = _arguments(parameters)
         with_torch, with_numpy = _PLAIN[command]
         name = with_torch
         if choose_framework(self.framework) == "numpy":
@@ -146,7 +146,7 @@ class DefaultServer(TechRenaissanceServer):
         kernel, stride, padding = (int(number) for number in match.groups()[1:]) if match else (0, 0, 0)
         transposed = command.startswith("t")
         channels = "(C, O" if transposed else "(O, C"
-        args, kwargs = parse_arguments(parameters)
+        args, kwargs = _arguments(parameters)
         if len(args) not in (2, 3) or kwargs or not all(isinstance(value, Name) for value in args):
             raise InputError(
                 f"{command}: expected the tags of an input (N, C, H, W), a weight {channels}, {kernel}, {kernel}) and, "
@@ -188,6 +188,26 @@ def _no_call(command: str) -> str:
         f"{command!r:.200} is no command: expected the name of a function, and its arguments behind a blank, as in "
         f"'{name:.100} a'; calculate names its tensors itself, a, b, c: calculate(\"{name:.100}\", x)"
     )
+
+
+def _arguments(parameters: str) -> tuple[list[Any], dict[str, Any]]:
+    """Positional and keyword arguments of a request: tensors that its caller has given names to are keywords."""
+    args, kwargs = parse_arguments(parameters)
+    call = find_call()
+    if call is None or not call.request.names:
+        return args, kwargs
+    names = {tag: name for name, tag in names_in(call.request.names).items()}
+    named = {}
+    for value in args:
+        if isinstance(value, Name) and value.text in names:
+            name = names[value.text]
+            if not name.isidentifier() or name.startswith("_") or name in kwargs:
+                raise InputError(
+                    f"a tensor named {name!r} cannot be a keyword argument of the called function: expected the name "
+                    "of a parameter that has no value yet"
+                )
+            named[name] = value
+    return [value for value in args if value not in named.values()], {**kwargs, **named}
 
 
 def _greet(greeting: str, whom: str) -> str:

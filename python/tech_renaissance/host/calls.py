@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from .. import _core
 from ..errors import InputError
-from .arguments import limit, whole_number
+from .arguments import limit, milliseconds
 from .tensor_stream import TensorT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import timedelta
     from typing import Literal
 
+    from .arguments import Limit
     from .session import PythonSession
 
 
@@ -105,15 +107,15 @@ class SentRequest(Generic[TensorT]):
         """As `PythonSession.read_response`."""
         return self._core.read_response()
 
-    def wait_for_response(self, timeout_ms: int | None = None) -> str:
+    def wait_for_response(self, timeout_ms: Limit = None) -> str:
         """As `PythonSession.wait_for_response`; an answer that has been read is an InputError."""
         return self._core.wait_for_response(limit(timeout_ms))
 
-    def wait_for_tensor(self, timeout_ms: int | None = None) -> TensorT:
+    def wait_for_tensor(self, timeout_ms: Limit = None) -> TensorT:
         """As `PythonSession.wait_for_tensor`."""
         return self._session._result(self._core.wait_for_tensor(limit(timeout_ms)))
 
-    def wait_for_tensors(self, timeout_ms: int | None = None) -> list[TensorT]:
+    def wait_for_tensors(self, timeout_ms: Limit = None) -> list[TensorT]:
         """As `PythonSession.wait_for_tensors`."""
         return [self._session._result(tensor) for tensor in self._core.wait_for_tensors(limit(timeout_ms))]
 
@@ -131,7 +133,9 @@ class Ready(NamedTuple):
     event: Literal["answer", "death", "call"]
 
 
-def wait_any(*items: PythonSession[Any] | SentRequest[Any] | CallFuture[Any], timeout_ms: int = 0) -> Ready | None:
+def wait_any(
+    *items: PythonSession[Any] | SentRequest[Any] | CallFuture[Any], timeout_ms: int | timedelta = 0
+) -> Ready | None:
     """Waits for the next of several sessions, requests and futures, those named first before others.
 
     A session is ready when an answer to this thread's `send_request` can be read, or its worker has ended.
@@ -161,5 +165,5 @@ def wait_any(*items: PythonSession[Any] | SentRequest[Any] | CallFuture[Any], ti
                 "wait_any takes sessions, requests of send_request and futures of calculate_async; "
                 f"got a {type(item).__name__}"
             )
-    ready = waiting.wait(whole_number(timeout_ms, "timeout_ms", "milliseconds, 0 to wait for ever"))
+    ready = waiting.wait(milliseconds(timeout_ms, "timeout_ms", "milliseconds or a timedelta, 0 to wait for ever"))
     return None if ready is None else Ready(items[ready[0]], ready[1])

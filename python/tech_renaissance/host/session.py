@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, overload
 
 from ..data.tensors import choose_framework, dims, export_tensor, find_dtype, framework_of
 from ..errors import InputError
-from .arguments import limit, path, text, truth, whole_number
+from .arguments import inputs, limit, milliseconds, path, text, truth, whole_number
 from .calls import CallFuture, SentRequest
 from .session_options import SessionInfo, SessionOptions, SessionStats, WorkerHealth, core_arguments
 from .several import claiming, opened
@@ -29,6 +29,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     import builtins
     from collections.abc import AsyncGenerator, Sequence
+    from datetime import timedelta
     from types import TracebackType
     from typing import Literal
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ..data.tensors import Framework
+    from .arguments import Limit
 
     Script = str | os.PathLike[str] | SessionOptions
 
@@ -55,9 +57,9 @@ class PythonSession(Generic[TensorT]):
     NumPy arrays. `framework`, "numpy" or "torch", decides it instead, for type checkers as well: they see a
     PythonSession[Tensor], or one of arrays. A result stays as it is for as long as it is held, also after the session.
 
-    Limits are milliseconds: 0 waits for ever, None is `SessionOptions.default_timeout_ms`. A limit that passes is a
-    TimeoutError, the worker's death a RestartError that tells how it died and ends with its log, and a failure in the
-    Python code a RemoteError with its traceback. Ctrl-C ends any wait.
+    Limits are milliseconds, or a timedelta: 0 waits for ever, None is `SessionOptions.default_timeout_ms`. A limit that
+    passes is a TimeoutError, the worker's death a RestartError that tells how it died and ends with its log, and a
+    failure in the Python code a RemoteError with its traceback. Ctrl-C ends any wait.
 
     Every method may be called from any thread. As many requests are in flight at a time as
     `SessionOptions.max_ongoing_requests` says, one by default, and each thread gets the answers to its own requests,
@@ -217,7 +219,7 @@ class PythonSession(Generic[TensorT]):
         """
         claiming(self, self._core.start)
 
-    def start_async(self, timeout_ms: int | None = None) -> CallFuture[None]:
+    def start_async(self, timeout_ms: Limit = None) -> CallFuture[None]:
         """`start` and `wait_until_ready` beside the caller: a future that is done when the worker is ready.
 
         `start` alone may take a while with `quick_start`. It is a call like those of `calculate_async`, which are made
@@ -275,11 +277,11 @@ class PythonSession(Generic[TensorT]):
         """
         return self._core.event_fd()
 
-    def wait_until_ready(self, timeout_ms: int | None = None) -> bool:
+    def wait_until_ready(self, timeout_ms: Limit = None) -> bool:
         """Waits until the worker has said that it takes requests; False when the limit has passed, and it lives."""
         return self._core.wait_until_ready(limit(timeout_ms))
 
-    def wait_until_ok(self, timeout_ms: int | None = None) -> bool:
+    def wait_until_ok(self, timeout_ms: Limit = None) -> bool:
         """Waits until this thread's request has been answered without an error; the answer stays to be read.
 
         False when the limit has passed, and the worker lives. An error that the answer carries is raised, and an
@@ -314,7 +316,7 @@ class PythonSession(Generic[TensorT]):
         """
         return self._core.read_response()
 
-    def wait_for_response(self, timeout_ms: int | None = None) -> str:
+    def wait_for_response(self, timeout_ms: Limit = None) -> str:
         """Waits for the answer to this thread's request and reads it.
 
         Raises:
@@ -322,7 +324,7 @@ class PythonSession(Generic[TensorT]):
         """
         return self._core.wait_for_response(limit(timeout_ms))
 
-    def fetch_response(self, message: str, timeout_ms: int | None = None) -> str:
+    def fetch_response(self, message: str, timeout_ms: Limit = None) -> str:
         """`send_request` and `wait_for_response`."""
         return self._core.fetch_response(text(message, "message"), limit(timeout_ms))
 
@@ -374,52 +376,76 @@ class PythonSession(Generic[TensorT]):
             memory[:] = bytes(len(memory))  # what was there before need not be bools
         return tensor_over(tensor, kind)
 
-    def wait_for_tensor(self, timeout_ms: int | None = None) -> TensorT:
+    def wait_for_tensor(self, timeout_ms: Limit = None) -> TensorT:
         """Waits for the answer to this thread's request and gives its one tensor, the first where there are several."""
         return self._result(self._core.wait_for_tensor(limit(timeout_ms)))
 
-    def wait_for_tensors(self, timeout_ms: int | None = None) -> builtins.list[TensorT]:
+    def wait_for_tensors(self, timeout_ms: Limit = None) -> builtins.list[TensorT]:
         """The same, all of them, in the order sent."""
         return [self._result(tensor) for tensor in self._core.wait_for_tensors(limit(timeout_ms))]
 
-    def fetch_tensor(self, message: str, timeout_ms: int | None = None) -> TensorT:
+    def fetch_tensor(self, message: str, timeout_ms: Limit = None) -> TensorT:
         """`send_request` and `wait_for_tensor`."""
         return self._result(self._core.fetch_tensor(text(message, "message"), limit(timeout_ms)))
 
-    def calculate(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> TensorT:
-        """Sends the tensors under the tags a, b, c, ..., has the worker run `command` on them and gives its result.
+    def calculate(self, command: str, *tensors: Any, timeout_ms: Limit = None, **named: Any) -> TensorT:
+        """Has the worker run `command` on tensors and gives its result.
 
-        What follows a space in `command` comes after the tags in the request's parameters:
-        `calculate("torch.sum dim=1", x)`.
+            session.calculate("torch.sum dim=1", x)
+            session.calculate("step", {"obs": x, "act": y})
+            session.calculate("step", obs=x, act=y)
+
+        The tensors are sent under the tags a, b, c, ..., z, input_26, ..., which come first in the request's
+        parameters; what follows a space in `command` comes after them. A server finds a tensor that has a name in
+        `self.tensors`. Names are spelled as tags are.
+
+        Raises:
+            InputError: there are several results, or none; a name is none, or stands there twice; or the worker's
+                package is too old for names.
         """
-        exported = [export_tensor(tensor) for tensor in tensors]
-        return self._result(self._core.calculate(text(command, "command"), exported, limit(timeout_ms)), tensors)
+        tensors, exported, names = inputs(tensors, named)
+        result = self._core.calculate(text(command, "command"), exported, names, limit(timeout_ms))
+        return self._result(result, tensors)
 
-    def calculate_many(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> builtins.list[TensorT]:
+    def calculate_many(
+        self, command: str, *tensors: Any, timeout_ms: Limit = None, **named: Any
+    ) -> builtins.list[TensorT]:
         """The same for commands with several results: all of them, in the order sent."""
-        exported = [export_tensor(tensor) for tensor in tensors]
-        results = self._core.calculate_many(text(command, "command"), exported, limit(timeout_ms))
+        tensors, exported, names = inputs(tensors, named)
+        results = self._core.calculate_many(text(command, "command"), exported, names, limit(timeout_ms))
         return [self._result(tensor, tensors) for tensor in results]
 
-    def calculate_n(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> builtins.list[TensorT]:
+    def calculate_named(
+        self, command: str, *tensors: Any, timeout_ms: Limit = None, **named: Any
+    ) -> dict[str, TensorT]:
+        """The same for servers that name their results, `self.send_tensors(loss=..., logits=...)`: all, by name.
+
+        Raises:
+            InputError: one of them has no name.
+        """
+        tensors, exported, names = inputs(tensors, named)
+        results = self._core.calculate_named(text(command, "command"), exported, names, limit(timeout_ms))
+        return {name: self._result(tensor, tensors) for name, tensor in results.items()}
+
+    def calculate_n(self, command: str, *tensors: Any, timeout_ms: Limit = None) -> builtins.list[TensorT]:
         """The old name of `calculate_many`."""
         warnings.warn("calculate_n is deprecated: use calculate_many", DeprecationWarning, stacklevel=2)
         return self.calculate_many(command, *tensors, timeout_ms=timeout_ms)
 
     @overload
     def stream(
-        self, command: str, *tensors: Any, timeout_ms: int | None = None, framework: None = None
+        self, command: str, *tensors: Any, timeout_ms: Limit = None, framework: None = None
     ) -> TensorStream[TensorT]: ...
     @overload
     def stream(
-        self, command: str, *tensors: Any, timeout_ms: int | None = None, framework: Literal["numpy"]
+        self, command: str, *tensors: Any, timeout_ms: Limit = None, framework: Literal["numpy"]
     ) -> TensorStream[NDArray[Any]]: ...
     @overload
     def stream(
-        self, command: str, *tensors: Any, timeout_ms: int | None = None, framework: Literal["torch"]
+        self, command: str, *tensors: Any, timeout_ms: Limit = None, framework: Literal["torch"]
     ) -> TensorStream[Tensor]: ...
     def stream(
-        self, command: str, *tensors: Any, timeout_ms: int | None = None, framework: Framework | None = None
+        self, command: str, *tensors: Any, timeout_ms: Limit = None, framework: Framework | None = None
     ) -> TensorStream[Any]:
         """The tensors that the worker sends one by one in answer to one request, as they come.
 
@@ -436,23 +462,25 @@ class PythonSession(Generic[TensorT]):
         exported = [export_tensor(tensor) for tensor in tensors]
         return TensorStream(self, self._core.stream(text(command, "command"), exported, limit(timeout_ms)), kind)
 
-    def calculate_async(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> CallFuture[TensorT]:
+    def calculate_async(
+        self, command: str, *tensors: Any, timeout_ms: Limit = None, **named: Any
+    ) -> CallFuture[TensorT]:
         """The same as `calculate`, beside the caller: a `concurrent.futures.Future`, which `cancel` gives up.
 
         Calls are made in the order of these, as many at a time as `SessionOptions.max_ongoing_requests` says. The limit
         counts from here. The tensors are shared, not copied, so leave their contents alone until the future is done.
         """
         try:
-            exported = [export_tensor(tensor) for tensor in tensors]
+            tensors, exported, names = inputs(tensors, named)
             kind = choose_framework(self._kind(tensors))
-            call = _core.Call(self._core, text(command, "command"), exported, limit(timeout_ms))
+            call = _core.Call(self._core, text(command, "command"), exported, names, limit(timeout_ms))
         except InputError as error:
             return CallFuture.failed(error)
         future: CallFuture[TensorT] = CallFuture(call, lambda: tensor_over(call.get(), kind))
         self._calls.add(future)
         return future
 
-    async def acalculate(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> TensorT:
+    async def acalculate(self, command: str, *tensors: Any, timeout_ms: Limit = None, **named: Any) -> TensorT:
         """`calculate` for asyncio: the loop goes on meanwhile. To cancel the task is to cancel the call.
 
         As many are at work at a time as `SessionOptions.max_ongoing_requests` says, streams among them; the others wait
@@ -460,9 +488,9 @@ class PythonSession(Generic[TensorT]):
         """
         from .asyncio_calls import result_of
 
-        return await result_of(self.calculate_async(command, *tensors, timeout_ms=timeout_ms))
+        return await result_of(self.calculate_async(command, *tensors, timeout_ms=timeout_ms, **named))
 
-    def astream(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> AsyncGenerator[TensorT, None]:
+    def astream(self, command: str, *tensors: Any, timeout_ms: Limit = None) -> AsyncGenerator[TensorT, None]:
         """`stream` for asyncio, in the kind in which results come.
 
             async for frame in session.astream("frames", start):
@@ -488,14 +516,14 @@ class PythonSession(Generic[TensorT]):
 
         await leave(self, kind)
 
-    def please_exit(self, timeout_ms: int = 5_000, ensure: bool = True) -> None:
+    def please_exit(self, timeout_ms: int | timedelta = 5_000, ensure: bool = True) -> None:
         """Asks the worker to exit and waits; when it has not by then, it is terminated.
 
         Raises:
             TimeoutError: it has not, and `ensure` is false.
         """
-        timeout_ms = whole_number(timeout_ms, "timeout_ms", "a whole number of milliseconds")
-        self._core.please_exit(timeout_ms, truth(ensure, "ensure"))
+        expected = "a whole number of milliseconds, or a timedelta"
+        self._core.please_exit(milliseconds(timeout_ms, "timeout_ms", expected), truth(ensure, "ensure"))
 
     def terminate(self) -> None:
         """Ends the worker now: SIGTERM, and SIGKILL when that is not enough."""
@@ -505,7 +533,7 @@ class PythonSession(Generic[TensorT]):
         """Waits, without a limit, until the worker process has ended by itself."""
         self._core.join()
 
-    def restart(self, timeout_ms: int | None = None) -> None:
+    def restart(self, timeout_ms: Limit = None) -> None:
         """Ends the worker, if there is one, and starts another, whatever state the session is in; waits until it is up.
 
         Tensors stay under their tags, and those that are held stay valid. An answer that has come can still be read; a

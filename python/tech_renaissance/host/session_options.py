@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from .arguments import path, truth, whole_number
+from .arguments import milliseconds, path, truth, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import timedelta
     from typing import Literal
 
     WakeUp = Literal["automatic", "futex", "inotify", "watchdog", "polling"]
@@ -109,8 +110,8 @@ class SessionOptions:
     python_arguments: Sequence[str] = ()
     debug_port: int = 0
     working_directory: str | os.PathLike[str] = ""
-    start_timeout_ms: int = 60_000
-    default_timeout_ms: int = 60_000
+    start_timeout_ms: int | timedelta = 60_000
+    default_timeout_ms: int | timedelta = 60_000
     wake_up: WakeUp = "automatic"
     busy_wait_us: int | None = None
     log: Callable[[LogLevel, str], object] | None = None
@@ -149,6 +150,8 @@ def _checked(owner: object, name: str, kind: str) -> Any:
     label = f"{type(owner).__name__}.{name}"
     if kind == "int | None" and value is None:
         return -1
+    if kind == "int | timedelta":
+        return milliseconds(value, label, f"a whole number of milliseconds from 0 to {2**63 - 1}, or a timedelta")
     if kind.startswith("int"):
         most = 2 ** (_INT_FIELDS.get(name, 64) - 1) - 1
         return whole_number(value, label, f"a whole number from 0 to {most}", most)

@@ -23,7 +23,7 @@ EXIT_COMMAND = "__exit__"
 EXIT = "exit"
 
 #: What a worker of this version can do besides the first version of the protocol; its hello says so.
-FEATURES = ("channels", "cancel", "arguments", "buffers")
+FEATURES = ("channels", "cancel", "arguments", "names", "buffers")
 
 READY = "ready"
 BUSY = "busy"
@@ -50,11 +50,12 @@ class Request:
         legacy: it came in the older spelling.
         deadline_ms: how long the host will wait, as it said so, else None.
         buffers: where tensors lie whose files have yet to get the names of their tags; see `places_in`.
+        names: of tensors, each behind its tag; see `names_in`.
         traceparent: of the host's span, as W3C Trace Context has it; "" when it gave none.
         problem: why it cannot be served, when reading it failed.
     """
 
-    __slots__ = ("_arguments", "buffers", "command", "deadline_ms", "id", "legacy", "parameters", "problem",
+    __slots__ = ("_arguments", "buffers", "command", "deadline_ms", "id", "legacy", "names", "parameters", "problem",
                  "traceparent")  # fmt: skip
 
     def __init__(
@@ -64,6 +65,7 @@ class Request:
         id: int | None = None,  # noqa: A002 - its name on the wire
         deadline_ms: int | None = None,
         buffers: str = "",
+        names: str = "",
         traceparent: str = "",
         arguments: dict[str, object] | bytes | None = None,
         *,
@@ -75,6 +77,7 @@ class Request:
         self.legacy = legacy
         self.deadline_ms = deadline_ms
         self.buffers = buffers
+        self.names = names
         self.traceparent = traceparent
         self._arguments = arguments
         self.problem: InputError | None = None
@@ -104,10 +107,12 @@ class Response:
 
     With `leaving` it is the worker's last, as it was asked to end.
 
-    `buffers` tells where those of them lie whose files have yet to get the names of their tags.
+    `buffers` tells where those of them lie whose files have yet to get the names of their tags, `names` what the server
+    calls some of them, each behind its tag.
     """
 
-    __slots__ = ("buffers", "command", "failure", "id", "leaving", "legacy", "message", "more", "result", "tensors")
+    __slots__ = ("buffers", "command", "failure", "id", "leaving", "legacy", "message", "more", "names", "result",
+                 "tensors")  # fmt: skip
 
     def __init__(
         self,
@@ -130,6 +135,7 @@ class Response:
         self.more = False
         self.leaving = False
         self.buffers = ""
+        self.names = ""
 
     def is_plain(self) -> bool:
         """It tells of success and no more, as nearly all do."""
@@ -202,6 +208,31 @@ def places_in(buffers: str) -> dict[str, tuple[int, str]]:
 _places_in: dict[str, dict[str, tuple[int, str]]] = {}
 
 
+def names_in(names: str) -> dict[str, str]:
+    """Of "a obs b act": the tag of each tensor by its name.
+
+    Raises:
+        InputError: it is not such a text.
+    """
+    known = _names_in.get(names)
+    if known is not None:
+        return known
+    words = names.split(" ") if names else []
+    tags = dict(zip(words[1::2], words[::2]))
+    if len(words) != 2 * len(tags) or len(set(tags.values())) < len(tags) or not all(map(is_tag, words)):
+        raise InputError(
+            f"{names[:200]!r} in 'names' does not name tensors: expected a tag and a name for each, with a blank "
+            "between two words, and none of them twice"
+        )
+    if len(_names_in) >= _MANY:
+        _names_in.clear()
+    _names_in[names] = tags
+    return tags
+
+
+_names_in: dict[str, dict[str, str]] = {}
+
+
 def _is_inode(text: str) -> bool:
     return text.isascii() and text.isdigit() and text[0] != "0" and len(text) <= 20 and int(text) <= _MAX_ID
 
@@ -242,9 +273,9 @@ def read_request(data: bytes | bytearray | memoryview) -> Request:
     """The same, but what makes it unreadable becomes the request's `problem`, for the answer."""
     match = _match_plain(data) if len(data) <= MAX_MESSAGE_BYTES else None
     if match is not None:  # as nearly all are, in a third of the time that JSON takes
-        command, parameters, id, deadline_ms, buffers = match.groups(b"")  # noqa: A001 - its name on the wire
+        command, parameters, id, deadline_ms, names, buffers = match.groups(b"")  # noqa: A001 - its name on the wire
         deadline = int(deadline_ms) if deadline_ms else None
-        return Request(command.decode(), parameters.decode(), int(id), deadline, buffers.decode())
+        return Request(command.decode(), parameters.decode(), int(id), deadline, buffers.decode(), names.decode())
     try:
         return parse_request(data)
     except InputError as error:
@@ -262,7 +293,7 @@ def _match_plain(data: bytes | bytearray | memoryview) -> Any:
         plain, number = rb"[ !#-\[\]-~]", rb"0|[1-9][0-9]{0,18}"
         _plain_request = re.compile(
             rb'\{"command":"(%b+)","parameters":"(%b*)","id":(%b),"timestamp":(?:%b)(?:,"deadline_ms":(%b))?'
-            rb'(?:,"buffers":"(%b*)")?\}' % (plain, plain, number, number, number, plain)
+            rb'(?:,"names":"(%b*)")?(?:,"buffers":"(%b*)")?\}' % (plain, plain, number, number, number, plain, plain)
         ).fullmatch
     return _plain_request(data)
 
@@ -292,6 +323,7 @@ def _fill_request(request: Request, message: dict[str, object]) -> None:
         request.parameters = _text(message, "parameters" if "parameters" in message else "params", "request")
     request.deadline_ms = _whole_number(message, "deadline_ms", "request", _MAX_ID)
     request.buffers = _text(message, "buffers", "request")
+    request.names = _text(message, "names", "request")
     request.traceparent = _text(message, "traceparent", "request")
     arguments = message.get("arguments")
     if arguments is not None and not isinstance(arguments, dict):
@@ -303,7 +335,9 @@ def encode_response(response: Response) -> bytes:
     """The bytes of a response, in the spelling that its `legacy` says."""
     failure = response.failure
     if response.is_plain() and response.id is not None:
-        return encode_success(response.id, response.command, response.result, response.tensors, response.buffers)
+        return encode_success(
+            response.id, response.command, response.result, response.tensors, response.buffers, response.names
+        )
     message: dict[str, object] = {}
     if response.id is not None:
         message["id"] = response.id
@@ -321,6 +355,8 @@ def encode_response(response: Response) -> bytes:
             message["more"] = True
         if response.leaving:
             message["leaving"] = True
+    if response.names and not response.legacy:
+        message["names"] = response.names
     if response.buffers:
         message["buffers"] = response.buffers
     if failure is not None:
@@ -340,14 +376,16 @@ def encode_success(
     result: str,
     tensors: Sequence[str],
     buffers: str = "",
+    names: str = "",
 ) -> bytes:
     """What nearly every response is, in a fifth of the time that the general way takes."""
     # Tags are quoted as they are: no letter of theirs needs an escape.
     tags = '"' + '","'.join(tensors) + '"' if tensors else ""
     places = f'"buffers":"{buffers}",' if buffers else ""
+    named = f'"names":"{names}",' if names else ""
     text = (
         f'{{"id":{id},"command":{quote(command)},"result":{quote(result)},"message":"","tensors":[{tags}],'
-        f'{places}"timestamp":{now_ms()}}}'
+        f'{named}{places}"timestamp":{now_ms()}}}'
     )
     return encode_text(text)
 
@@ -377,6 +415,7 @@ def parse_response(data: bytes | bytearray | memoryview) -> Response:
     response.leaving = message.get("leaving") is True
     response.tensors = _tags(message)
     response.buffers = _text(message, "buffers", "response")
+    response.names = _text(message, "names", "response")
     if legacy:
         words = [word.strip(BLANKS) for word in response.result.split(",")]
         response.tensors = words if response.failure is None and all(map(is_tag, words)) else []

@@ -48,6 +48,7 @@ class Call:
     logic: Any = None
     _news = -1
     _tensors: Sequence[str] = ()
+    _names = ""  # of some of these, each behind its tag
 
     def __init__(self, request: Request, channel: Channel, stop: StopSignals) -> None:
         self.request = request
@@ -82,14 +83,25 @@ class Call:
         with self.channel.lock:
             return self.channel.tensors.empty(shape, dtype, framework)
 
-    def stage(self, tensors: tuple[object, ...]) -> bool:
+    def stage(self, tensors: tuple[object, ...], named: dict[str, object] | None = None) -> bool:
         """Puts tensors where the host will find them, to be announced by the answer; False when that is out."""
         if self.alone:
-            return self._stage(tensors)
+            return self._stage_named(tensors, named) if named else self._stage(tensors)
         with self.channel.lock:
-            return self._stage(tensors)
+            return self._stage_named(tensors, named) if named else self._stage(tensors)
 
-    def _stage(self, tensors: tuple[object, ...]) -> bool:
+    def _stage_named(self, tensors: tuple[object, ...], named: dict[str, object]) -> bool:
+        for name in named:
+            if messages.check_tag(name, "the name of a tensor") in self._names.split(" ")[1::2]:
+                raise InputError(f"this answer has a tensor named {name!r} already: expected another name")
+        if not self._stage((*tensors, *named.values())):
+            return False
+        tags = self._tensors[-len(named) :]
+        self._names = " ".join(filter(None, (self._names, *(f"{tag} {name}" for tag, name in zip(tags, named)))))
+        self._short = False
+        return True
+
+    def _stage(self, tensors: Sequence[object]) -> bool:
         if self.answered or self.over:
             return False
         for tensor in tensors:
@@ -120,12 +132,13 @@ class Call:
                 self._wait_for_room()
             response = Response(request.command, messages.OK, request.id, tensors=self._tensors)
             response.more = True
+            response.names = self._names
             armed = self._stop.disarm()
             try:
                 self.channel.tensors.settle()
                 response.buffers = self.channel.tensors.places(self._tensors)
                 self.channel.carrier.publish_part(response)
-                self._tensors = ()
+                self._tensors, self._names = (), ""
                 self._parts += 1
                 self._short = False
             except OSError as error:
@@ -239,7 +252,7 @@ class Call:
             self.answered = channel.carrier.answer(self.request.id or 0, command, result, self._tensors, buffers)
             if buffers and channel.tensors.names_are_due():
                 channel.name_tensors()
-            if not self._tensors and channel.tensors.stored_at and time.monotonic() - channel.tensors.stored_at > 1:
+            if not self._tensors and channel.tensors.stored_at:
                 channel.give_back()
             if armed:
                 stop.arm()
@@ -268,7 +281,7 @@ class Call:
             if not (self.answered or self.over):
                 for tag in self._tensors:
                     self.channel.tensors.discard(tag)
-                self._tensors = ()
+                self._tensors, self._names = (), ""
             self._publish(
                 Response(self.request.command, result, message=failure.message, failure=failure),
                 messages.error_status(failure.message or failure.type),
@@ -293,6 +306,7 @@ class Call:
             return
         response.id = self.request.id
         response.legacy = self.request.legacy
+        response.names = self._names
         channel = self.channel
         # A signal must not end this halfway; it takes effect afterwards.
         stop = self._stop
@@ -308,7 +322,7 @@ class Call:
                 channel.carrier.publish(response, status)
                 if response.buffers and channel.tensors.names_are_due():
                     channel.name_tensors()
-                if not self._tensors and channel.tensors.stored_at and time.monotonic() - channel.tensors.stored_at > 1:
+                if not self._tensors and channel.tensors.stored_at:
                     channel.give_back()
             else:  # The host may be reading the part before, so this side may write nothing; its end will tell enough.
                 log(f"{self.request.command!r} stays without an answer: the host has not taken the part before")

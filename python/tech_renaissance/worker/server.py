@@ -21,7 +21,7 @@ _LOOK_SECONDS = 0.05
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any, Generic, Literal
 
     from typing_extensions import TypeVar
@@ -43,6 +43,20 @@ else:  # without `typing`, which a worker would have to import
             if framework not in FRAMEWORKS:
                 return cls
             return type(cls.__name__, (cls,), {"framework": framework, "__module__": cls.__module__})
+
+
+class _NamedInputs:
+    """`TechRenaissanceServer.tensors`; a server that has an attribute of this name has that."""
+
+    def __get__(self, server: TechRenaissanceServer[Any] | None, kind: type) -> Any:
+        from .named_tensors import NamedTensors
+
+        if server is None:
+            return self
+        call = find_call()
+        if call is None:
+            raise RuntimeError("self.tensors outside a request: expected it in main_logic, or in what that has started")
+        return NamedTensors(call, choose_framework(server.framework))
 
 
 class TechRenaissanceServer(_OfTensors[TensorT]):
@@ -80,6 +94,8 @@ class TechRenaissanceServer(_OfTensors[TensorT]):
         debug: whether `debug_message` prints.
         session_id: id of the session, while it runs.
         session_dir: path of its directory, while it runs.
+        tensors: those of the request by the names under which its caller sent them, `self.tensors["obs"]`; read as a
+            dict is. They are what `get_tensors` would give, each time they are asked for.
     """
 
     # On the class, so that a subclass whose __init__ does not call this one's works as well.
@@ -89,6 +105,7 @@ class TechRenaissanceServer(_OfTensors[TensorT]):
     debug = False
     session_id = ""
     session_dir = ""
+    tensors: Mapping[str, Any] = _NamedInputs()  # type: ignore[assignment]
     # With two underscores, so that a subclass may have these names itself.
     __runtime: Runtime | None = None
 
@@ -103,6 +120,8 @@ class TechRenaissanceServer(_OfTensors[TensorT]):
             debug: whether `debug_message` prints.
             framework: "torch" or "numpy"; see the attribute.
         """
+        if debug is None or not hasattr(type(debug), "__bool__"):
+            raise InputError(f"debug is {debug!r:.200}: expected True or False")
         self.debug = debug
         if framework is not None:
             if framework not in FRAMEWORKS:
@@ -224,17 +243,19 @@ class TechRenaissanceServer(_OfTensors[TensorT]):
         tensor: TensorT = maker.empty(shape, dtype, framework)
         return tensor
 
-    def send_tensors(self, *tensors: object) -> None:
+    def send_tensors(self, *tensors: object, **named: object) -> None:
         """Sends tensors with the answer to come, in this order; further calls in the same request add to them.
 
         Args:
             tensors: torch tensors on any device, contiguous or not, NumPy arrays, or numbers.
+            named: the same, with names by which the host may take them (`calculate_named`).
 
         Raises:
-            InputError: one of them is no tensor, or of a dtype or layout that cannot be sent.
+            InputError: one of them is no tensor, or of a dtype or layout that cannot be sent; or a name is taken, or
+                not spelled as a tag is.
         """
         call = find_call()
-        if call is None or not call.stage(tensors):
+        if call is None or not call.stage(tensors, named):
             log("send_tensors outside a request, or after its answer: dropped")
 
     def stream_tensors(self, *tensors: object) -> None:
@@ -270,13 +291,16 @@ class TechRenaissanceServer(_OfTensors[TensorT]):
             result: text of the answer. A dict, list, tuple or dataclass goes as JSON, any other value as `str` has it.
 
         Raises:
-            InputError: it is bytes, a tensor or an array, or holds what has no form in JSON.
+            InputError: the command is no text; or the result is bytes, a tensor or an array, or holds what has no form
+                in JSON.
         """
         call = find_call()
         if call is None:
             log(f"write_response({command!r:.100}) outside a request: dropped")
             return
-        call.answer(result if type(result) is str else text_of(result), str(command))
+        if not isinstance(command, str):
+            raise InputError(f"command is {command!r:.200}: expected a string, the name of the command")
+        call.answer(result if type(result) is str else text_of(result), command)
 
     def write_status(self, text: str) -> None:
         """Puts a line into status.txt, for people who look: progress, or `error: …`. Line breaks end it.

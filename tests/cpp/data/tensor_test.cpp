@@ -105,6 +105,20 @@ TEST(Tensor, FromVectorCopies) {
               "cannot make a tensor of the shape (4,) from 6 values, expected 4");
 }
 
+TEST(Tensor, FromArraysAndRows) {
+    EXPECT_EQ(values_of<float>(Tensor::from_vector(std::array<float, 2>{1, 2})), (std::vector<float>{1, 2}));
+    EXPECT_EQ(Tensor::from_vector(std::array<std::int32_t, 4>{}, Shape(2, 2)).shape(), Shape(2, 2));
+
+    const Tensor rows = Tensor::from_vector(std::vector<std::vector<double>>{{1, 2, 3}, {4, 5, 6}});
+    EXPECT_EQ(rows.shape(), Shape(2, 3));
+    EXPECT_EQ(values_of<double>(rows), (std::vector<double>{1, 2, 3, 4, 5, 6}));
+    EXPECT_EQ(Tensor::from_vector(std::vector<std::vector<bool>>{{true}, {false}}).shape(), Shape(2, 1));
+    EXPECT_EQ(Tensor::from_vector(std::vector<std::vector<float>>{}).shape(), Shape(0, 0));
+    EXPECT_EQ(Tensor::from_vector(std::vector<std::vector<float>>{{}, {}}).shape(), Shape(2, 0));
+    EXPECT_EQ(message_of<InputError>([] { Tensor::from_vector(std::vector<std::vector<float>>{{1, 2}, {3}}); }),
+              "cannot make a tensor of the shape (2,) from 1 values, expected 2");
+}
+
 TEST(Tensor, FromDataCopies) {
     std::int16_t values[] = {1, 2, 3};
     const Tensor typed = Tensor::from_data(values, Shape(3));

@@ -7,6 +7,7 @@
 
 #include "expectations.h"
 #include "protocol/json_object.h"
+#include "protocol/names.h"
 #include "protocol/plain_message.h"
 #include "protocol/process_lines.h"
 #include "protocol/records.h"
@@ -148,6 +149,68 @@ TEST(RequestText, WithOtherArgumentsThanAnObjectIsRefused) {
     EXPECT_THROW(make_request("c", 1, false, 0, {"", "00-\"-1"}), InputError);
 }
 
+TEST(RequestText, WithAMemberThatNobodyKnowsIsRefusedWithTheNearest) {
+    for (const auto& [member, meant] :
+         std::vector<std::pair<std::string, std::string>>{{"paramters", "did you mean 'parameters'? "},
+                                                          {"Arguments", "did you mean 'arguments'? "},
+                                                          {"traceparents", "did you mean 'traceparent'? "},
+                                                          {"lr", ""},
+                                                          {"", ""}}) {
+        const std::string message = R"({"command": "c", ")" + member + R"(": null})";
+        const auto error = expect_throw<InputError>([&] { make_request(message, 1, false, 0); });
+        EXPECT_EQ(error.what(), "request: there is no member '" + member + "': " + meant +
+                                    "expected 'command', 'parameters', 'arguments' or 'traceparent'; named values go "
+                                    "into 'arguments'");
+    }
+    const std::string all =
+        R"({"command": "c", "parameters": "p", "cmd": "c", "params": "p", "arguments": {}, "traceparent": "t",
+            "id": 1, "timestamp": 2, "deadline_ms": 3, "buffers": ""})";
+    EXPECT_EQ(nlohmann::json::parse(make_request(all, 7, false, 0).text)["id"], 7);
+    EXPECT_EQ(nlohmann::json::parse(make_request(R"({"cmd": "c", "more": 1})", 7, false, 0).text)["more"], 1)
+        << "programs in the older spelling have always sent more";
+}
+
+TEST(RequestText, ParametersMayBeAnObjectOrAList) {
+    for (const char* name : {"parameters", "params"}) {
+        const auto parameters = [name](const std::string& value) {
+            const auto text =
+                make_request(R"({"command": "c", ")" + std::string(name) + R"(": )" + value + "}", 7, false, 0);
+            return nlohmann::json::parse(text.text)[name];
+        };
+        EXPECT_EQ(parameters(R"({"lr": 1e-3, "name": "\u00e9"})"), R"({"lr":0.001,"name":"é"})");
+        EXPECT_EQ(parameters("[1, [true]]"), "[1,[true]]");
+    }
+    EXPECT_THROW(make_request(R"({"command": "c", "parameters": 5})", 7, true, 0), InputError);
+}
+
+TEST(RequestText, CarriesNamesOfTensors) {
+    const auto request = make_request("step a,b", 7, false, 500, {"", "", "a obs b act"});
+    EXPECT_EQ(nlohmann::json::parse(request.text)["names"], "a obs b act");
+    const auto plain = read_plain_request(request.text);
+    ASSERT_TRUE(plain);
+    EXPECT_EQ(plain->names, "a obs b act");
+    EXPECT_FALSE(nlohmann::json::parse(make_request("step a,b", 7, false, 500).text).contains("names"));
+}
+
+TEST(TensorNames, AreTakenApart) {
+    const auto names = parse_names("a obs b layer.0");
+    ASSERT_EQ(names.size(), 2U);
+    EXPECT_EQ(names[1].first, "b");
+    EXPECT_EQ(names[1].second, "layer.0");
+    EXPECT_TRUE(parse_names("").empty());
+    for (const char* text :
+         {"a", "a ", " a obs", "a obs ", "a  obs", "a ../b", "../a obs", "a obs b", "a obs b obs", "a obs a act"}) {
+        const auto error = expect_throw<InputError>([text] { parse_names(text); });
+        EXPECT_TRUE(contains(error.what(), "in 'names' does not name tensors")) << error.what();
+    }
+}
+
+TEST(TensorNames, ComeWithTagsOfInputs) {
+    EXPECT_EQ(input_tag(0), "a");
+    EXPECT_EQ(input_tag(25), "z");
+    EXPECT_EQ(input_tag(26), "input_26");
+}
+
 TEST(RequestText, WithoutACommandIsRefused) {
     for (const char* message : {"", "   ", "{}", R"({"parameters": "a"})", R"({"command": 5})", R"({"command": ""})"})
         EXPECT_THROW(make_request(message, 1, false, 0), InputError) << message;
@@ -226,7 +289,7 @@ TEST(ResponseText, DeepNestingTakesNoStack) {
 // ------------------------------------------------------------------------------------------------------------- plain
 
 const char* const kPlainResponse =
-    R"({"id":18,"command":"matmul","result":"ok ~!#[]","message":"","tensors":["result_0","b"],"timestamp":1699123456789})";
+    R"({"id":18,"command":"matmul","result":"ok ~!#[]","message":"","tensors":["result_0","b"],"names":"b loss","timestamp":1699123456789})";
 
 TEST(PlainMessages, AreWhatEachSideWrites) {
     const auto request = make_request("matmul a,b c=2", 7, false, 500).text;
@@ -265,6 +328,7 @@ std::string told(const std::string& text) {
         std::string found = (response.id ? std::to_string(*response.id) : "none") + "|" + response.command + "|" +
                             response.text + "|" + response.message;
         for (const auto& tag : response.tensors) found += "|" + tag;
+        found += "|" + response.names;
         return found + (response.failure ? "|failed" : "") + (response.more ? "|more" : "") +
                (response.older_spelling ? "|older" : "");
     } catch (const InputError&) {
@@ -302,7 +366,7 @@ TEST(PlainMessages, MeanWhatTheyMeanAsJson) {
         if (read_plain_response(response)) ++plain;
         EXPECT_EQ(told(response), told(" " + response)) << response;  // the blank makes it one that is not plain
 
-        const Attached attached = i % 2 == 0 ? Attached{} : Attached{R"({"dim":[1,{"a":"b"}]})", "00-ab"};
+        const Attached attached = i % 2 == 0 ? Attached{} : Attached{R"({"dim":[1,{"a":"b"}]})", "00-ab", "a obs"};
         const std::string request = changed(make_request("matmul a,b", 7, false, 500, attached).text, random);
         if (const auto found = read_plain_request(request)) {
             ++plain;
@@ -312,6 +376,7 @@ TEST(PlainMessages, MeanWhatTheyMeanAsJson) {
             EXPECT_EQ(found->id, json["id"]);
             EXPECT_EQ(found->deadline_ms.has_value(), json.contains("deadline_ms"));
             EXPECT_EQ(found->deadline_ms.value_or(0), json.value("deadline_ms", std::uint64_t{0}));
+            EXPECT_EQ(found->names, json.value("names", ""));
             EXPECT_EQ(found->traceparent, json.value("traceparent", ""));
             EXPECT_EQ(found->arguments.empty(), !json.contains("arguments"));
             if (!found->arguments.empty()) {
@@ -345,8 +410,11 @@ TEST(HelloText, OfAnOlderWorkerPromisesNothing) {
     for (const auto& older : {std::optional<Hello>(), std::optional(hello)}) {
         const auto error = expect_throw<InputError>([&older] { require_arguments_feature(older, "sum"); });
         EXPECT_TRUE(contains(error.what(), "'sum' cannot be sent with arguments")) << error.what();
+        const auto names = expect_throw<InputError>([&older] { require_names_feature(older, "sum"); });
+        EXPECT_TRUE(contains(names.what(), "'sum' cannot be sent with names for its tensors")) << names.what();
     }
     require_arguments_feature(parse_hello(R"({"protocol": 1, "features": ["arguments"]})"), "sum");
+    require_names_feature(parse_hello(R"({"protocol": 1, "features": ["names"]})"), "sum");
 }
 
 TEST(HelloText, ThatIsMalformedIsRefusedWithItsReason) {

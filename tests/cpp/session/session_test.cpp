@@ -44,8 +44,13 @@ TEST_F(SessionTest, TextComesBackUnchanged) {
 TEST_F(SessionTest, JsonRequestsAreSentAsSuch) {
     PythonSession session(options());
     session.start();
-    EXPECT_EQ(session.fetch_response(R"({"command": "echo", "parameters": "new", "extra": 1})"), "new");
-    EXPECT_EQ(session.fetch_response(R"({"cmd": "echo", "params": "older"})"), "older");
+    EXPECT_EQ(session.fetch_response(R"({"command": "echo", "parameters": "new", "id": 5})"), "new");
+    EXPECT_EQ(session.fetch_response(R"({"cmd": "echo", "params": "older", "extra": 1})"), "older");
+    EXPECT_EQ(session.fetch_response(R"({"command": "echo", "parameters": {"lr": 0.5, "of": ["a", null]}})"),
+              R"({"lr":0.5,"of":["a",null]})");
+    const auto error =
+        expect_throw<InputError>([&] { session.fetch_response(R"({"command": "echo", "paramters": "lost"})"); });
+    EXPECT_TRUE(contains(error.what(), "there is no member 'paramters': did you mean 'parameters'?"));
 }
 
 TEST_F(SessionTest, TextMayHoldAnyBytes) {

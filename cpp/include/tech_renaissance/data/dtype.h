@@ -131,4 +131,27 @@ struct DTypeOf<float8_e5m2> : std::integral_constant<DType, DType::FP8_E5M2> {};
 template <class T>
 inline constexpr DType dtype_of_v = DTypeOf<T>::value;
 
+namespace detail {
+
+template <class T, class Enable = void>
+inline constexpr bool is_element_v = false;
+template <class T>
+inline constexpr bool is_element_v<T, std::void_t<decltype(DTypeOf<T>::value)>> = true;
+
+/// As dtype_of_v, with words for what has none.
+template <class T>
+constexpr DType element_dtype() {
+    static_assert(
+        is_element_v<T>,
+        "no tensor has elements of this type: expected bool, integers of 8 to 64 bits other than char, float, "
+        "double, std::complex of these, or one of tr::float16, bfloat16, float8_e4m3fn and float8_e5m2; a text "
+        "goes into a command, and of rows that hold rows their elements go into one std::vector, with a shape");
+    if constexpr (is_element_v<T>)
+        return DTypeOf<T>::value;
+    else
+        return DType::FP32;
+}
+
+}  // namespace detail
+
 }  // namespace tr

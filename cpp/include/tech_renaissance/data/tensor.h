@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -88,11 +89,32 @@ class TR_API Tensor {
     static Tensor from_vector(std::initializer_list<T> values, const Shape& shape) {
         return from_range(values, shape);
     }
+    template <class T, std::size_t count>
+    static Tensor from_vector(const std::array<T, count>& values) {
+        return from_range(values, Shape(count));
+    }
+    template <class T, std::size_t count>
+    static Tensor from_vector(const std::array<T, count>& values, const Shape& shape) {
+        return from_range(values, shape);
+    }
+    /// Rows, of two dimensions; none at all are of shape (0, 0).
+    /// @throws InputError when they are not of one length.
+    template <class T>
+    static Tensor from_vector(const std::vector<std::vector<T>>& rows) {
+        const std::size_t columns = rows.empty() ? 0 : rows.front().size();
+        std::vector<T> values;
+        values.reserve(rows.size() * columns);
+        for (const auto& row : rows) {
+            require_count(Shape(columns), row.size());
+            values.insert(values.end(), row.begin(), row.end());
+        }
+        return from_range(values, Shape(rows.size(), columns));
+    }
     /// Copies as many elements as the shape has from `data`.
     static Tensor from_data(const void* data, const Shape& shape, DType dtype);
     template <class T>
     static Tensor from_data(const T* data, const Shape& shape) {
-        return from_data(data, shape, DTypeOf<T>::value);
+        return from_data(data, shape, detail::element_dtype<T>());
     }
     /// Adopts memory: nothing is copied, and the last tensor that shares it drops the pointer. It must be aligned for
     /// the type and hold all elements.
@@ -109,12 +131,12 @@ class TR_API Tensor {
     /// @throws InputError when T is not the type of the elements.
     template <class T>
     T* data() {
-        require_dtype(DTypeOf<T>::value);
+        require_dtype(detail::element_dtype<T>());
         return static_cast<T*>(storage_.get());
     }
     template <class T>
     const T* data() const {
-        require_dtype(DTypeOf<T>::value);
+        require_dtype(detail::element_dtype<T>());
         return static_cast<const T*>(storage_.get());
     }
     void* raw_data();
@@ -188,9 +210,10 @@ class TR_API Tensor {
     static Tensor from_range(const Values& values, const Shape& shape) {
         using T = typename Values::value_type;
         require_count(shape, values.size());
-        Tensor result = empty(shape, DTypeOf<T>::value);
+        Tensor result = empty(shape, detail::element_dtype<T>());
         // Element by element for std::vector<bool>, which has no array inside; compilers make a memcpy of the rest.
-        if (values.size() != 0) std::copy(values.begin(), values.end(), result.data<T>());
+        if constexpr (detail::is_element_v<T>)
+            if (values.size() != 0) std::copy(values.begin(), values.end(), result.data<T>());
         return result;
     }
     static Tensor full_like_scalar(const Shape& shape, const TensorView& value, DType dtype, Device device);

@@ -20,7 +20,7 @@ class TR_API TensorView {
     /// @throws InputError when the tensor is undefined.
     TensorView(const Tensor& tensor);  // NOLINT(google-explicit-constructor): a tensor is usable where a view is
     template <class T>
-    TensorView(const T* data, const Shape& shape) : TensorView(data, shape, DTypeOf<T>::value) {}
+    TensorView(const T* data, const Shape& shape) : TensorView(data, shape, detail::element_dtype<T>()) {}
     /// @throws InputError when the byte count overflows, or `data` is null and the shape has elements.
     TensorView(const void* data, const Shape& shape, DType dtype);
 

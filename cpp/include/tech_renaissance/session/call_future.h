@@ -8,6 +8,7 @@
 
 #include "tech_renaissance/data/tensor.h"
 #include "tech_renaissance/export.h"
+#include "tech_renaissance/worker/limit.h"
 
 namespace tr {
 
@@ -73,9 +74,9 @@ class TR_API WaitSet {
 
     /// Waits for the next that is ready, those added first before others. A session or call stays ready until its
     /// answer has been read, its worker started again, or it is removed.
-    /// @param timeout_ms 0: for ever
+    /// @param limit 0: for ever
     /// @returns nothing when the limit passed, wake() was called, or the set is empty
-    std::optional<Ready> wait(std::int64_t timeout_ms = 0);
+    std::optional<Ready> wait(Limit limit = 0);
     /// Ends the wait under way, or the next one; any thread.
     void wake();
 

@@ -1,17 +1,18 @@
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
+#include <map>
 #include <memory>
 #include <string>
-#include <type_traits>
 #include <vector>
 
 #include "tech_renaissance/config.h"
 #include "tech_renaissance/data/tensor.h"
 #include "tech_renaissance/export.h"
+#include "tech_renaissance/session/call_arguments.h"
 #include "tech_renaissance/session/call_future.h"
 #include "tech_renaissance/session/sent_request.h"
 #include "tech_renaissance/session/session_event.h"
@@ -58,8 +59,8 @@ struct TR_API SessionStats {
     std::uint64_t failures = 0;  ///< error answers, timeouts and deaths among them
     std::uint64_t bytes_sent = 0;
     std::uint64_t bytes_received = 0;
-    /// By tensors in the session's directory: memory where that is on tmpfs. What nobody holds any more is given back when
-    /// no tensor has been sent for a second: the worker's by itself, this side's with the next answer.
+    /// By tensors in the session's directory: memory where that is on tmpfs. What nobody holds any more is given back
+    /// when no tensor has been sent for a second: the worker's by itself, this side's with the next answer.
     std::uint64_t bytes_held = 0;
     double last_round_trip_us = 0;  ///< request published to response read, microseconds
 };
@@ -90,9 +91,10 @@ struct TR_API SessionInfo {
 ///     session.start();
 ///     tr::Tensor y = session.calculate("torch.matmul", a, b);
 ///
-/// Times are milliseconds and 0 waits for ever; a limit left out is SessionOptions::default_timeout_ms. A limit that
-/// passes is a TimeoutError (false for what returns whether it has come about), the worker's death a RestartError that
-/// tells how it died and ends with its log, and a failure in the Python code a RemoteError with its traceback.
+/// Limits are milliseconds, or any std::chrono::duration; 0 waits for ever, and one left out is
+/// SessionOptions::default_timeout_ms. A limit that passes is a TimeoutError (false for what returns whether it has
+/// come about), the worker's death a RestartError that tells how it died and ends with its log, and a failure in the
+/// Python code a RemoteError with its traceback.
 ///
 /// Every method may be called from any thread. As many requests are in flight at a time as
 /// SessionOptions::max_ongoing_requests says, one by default: calls from several threads take turns, and each thread
@@ -147,7 +149,7 @@ class TR_API PythonSession {
     /// start() and wait_until_ready(), beside the caller, which start() alone may keep for a while with quick_start: a
     /// future for WaitSet, whose get() gives an empty tensor, or throws what these two do. It is a call like those of
     /// calculate_async(), which are made after it; other calls have no worker before it has been started.
-    CallFuture start_async(std::int64_t timeout_ms = kDefaultTimeout);
+    CallFuture start_async(Limit limit = kDefaultTimeout);
 
     /// The worker process lives.
     bool is_alive() const;
@@ -177,11 +179,11 @@ class TR_API PythonSession {
     int event_fd() const;
     /// Until the worker has said that it takes requests.
     /// @returns whether it has; false when the limit has passed, and the worker lives
-    bool wait_until_ready(std::int64_t timeout_ms = kDefaultTimeout) const;
+    bool wait_until_ready(Limit limit = kDefaultTimeout) const;
     /// Until this thread's request has been answered without an error; the answer stays to be read.
     /// @returns whether it has; false when the limit has passed, and the worker lives
     /// @throws what the answer carries when it is an error; InputError when this thread has sent no request
-    bool wait_until_ok(std::int64_t timeout_ms = kDefaultTimeout) const;
+    bool wait_until_ok(Limit limit = kDefaultTimeout) const;
 
     /// Sends a request. A JSON object is sent as such (`command` and `parameters`, or the older `cmd` and `params`);
     /// any other text is split at the first space into command and parameters. The answer to an earlier request of
@@ -197,9 +199,9 @@ class TR_API PythonSession {
     std::string read_response() const;
     /// Waits for the answer to this thread's request and reads it.
     /// @throws InputError when this thread has sent none, which names the thread that has
-    std::string wait_for_response(std::int64_t timeout_ms = kDefaultTimeout) const;
+    std::string wait_for_response(Limit limit = kDefaultTimeout) const;
     /// send_request() and wait_for_response().
-    std::string fetch_response(const std::string& message, std::int64_t timeout_ms = kDefaultTimeout) const;
+    std::string fetch_response(const std::string& message, Limit limit = kDefaultTimeout) const;
 
     /// Puts a tensor where the worker finds it under `tag`. The memory is free for use when the call returns.
     void send_tensor(const TensorView& tensor, const std::string& tag) const;
@@ -209,59 +211,90 @@ class TR_API PythonSession {
     /// Waits for the worker to be ready, which knows.
     Tensor empty(const Shape& shape, DType dtype, const std::string& tag) const;
     /// Waits for the answer to this thread's request and gives its one tensor, its first where there are several.
-    Tensor wait_for_tensor(std::int64_t timeout_ms = kDefaultTimeout) const;
+    Tensor wait_for_tensor(Limit limit = kDefaultTimeout) const;
     /// The same, all of them, in the order sent.
-    std::vector<Tensor> wait_for_tensors(std::int64_t timeout_ms = kDefaultTimeout) const;
+    std::vector<Tensor> wait_for_tensors(Limit limit = kDefaultTimeout) const;
     /// send_request() and wait_for_tensor().
-    Tensor fetch_tensor(const std::string& message, std::int64_t timeout_ms = kDefaultTimeout) const;
+    Tensor fetch_tensor(const std::string& message, Limit limit = kDefaultTimeout) const;
 
-    /// Sends the tensors under the tags a, b, c, ..., has the worker run `command` on them and gives its result:
-    /// `calculate("matmul", x, y)`, `calculate("torch.sum dim=1", x, 500)`. What follows a space in `command` comes
-    /// after the tags in the request's parameters; a whole number at the end is the limit in milliseconds, as is a
-    /// std::chrono::duration. A limit of 0 is none.
+    /// Has the worker run `command` on tensors and gives its result: `calculate("torch.matmul", x, y)`,
+    /// `calculate("torch.sum dim=1", x, 500)`, `calculate("step", {{"obs", x}, {"act", y}})`.
+    ///
+    /// The tensors are sent under the tags a, b, c, ..., z, input_26, ..., which come first in the request's
+    /// parameters; what follows a space in `command` comes after them. Under its name the server finds a tensor in
+    /// `self.tensors`. A vector or std::map of NamedTensor stands for what is in it. A whole number at the end is the
+    /// limit in milliseconds, as is a std::chrono::duration.
+    /// @throws InputError when there are several results, or none; when a name is none, or stands there twice, or the
+    ///         worker's package is too old for names
     template <class... Args>
     Tensor calculate(const std::string& command, const Args&... args) const {
-        return calculate_many(command, args...).front();
+        return result_of(command, detail::CallArguments(args...));
     }
     Tensor calculate(const std::string& command, const std::vector<TensorView>& tensors,
-                     std::int64_t timeout_ms = kDefaultTimeout) const {
-        return calculate_many(command, tensors, timeout_ms).front();
+                     Limit limit = kDefaultTimeout) const {
+        return result_of(command, detail::CallArguments(tensors, limit));
+    }
+    Tensor calculate(const std::string& command, std::initializer_list<NamedView> tensors,
+                     Limit limit = kDefaultTimeout) const {
+        return result_of(command, detail::CallArguments(std::vector<NamedView>(tensors), limit));
     }
     /// The same for commands with several results: all of them, in the order sent.
     template <class... Args>
     std::vector<Tensor> calculate_many(const std::string& command, const Args&... args) const {
-        std::int64_t timeout_ms = kDefaultTimeout;
-        std::vector<TensorView> tensors;
-        tensors.reserve(sizeof...(Args));
-        (take(tensors, timeout_ms, args), ...);
-        return calculate_many(command, tensors, timeout_ms);
+        return results_of(command, detail::CallArguments(args...));
     }
     std::vector<Tensor> calculate_many(const std::string& command, const std::vector<TensorView>& tensors,
-                                       std::int64_t timeout_ms = kDefaultTimeout) const;
+                                       Limit limit = kDefaultTimeout) const {
+        return results_of(command, detail::CallArguments(tensors, limit));
+    }
+    std::vector<Tensor> calculate_many(const std::string& command, std::initializer_list<NamedView> tensors,
+                                       Limit limit = kDefaultTimeout) const {
+        return results_of(command, detail::CallArguments(std::vector<NamedView>(tensors), limit));
+    }
+    /// The same for servers that name their results, `self.send_tensors(loss=..., logits=...)`: all of them, by name.
+    /// @throws InputError when one has no name
+    template <class... Args>
+    std::map<std::string, Tensor> calculate_named(const std::string& command, const Args&... args) const {
+        return named_results_of(command, detail::CallArguments(args...));
+    }
+    std::map<std::string, Tensor> calculate_named(const std::string& command, const std::vector<TensorView>& tensors,
+                                                  Limit limit = kDefaultTimeout) const {
+        return named_results_of(command, detail::CallArguments(tensors, limit));
+    }
+    std::map<std::string, Tensor> calculate_named(const std::string& command, std::initializer_list<NamedView> tensors,
+                                                  Limit limit = kDefaultTimeout) const {
+        return named_results_of(command, detail::CallArguments(std::vector<NamedView>(tensors), limit));
+    }
     [[deprecated("use calculate()")]] Tensor calculate_all(const std::string& command,
                                                            const std::vector<TensorView>& tensors,
-                                                           std::int64_t timeout_ms = kDefaultTimeout) const {
-        return calculate(command, tensors, timeout_ms);
+                                                           Limit limit = kDefaultTimeout) const {
+        return calculate(command, tensors, limit);
     }
-    [[deprecated("use calculate_many()")]] std::vector<Tensor> calculate_n(
-        const std::string& command, const std::vector<TensorView>& tensors,
-        std::int64_t timeout_ms = kDefaultTimeout) const {
-        return calculate_many(command, tensors, timeout_ms);
+    [[deprecated("use calculate_many()")]] std::vector<Tensor> calculate_n(const std::string& command,
+                                                                           const std::vector<TensorView>& tensors,
+                                                                           Limit limit = kDefaultTimeout) const {
+        return calculate_many(command, tensors, limit);
     }
     /// The tensors that the worker sends one by one in answer to one request, as they come:
     /// `for (const tr::Tensor& frame : session.stream("frames", {start})) ...`.
-    /// @param timeout_ms for each of them
+    /// @param limit for each of them
     TensorStream stream(const std::string& command, const std::vector<TensorView>& tensors = {},
-                        std::int64_t timeout_ms = kDefaultTimeout) const;
+                        Limit limit = kDefaultTimeout) const;
     /// The same as calculate(), beside the caller: calls are made in the order of these, as many at a time as
     /// SessionOptions::max_ongoing_requests says. The limit counts from here. The tensors are shared, not copied, so
     /// leave their contents alone until the future is ready. A session that goes while one is open ends it with an
     /// exception.
     CallFuture calculate_async(const std::string& command, const std::vector<Tensor>& tensors,
-                               std::int64_t timeout_ms = kDefaultTimeout) const;
+                               Limit limit = kDefaultTimeout) const;
+    CallFuture calculate_async(const std::string& command, const std::vector<NamedTensor>& tensors,
+                               Limit limit = kDefaultTimeout) const;
+    CallFuture calculate_async(const std::string& command, std::initializer_list<NamedTensor> tensors,
+                               Limit limit = kDefaultTimeout) const {
+        return calculate_async(command, std::vector<NamedTensor>(tensors), limit);
+    }
 
     /// Asks the worker to exit and waits. When it has not by then: with `ensure` it is terminated, else TimeoutError.
-    void please_exit(std::int64_t timeout_ms = 5'000, bool ensure = true);
+    void please_exit(Limit limit = 5'000, bool ensure = true);
     /// Ends the worker now: SIGTERM, and SIGKILL when that is not enough. A start that is under way on another thread
     /// ends with a RestartError.
     void terminate();
@@ -272,7 +305,7 @@ class TR_API PythonSession {
     /// that has come can still be read; a request in flight ends for the thread that sent it: with a RestartError, or
     /// E4002 where the server could still say so. Nothing else that the old worker may say reaches anybody.
     /// @throws RestartError when the new worker dies before it is ready, TimeoutError when it takes longer
-    void restart(std::int64_t timeout_ms = kDefaultTimeout);
+    void restart(Limit limit = kDefaultTimeout);
     /// Lets requests through again that RestartPolicy::quarantine_after keeps from the worker.
     void clear_quarantine();
 
@@ -292,36 +325,13 @@ class TR_API PythonSession {
     WorkerHealth probe() const;
 
   private:
-    static void take(std::vector<TensorView>& tensors, std::int64_t&, const TensorView& tensor) {
-        tensors.push_back(tensor);
-    }
-    static void take(std::vector<TensorView>& tensors, std::int64_t&, const std::vector<TensorView>& more) {
-        tensors.insert(tensors.end(), more.begin(), more.end());
-    }
-    static void take(std::vector<TensorView>& tensors, std::int64_t&, const std::vector<Tensor>& more) {
-        tensors.insert(tensors.end(), more.begin(), more.end());
-    }
-    template <class Rep, class Period>
-    static void take(std::vector<TensorView>&, std::int64_t& timeout_ms, std::chrono::duration<Rep, Period> limit) {
-        timeout_ms = std::chrono::ceil<std::chrono::milliseconds>(limit).count();
-    }
-    template <class T, std::enable_if_t<!std::is_convertible_v<const T&, TensorView>, int> = 0>
-    static void take(std::vector<TensorView>&, std::int64_t& timeout_ms, const T& value) {
-        constexpr bool is_number = std::is_arithmetic_v<T>;
-        constexpr bool is_limit = std::is_integral_v<T> && !std::is_same_v<T, bool>;
-        static_assert(
-            is_limit || !is_number,
-            "a number at the end of calculate() is its limit, in whole milliseconds: a scalar for the command "
-            "goes into its text, as in \"torch.pow 2.5\", or in as a tensor, Tensor::full(Shape(), 2.5)");
-        static_assert(is_number,
-                      "calculate() takes tensors: make one of it with Tensor::from_vector(values, shape) or "
-                      "Tensor::from_data(values, shape); texts go into the command, or as JSON into fetch_response()");
-        if constexpr (is_limit) timeout_ms = static_cast<std::int64_t>(value);
-    }
+    Tensor result_of(const std::string& command, const detail::CallArguments& call) const;
+    std::vector<Tensor> results_of(const std::string& command, const detail::CallArguments& call) const;
+    std::map<std::string, Tensor> named_results_of(const std::string& command, const detail::CallArguments& call) const;
 
     friend class TensorStream;
     friend class WaitSet;
-    friend TR_API void start_all(const std::vector<PythonSession*>& sessions, std::int64_t timeout_ms);
+    friend TR_API void start_all(const std::vector<PythonSession*>& sessions, Limit limit);
     friend TR_API void stop_all(const std::vector<PythonSession*>& sessions);
     friend void detail::wake_waits(const PythonSession& session);
     struct Drop {
@@ -329,15 +339,14 @@ class TR_API PythonSession {
     };
     explicit PythonSession(std::unique_ptr<session::Core, Drop> core);
     session::Core& core() const;
-    CallFuture submit(const std::string& what, const std::vector<Tensor>& tensors, std::int64_t timeout_ms,
+    CallFuture submit(const std::string& what, const std::vector<NamedTensor>& tensors, Limit limit,
                       const std::function<Tensor(const session::AsyncCall&)>& work) const;
     std::unique_ptr<session::Core, Drop> core_;
 };
 
 /// Starts several sessions side by side, and returns when all are ready.
 /// @throws the first error of one that cannot be started, or is not ready within the limit; the others run
-TR_API void start_all(const std::vector<PythonSession*>& sessions,
-                      std::int64_t timeout_ms = PythonSession::kDefaultTimeout);
+TR_API void start_all(const std::vector<PythonSession*>& sessions, Limit limit = PythonSession::kDefaultTimeout);
 /// Stops the workers of several sessions side by side, as their destructors would one after the other: those that are
 /// idle are asked to exit, those at work are ended. The sessions may be started again.
 TR_API void stop_all(const std::vector<PythonSession*>& sessions);

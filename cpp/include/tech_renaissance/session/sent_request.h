@@ -8,6 +8,7 @@
 
 #include "tech_renaissance/data/tensor.h"
 #include "tech_renaissance/export.h"
+#include "tech_renaissance/worker/limit.h"
 
 namespace tr {
 
@@ -29,11 +30,11 @@ class TR_API SentRequest {
     bool new_response() const;
     /// @throws InputError when there is nothing to read, else as PythonSession::read_response()
     std::string read_response() const;
-    /// @param timeout_ms as for PythonSession: -1 for the session's default
+    /// @param limit as for PythonSession: -1 for the session's default
     /// @throws InputError when the answer has been read before
-    std::string wait_for_response(std::int64_t timeout_ms = -1) const;
-    Tensor wait_for_tensor(std::int64_t timeout_ms = -1) const;
-    std::vector<Tensor> wait_for_tensors(std::int64_t timeout_ms = -1) const;
+    std::string wait_for_response(Limit limit = {}) const;
+    Tensor wait_for_tensor(Limit limit = {}) const;
+    std::vector<Tensor> wait_for_tensors(Limit limit = {}) const;
 
   private:
     friend class PythonSession;

@@ -8,6 +8,7 @@
 
 #include "tech_renaissance/channel/wake_up.h"
 #include "tech_renaissance/export.h"
+#include "tech_renaissance/worker/limit.h"
 
 namespace tr {
 
@@ -77,10 +78,10 @@ struct TR_API SessionOptions {
     int debug_port = 0;
     /// Working directory of the worker. Empty: that of this process.
     std::string working_directory;
-    /// How long a worker may take until it is ready, milliseconds; 0: for ever.
-    std::int64_t start_timeout_ms = 60'000;
-    /// The limit of every call that is given none, milliseconds; 0: for ever.
-    std::int64_t default_timeout_ms = 60'000;
+    /// How long a worker may take until it is ready; 0: for ever.
+    Limit start_timeout_ms = 60'000;
+    /// The limit of every call that is given none; 0: for ever.
+    Limit default_timeout_ms = 60'000;
     /// Forces one tier on both sides; `automatic` also reads $TR_WAKEUP.
     WakeUp wake_up = WakeUp::automatic;
     /// For how long, at most, a wait of either side looks for news with the core yielded to others between the looks,
