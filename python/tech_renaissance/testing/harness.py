@@ -11,11 +11,12 @@ import threading
 import time
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..data.tensors import choose_framework, framework_of
 from ..errors import InputError, RestartError
 from ..protocol.json_object import parse_object
+from ..protocol.messages import check_tag, names_in
 from ..worker.server import TechRenaissanceServer
 from .in_process import InProcess, write_record
 from .line import Line
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 _ID = "harness"
 _GRACE_SECONDS = 5.0
-_TAGS = string.ascii_lowercase
+_LETTERS = string.ascii_lowercase
 
 
 class ServerHarness:
@@ -128,13 +129,35 @@ class ServerHarness:
         self._lines, self._free = [], []
         shutil.rmtree(os.path.dirname(self._directory), ignore_errors=True)
 
-    def calculate(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> Any:
-        """The result of a command on tensors, as `PythonSession.calculate` has it."""
-        return self.calculate_many(command, *tensors, timeout_ms=timeout_ms)[0]
+    def calculate(self, command: str, *tensors: Any, timeout_ms: int | None = None, **named: Any) -> Any:
+        """The one result of a command on tensors, as `PythonSession.calculate` has it."""
+        answer = self._calculate(command, tensors, named, timeout_ms)
+        if len(answer.results) > 1:
+            names = ", ".join(f"'{name}'" for name in answer.names if name)
+            raise InputError(
+                f"'{answer.command}' answered with {len(answer.results)} tensors, where calculate() gives one: use "
+                f"calculate_many() for all of them{f', or calculate_named() for {names}' if names else ''}"
+            )
+        return answer.results[0]
 
-    def calculate_many(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> list[Any]:
+    def calculate_many(self, command: str, *tensors: Any, timeout_ms: int | None = None, **named: Any) -> list[Any]:
         """All its results, in the order sent."""
-        return self._results(_with_tags(command, len(tensors)), tensors, timeout_ms)
+        return self._calculate(command, tensors, named, timeout_ms).results
+
+    def calculate_named(
+        self, command: str, *tensors: Any, timeout_ms: int | None = None, **named: Any
+    ) -> dict[str, Any]:
+        """All its results by the names that the server has given them."""
+        answer = self._calculate(command, tensors, named, timeout_ms)
+        results = {name: result for name, result in zip(answer.names, answer.results) if name}
+        if len(results) < len(answer.results):
+            names = ", ".join(f"'{name}'" for name in results)
+            raise InputError(
+                f"'{answer.command}' answered with {len(answer.results)} tensors, and names "
+                f"{f'of these only {names}' if names else 'none of them'}: calculate_many() gives them in order; its "
+                "server names them with send_tensors(name=...)"
+            )
+        return results
 
     def stream(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> Iterator[Any]:
         """The tensors that are sent one by one, as they come. To stop reading (`close()` of it) cancels the request.
@@ -144,7 +167,7 @@ class ServerHarness:
             tensors: as for `calculate`.
             timeout_ms: for each part.
         """
-        message = _with_tags(command, len(tensors))
+        message = _with_tags(command, [("", tensor) for tensor in tensors])
         limit = self._limit(timeout_ms)
         with self._line() as line:
             framework = self._send(line, message, tensors, 0)
@@ -159,11 +182,11 @@ class ServerHarness:
 
     def fetch_response(self, message: str, timeout_ms: int | None = None) -> str:
         """The text of the answer to a request, as `PythonSession.fetch_response` has it."""
-        return self._exchange(_request_of(message), (), timeout_ms)[0]
+        return self._exchange(_request_of(message), (), timeout_ms).text
 
     def fetch_tensor(self, message: str, timeout_ms: int | None = None) -> Any:
         """The one tensor of the answer to a request, the first where there are several."""
-        return self._results(_request_of(message), (), timeout_ms)[0]
+        return _with_results(self._exchange(_request_of(message), (), timeout_ms)).results[0]
 
     def send_tensor(self, tensor: Any, tag: str) -> None:
         """Puts a tensor where requests find it under `tag`."""
@@ -173,35 +196,38 @@ class ServerHarness:
 
     # ------------------------------------------------------------------------------------------------------ requests
 
-    def _results(self, message: dict[str, object], tensors: Sequence[Any], timeout_ms: int | None) -> list[Any]:
-        text, results = self._exchange(message, tensors, timeout_ms)
-        if not results:
-            raise InputError(
-                f"'{message['command']}' answered without a tensor, with the text '{text}'; read it with "
-                "fetch_response(), or have the server call send_tensors()"
-            )
-        return results
+    def _calculate(
+        self, command: str, tensors: Sequence[Any], named: dict[str, Any], timeout_ms: int | None
+    ) -> _Answer:
+        pairs: list[tuple[str, Any]] = []
+        for item in (*tensors, named):
+            pairs += item.items() if isinstance(item, dict) else [("", item)]
+        for name in named:
+            if name.startswith("timeout"):
+                raise InputError(f"{name} is no option: expected timeout_ms; a tensor of that name goes into a dict")
+        message = _with_tags(command, pairs)
+        return _with_results(self._exchange(message, [tensor for _, tensor in pairs], timeout_ms))
 
-    def _exchange(
-        self, message: dict[str, object], tensors: Sequence[Any], timeout_ms: int | None
-    ) -> tuple[str, list[Any]]:
+    def _exchange(self, message: dict[str, object], tensors: Sequence[Any], timeout_ms: int | None) -> _Answer:
         limit = self._limit(timeout_ms)
         with self._line() as line, self._awaited():
             framework = self._send(line, message, tensors, limit)
             deadline = _deadline(limit)
-            results: list[Any] = []
+            answer = _Answer(str(message["command"]), "", [], [])
             while True:
                 response = line.receive(deadline)
-                results += [line.tensors.load(tag, framework) for tag in response.tensors]
+                names = {tag: name for name, tag in names_in(response.names).items()}
+                answer.names.extend(names.get(tag, "") for tag in response.tensors)
+                answer.results.extend(line.tensors.load(tag, framework) for tag in response.tensors)
                 if not response.more:
-                    return response.result, results
+                    return answer._replace(text=response.result)
                 line.took_part()
 
     def _send(self, line: Line, message: dict[str, object], tensors: Sequence[Any], limit: int) -> str:
         """Returns the framework that results are to be of."""
         framework = self._kind(tensors)
-        for tag, tensor in zip(_TAGS, tensors):
-            line.tensors.store(tensor, tag)
+        for index, tensor in enumerate(tensors):
+            line.tensors.store(tensor, _tag(index))
         with self._mutex:
             self._requests += 1
             request = self._requests
@@ -266,13 +292,41 @@ class ServerHarness:
         return choose_framework(kind)
 
 
-def _with_tags(command: str, count: int) -> dict[str, object]:
-    if count > len(_TAGS):
+class _Answer(NamedTuple):
+    """What came for a request; of each of the results its name, or ""."""
+
+    command: str
+    text: str
+    results: list[Any]
+    names: list[str]
+
+
+def _with_results(answer: _Answer) -> _Answer:
+    if not answer.results:
         raise InputError(
-            f"calculate() takes at most 26 tensors, the tags a to z; got {count}: use send_tensor() for more"
+            f"'{answer.command}' answered without a tensor, with the text '{answer.text}'; read it with "
+            "fetch_response(), or have the server call send_tensors()"
         )
+    return answer
+
+
+def _tag(index: int) -> str:
+    return _LETTERS[index] if index < len(_LETTERS) else f"input_{index}"
+
+
+def _with_tags(command: str, tensors: Sequence[tuple[str, Any]]) -> dict[str, object]:
+    """The request for a command on tensors with names, "" for none."""
     name, blank, rest = command.partition(" ")
-    return {"command": name, "parameters": ",".join(_TAGS[:count]) + blank + rest}
+    tags = ",".join(_tag(index) for index in range(len(tensors)))
+    named = [(_tag(index), given) for index, (given, _) in enumerate(tensors) if given]
+    message: dict[str, object] = {"command": name, "parameters": tags + blank + rest}
+    for index, (_, given) in enumerate(named):
+        check_tag(given)
+        if given in [other for _, other in named[:index]]:
+            raise InputError(f"two tensors of one call are named '{given}': expected a name for each")
+    if named:
+        message["names"] = " ".join(f"{tag} {given}" for tag, given in named)
+    return message
 
 
 def _request_of(message: str) -> dict[str, object]:
