@@ -120,8 +120,10 @@ Answer own_answer(Core& core, Deadline deadline, session::Purpose purpose = sess
     return answer_to(core, *request, deadline, purpose);
 }
 
-bool can_be_read(const Core& core, std::optional<std::uint64_t> request) {
-    return request && (core.answer_lies_ready(*request) || core.answer_will_not_come(*request));
+bool can_be_read(Core& core, std::optional<std::uint64_t> request) {
+    if (!request) return false;
+    core.has_been_heard();
+    return core.answer_lies_ready(*request) || core.answer_will_not_come(*request);
 }
 
 std::string read_now(Core& core, std::optional<std::uint64_t> request) {

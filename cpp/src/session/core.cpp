@@ -117,15 +117,17 @@ bool Core::is_alive() const {
     return now && now->alive();
 }
 
-bool Core::is_ready() {
+bool Core::has_been_heard() {
     const auto now = worker();
     if (!now || !now->alive()) return false;
-    if (!now->was_ready()) {
-        // Who has the turn relies on the carrier, which changes as the worker is heard, and hears it for itself.
-        Conversation conversation(*this, turns.try_take(0));
-        if (!(conversation.held() ? conversation.hear() : hear_parked(*now))) return false;
-    }
-    return !is_busy();
+    if (now->was_ready()) return true;
+    // Who has the turn relies on the carrier, which changes as the worker is heard, and hears it for itself.
+    Conversation conversation(*this, turns.try_take(0));
+    return conversation.held() ? conversation.hear() : hear_parked(*now);
+}
+
+bool Core::is_ready() {
+    return has_been_heard() && !is_busy();
 }
 
 bool Core::is_busy() const {

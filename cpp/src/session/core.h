@@ -60,6 +60,9 @@ class Core {
     bool is_alive() const;
     /// The same for the user, who is told of a death by it.
     bool look_whether_alive();
+    /// The worker has said what it is, which is listened to now where nobody has. What comes from it before that is not
+    /// looked for where it is.
+    bool has_been_heard();
     /// The worker takes requests, and is not at work on one.
     bool is_ready();
     bool is_busy() const;

@@ -101,9 +101,11 @@ int PythonSession::event_fd() const {
     return core().event_descriptor();
 }
 bool PythonSession::is_busy() const {
+    core().has_been_heard();
     return core().is_busy();
 }
 std::string PythonSession::progress() const {
+    core().has_been_heard();
     return core().progress();
 }
 void PythonSession::clear_quarantine() {

@@ -68,6 +68,7 @@ bool TensorStream::is_ready() const {
     if (!state_) return true;
     state_->core.check_process();
     if (!state_->ready.empty() || state_->ended) return true;
+    state_->core.has_been_heard();
     const auto& conversation = state_->conversation;
     return !conversation.still_held() || conversation.channel().answer_lies_ready() || !conversation.worker()->alive();
 }

@@ -13,7 +13,8 @@ namespace tr {
 namespace {
 
 using platform::Deadline;
-constexpr std::int64_t kStepMs = 200;  ///< a signal does not end every wait
+constexpr std::int64_t kStepMs = 200;    ///< a signal does not end every wait
+constexpr std::int64_t kUnheardMs = 20;  ///< a worker that comes up rings no bell
 
 }  // namespace
 
@@ -29,10 +30,14 @@ struct WaitSet::State {
     session::Bells bells;
     std::atomic<bool> woken{false};
 
-    std::optional<Ready> look() const {
+    bool all_heard = true;  ///< those that have been looked at last
+
+    std::optional<Ready> look() {
+        all_heard = true;
         for (const auto& item : items) {
             if (item.call && item.call->is_ready()) return Ready{item.key, Event::call};
             if (item.session == nullptr) continue;
+            if (!item.session->has_been_heard()) all_heard = false;
             const auto request = item.request != 0 ? item.request : item.session->inbox.own_request().value_or(0);
             if (request != 0 && item.session->answer_lies_ready(request)) return Ready{item.key, Event::answer};
             if (item.session->has_died()) return Ready{item.key, Event::death};
@@ -79,7 +84,7 @@ std::optional<WaitSet::Ready> WaitSet::wait(Limit limit) {
         if (state_->woken.exchange(false)) return std::nullopt;
         if (const auto ready = state_->look()) return ready;
         if (deadline.passed()) return std::nullopt;
-        state_->bells.sleep(seen, Deadline::after(kStepMs).sooner(deadline));
+        state_->bells.sleep(seen, Deadline::after(state_->all_heard ? kStepMs : kUnheardMs).sooner(deadline));
         detail::check_interrupt();
     }
     return std::nullopt;

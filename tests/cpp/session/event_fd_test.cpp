@@ -153,6 +153,41 @@ TEST_P(EventFdTest, ANewWorkerIsHeardByItsLoop) {
     EXPECT_FALSE(readable(fd));
 }
 
+TEST_P(EventFdTest, WhoOnlyLooksHearsANewWorkerToo) {
+    const auto started = [&](const std::string& server, const std::string& id) {
+        auto made = tier_options(server);
+        made.session_id = id;
+        auto session = std::make_unique<PythonSession>(made);
+        session->start();
+        return session;
+    };
+    const auto one = started("text_server", "one");
+    one->send_request("echo x");
+    EXPECT_TRUE(eventually([&] { return !one->is_busy(); }));
+    EXPECT_TRUE(one->new_response());
+    EXPECT_EQ(one->read_response(), "x");
+    const auto two = started("text_server", "two");
+    const SentRequest sent = two->send_request("echo x");
+    EXPECT_TRUE(eventually([&] { return sent.new_response(); }));
+    EXPECT_EQ(sent.read_response(), "x");
+    const auto three = started("text_server", "three");
+    three->send_request("echo x");
+    WaitSet waiting;
+    waiting.add(*three, 1);
+    const auto ready = waiting.wait(kPatienceMs);
+    ASSERT_TRUE(ready);
+    EXPECT_EQ(ready->event, WaitSet::Event::answer);
+    const auto four = started("numpy_server", "four");
+    auto stream = four->stream("count 2 last");
+    EXPECT_TRUE(eventually([&] { return stream.is_ready(); }));
+    const auto five = started("text_server", "five");
+    const int fd = five->event_fd();
+    five->send_request("echo x");
+    while (!five->new_response()) ASSERT_TRUE(readable(fd, kPatienceMs));
+    EXPECT_EQ(five->read_response(), "x");
+    EXPECT_FALSE(readable(fd));
+}
+
 TEST_P(EventFdTest, WhatACallWaitsForIsNotThereToBeTaken) {
     begin(several(2));
     const int fd = session_->event_fd();
@@ -242,8 +277,8 @@ TEST_F(SessionTest, WhatHasNotChangedIsNotReadAgain) {
     const Gate gate(workspace_.path() + "/gate");
     session.send_request(gate.command());
     EXPECT_TRUE(eventually([&] { return session.progress() == "a third done"; }));
-    // As a loop may ask at any time, the file is read when the worker has said that it has changed, and else not. It may
-    // say so a moment after it was seen.
+    // As a loop may ask at any time, the file is read when the worker has said that it has changed, and else not. It
+    // may say so a moment after it was seen.
     int round = 0;
     EXPECT_TRUE(eventually([&] {
         const std::string text = "written behind the worker's back " + std::to_string(++round);
