@@ -292,7 +292,7 @@ void register_requests(py::class_<Session>& session) {
 // A method of SentRequest as one of Sent.
 template <class Result, class... Args>
 auto forward_sent(Result (SentRequest::*method)(Args...) const) {
-    return [method](const Sent& self, Args... args) {
+    return [method](const Sent& self, Taken<Args>... args) {
         auto result = self.call([&](PythonSession&, const SentRequest& request) { return (request.*method)(args...); });
         if constexpr (std::is_same_v<Result, std::string>)
             return text(result);

@@ -101,6 +101,8 @@ Steps chosen_steps(const Arguments& arguments, const std::string& trace_file) {
     std::string line;
     while (std::getline(file, line)) {
         const auto tab = line.find('\t');
+        // Memory is given back by who has sent no tensor for a second, which is for a slow machine to decide.
+        if (line.substr(0, tab) == "buffer removed") continue;
         all.emplace_back(line.substr(0, tab), std::stoi(line.substr(tab + 1)));
     }
     if (all.empty()) throw Violation("no step was passed: a process did not come to its end");

@@ -147,7 +147,7 @@ def quota_on_reserving(place: str) -> None:
         faulty_system.refuse(fallocate=errno.EDQUOT)
         refused(lambda: session.send_tensor(array(MIB), "a"), "E3002", "quota is used up", "make room", "TR_WORKSPACE")
         assert session.fetch_response("text hello") == "hello"
-    with PythonSession(options(f"{place}/w", "inotify")) as session:  # which reserves nothing
+    with PythonSession(options(f"{place}/w", "polling")) as session:  # which reserves nothing
         works(session)
 
 

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,13 @@ def test_names_are_those_of_a_session() -> None:
             harness.calculate("step", {"obs": 1.0}, {"obs": 2.0})
         with pytest.raises(InputError, match="timeout is no option"):
             harness.calculate("step", timeout=5)
+        for limit in (-5, 2.5, True):
+            with pytest.raises(InputError, match="timeout_ms is"):
+                harness.fetch_response("text a", timeout_ms=limit)  # type: ignore[arg-type]
+        assert harness.fetch_response("text a", timeout_ms=timedelta(seconds=20)) == "a"
+        assert harness.fetch_response('{"cmd": "text", "params": "b"}') == "b"
+        with pytest.raises(InputError, match="message is 5"):
+            harness.fetch_response(5)  # type: ignore[arg-type]
         assert harness.calculate("count", *range(30)) == 30
 
 

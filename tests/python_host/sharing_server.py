@@ -42,6 +42,9 @@ class SharingServer(HostServer):
             self.kept.clear()
         elif command == "sum":
             self.send_tensors(self.get_tensors(parameters).sum())
+        elif command == "twice":
+            tensor = self.get_tensors(parameters)
+            self.send_tensors(one=tensor, other=tensor)
         elif command == "write_to":
             self.get_tensors(parameters)[...] = 42
         elif command == "made_here":

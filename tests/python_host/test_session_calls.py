@@ -107,6 +107,7 @@ def test_the_observer_gets_events(several: SessionOptions) -> None:
     events: list[tuple[object, object]] = []
     observed = replace(several, observer=lambda event: events.append((event["kind"], event["command"])))
     with PythonSession(observed) as session:
+        session.wait_until_ready()
         session.fetch_response("echo x")
         assert session.probe().state == "ready"
     assert events[:4] == [("started", ""), ("ready", ""), ("sent", "echo"), ("answered", "echo")]

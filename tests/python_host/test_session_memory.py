@@ -234,6 +234,37 @@ def test_memory_of_results_let_go_is_used_again(session: PythonSession) -> None:
     assert len(files) <= 3
 
 
+@pytest.mark.parametrize("size", [20_000, LARGE])
+@pytest.mark.parametrize("wake_up", ["futex", "inotify", "polling"])
+def test_a_result_has_its_memory_to_itself(options: SessionOptions, wake_up: str, size: int) -> None:
+    """Also an input that came back as it was, sent again, asked for twice, or under two names."""
+    with PythonSession(replace(options, wake_up=wake_up)) as session:
+        session.fetch_response("changed")
+        for value in range(4):
+            first = session.calculate("echo", np.full(size, float(value)))
+            second = session.calculate("echo", first)
+            session.calculate("keep", first)
+            third = session.calculate("echo", first)
+            first[...] = -1
+            assert (second == value).all()
+            assert (third == value).all()
+            session.send_tensor(np.full(size, 7.0), "kept")
+            one, other = session.fetch_tensor("echo kept"), session.fetch_tensor("echo kept")
+            one[...] = 9
+            assert (other == 7).all()
+            assert session.fetch_tensor("sum kept") == 7 * size
+            array = session.empty((size,), "float64", "a")
+            array[:] = value
+            back = session.calculate("echo", array)
+            array[:] = -2
+            assert (back == value).all()
+            del array, back
+            twice = session.calculate_named("twice", np.full(size, float(value)))
+            twice["one"][...] = -3
+            assert (twice["other"] == value).all()
+        assert session.fetch_response("changed") == "0 of 4"
+
+
 @pytest.mark.parametrize("wake_up", ["futex", "inotify"])
 def test_memory_that_nobody_holds_is_given_back(options: SessionOptions, wake_up: str) -> None:
     elements = 8_000_000
@@ -261,6 +292,10 @@ def test_memory_that_nobody_holds_is_given_back(options: SessionOptions, wake_up
         del made
         settles(size, size + (1 << 20))
         assert session.fetch_tensor("sum mine") == 3 * elements, "what was sent under a tag of its own stays there"
+        back = session.calculate("echo", np.full(elements, 5.0))
+        assert (back == 5).all()
+        del back
+        settles(size, size + (1 << 20))
         assert (session.fetch_tensor(f"made_here 4 {elements}") == 4).all()
 
 

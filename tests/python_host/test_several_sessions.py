@@ -49,7 +49,9 @@ def gated(tmp_path: Path, options: SessionOptions) -> SessionOptions:
         "def wait(gate):\n"
         "    with open(gate) as fifo: fifo.read()\n"
         f"wait({str(tmp_path)!r} + '/come-' + sys.argv[1])\n"
-        "TechRenaissanceServer().run()\n"
+        "class Server(TechRenaissanceServer):\n"
+        "    def main_logic(self, command, parameters): return False\n"
+        "Server().run()\n"
         f"wait({str(tmp_path)!r} + '/go-' + sys.argv[1])\n"
     )
     for name in ("one", "two"):

@@ -134,6 +134,9 @@ def test_nothing_is_ever_unpickled_or_evaluated() -> None:
     modules = {"pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "code", "codeop"}
     calls = {"eval", "exec", "compile", "__import__", "execfile"}
     attributes = {"load", "loads", "save", "savez", "fromfile", "memmap", "tofile", "system", "popen"}
+    # For people, at their own command: what reads says so in each call that it takes no pickles.
+    for_people = {("tsr.py", "memmap"), ("tsr_convert.py", "save")}
+    careful = {"allow_pickle": False, "weights_only": True}
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             where = f"{path.name}:{getattr(node, 'lineno', 0)}"
@@ -146,7 +149,10 @@ def test_nothing_is_ever_unpickled_or_evaluated() -> None:
                 assert own_names or node.func.id not in calls, where
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 owner = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
-                if node.func.attr in attributes and owner not in ("json", "tensors"):
+                says = {word.arg: word.value.value for word in node.keywords if isinstance(word.value, ast.Constant)}
+                if node.func.attr == "load" and any(says.get(name) is value for name, value in careful.items()):
+                    continue
+                if node.func.attr in attributes and (path.name, node.func.attr) not in for_people:
                     assert owner not in ("torch", "numpy", "np", "os"), where
 
 

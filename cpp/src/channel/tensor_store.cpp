@@ -19,6 +19,12 @@
 #include "tech_renaissance/utils/tr_exception.h"
 
 namespace tr::channel {
+namespace {
+
+constexpr std::uint64_t kSpare = 1U << 20;  ///< bytes that may wait to be used again, whatever is in use
+
+}  // namespace
+
 TensorStore::TensorStore(std::string directory, DirectoryMark mark)
     : directory_(std::move(directory)), mark_(std::move(mark)) {}
 
@@ -120,6 +126,7 @@ void TensorStore::store(const TensorView& tensor, const std::string& tag, bool f
         if (!names_may_wait) follow();
         if (shared_) {
             if (const auto own = buffer_of(tensor, header, path); own && put_under(own, path, names_may_wait)) {
+                own->is_kept = own->is_kept || !for_a_request;
                 trim();
                 return;
             }
@@ -130,6 +137,8 @@ void TensorStore::store(const TensorView& tensor, const std::string& tag, bool f
                 TR_SEQUENCE_POINT("tensor half written");
                 if (tensor.nbytes() > 0) std::memcpy(memory + header.size(), tensor.data(), tensor.nbytes());
                 put_under(buffer, path, names_may_wait);
+                buffer->is_kept = !for_a_request;
+                buffer->is_made = false;
                 trim();
                 return;
             }
@@ -140,6 +149,8 @@ void TensorStore::store(const TensorView& tensor, const std::string& tag, bool f
         platform::write_atomic(path, {reinterpret_cast<const char*>(header.data()), header.size()},
                                {static_cast<const char*>(tensor.data()), tensor.nbytes()});
         names_.changed();
+        files_.erase(path);
+        if (const auto made = for_a_request ? platform::identify(path) : std::nullopt) files_[path] = made->inode;
     } catch (const std::system_error& error) {
         throw_place_error(error, path, bytes);
     }
@@ -156,6 +167,7 @@ Tensor TensorStore::empty(const Shape& shape, DType dtype, const std::string& ta
         auto buffer = spare_buffer(bytes);
         if (!buffer) return Tensor::empty(shape, dtype);
         std::memcpy(buffer->file.memory.get(), header.data(), header.size());
+        buffer->is_made = true;
         trim();
         return tensor_over(buffer, path);
     } catch (const std::system_error& error) {
@@ -212,7 +224,8 @@ std::shared_ptr<TensorStore::Buffer> TensorStore::buffer_of(const TensorView& te
                                                             const std::vector<unsigned char>& header,
                                                             const std::string& path) {
     const auto buffer = buffer_over(tensor.data());
-    if (!buffer || buffer->file.identity.size != header.size() + tensor.nbytes()) return nullptr;
+    // A result that lies over one has it to itself, also from what is sent of it later.
+    if (!buffer || !buffer->is_made || buffer->file.identity.size != header.size() + tensor.nbytes()) return nullptr;
     auto* memory = static_cast<char*>(buffer->file.memory.get());
     if (tensor.data() != memory + header.size()) return nullptr;
     const auto found = names_.identify(buffer->path);
@@ -272,7 +285,6 @@ std::shared_ptr<TensorStore::Buffer> TensorStore::make_buffer(std::uint64_t byte
 
 /// Lets go of buffers set aside beyond what is in use.
 void TensorStore::trim() {
-    constexpr std::uint64_t kSpare = 1U << 20;
     std::uint64_t named = kSpare;
     for (const auto& buffer : buffers_)
         if (!is_hidden(buffer->place)) named += buffer->file.identity.size;
@@ -311,14 +323,37 @@ void TensorStore::rest(Clock::time_point now) {
     if (stored == Clock::time_point() || now - stored < kAWhile) return;
     const std::lock_guard<std::mutex> lock(mutex_);
     try {
+        if (mailbox_) withdraw_large();
         if (mailbox_) trim(0);
     } catch (const std::system_error&) {
         // Whoever needs the room will say what is wrong there.
     }
     // What is held still is looked at again later.
-    const bool left =
-        std::any_of(buffers_.begin(), buffers_.end(), [](const auto& buffer) { return is_hidden(buffer->place); });
+    const bool left = std::any_of(buffers_.begin(), buffers_.end(), [](const auto& buffer) {
+        return is_hidden(buffer->place) || (!buffer->is_kept && buffer->file.identity.size > kSpare);
+    });
     stored_.store(left ? now : Clock::time_point(), std::memory_order_relaxed);
+}
+
+/// What was sent for one request that is over.
+void TensorStore::withdraw_large() {
+    follow();
+    for (auto entry = told_.begin(); entry != told_.end();)
+        entry = buffer_of(entry->second) ? told_.erase(entry) : std::next(entry);
+    if (!in_flight_.empty()) return;
+    for (const auto& [path, inode] : files_) {
+        const auto found = names_.identify(path);
+        if (found && found->inode == inode && found->size > kSpare) names_.remove(path);
+    }
+    files_.clear();
+    for (const auto& listed : buffers_) {
+        const auto buffer = listed;  // a second owner, as is_free() counts on
+        if (buffer->is_kept || is_hidden(buffer->place) || buffer->file.identity.size <= kSpare) continue;
+        if (!is_free(buffer)) continue;
+        const std::string hidden = hidden_path();
+        names_.rename(buffer->path, hidden);
+        buffer->path = buffer->place = hidden;
+    }
 }
 
 std::uint64_t TensorStore::bytes_held() const {

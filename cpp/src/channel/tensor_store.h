@@ -83,6 +83,8 @@ class TensorStore {
         std::string path;   ///< empty when the worker has put a result under the only name it had
         std::string place;  ///< the path that it is to have, where names are behind; else the same
         std::size_t slot = 0;
+        bool is_made = false;  ///< by empty(): what its holder writes to it the worker is to see
+        bool is_kept = false;  ///< under a tag that was sent by itself, and not for one request
         /// The last request that was in flight when it lost its tag, or 0. As long as that or one before it is, the
         /// worker may be about to look at what it found there.
         std::uint64_t lost_in = 0;
@@ -118,12 +120,14 @@ class TensorStore {
     bool add_name(const std::shared_ptr<Buffer>& buffer, const std::string& name);
     void set_aside(const std::string& path);
     void remove_leftovers() const;
+    void withdraw_large();
     void trim();
     std::uint64_t trim(std::uint64_t keep);
     void release(const std::shared_ptr<Buffer>& buffer);
     Tensor load_from(const std::string& path, const std::string& tag, const protocol::BufferPlace* place);
     const PeerFile* peer_file_at(const protocol::BufferPlace& place, const std::string& path);
     Tensor tensor_over(const std::shared_ptr<Buffer>& buffer, const std::string& path) const;
+    Tensor result_over(const std::shared_ptr<Buffer>& buffer, const std::string& path) const;
     Tensor load_private(const std::string& path, const std::string& tag) const;
     Tensor load_leased(const PeerFile& file, const std::string& path) const;
     const PeerFile* peer_file(std::uint64_t inode, const std::string& path);
@@ -139,7 +143,9 @@ class TensorStore {
     Clock::time_point followed_{};
     std::atomic<Clock::time_point> stored_{};  ///< when a buffer was last asked for; the epoch of the clock: none since
     std::unordered_map<std::string, std::uint64_t>
-        told_;                              ///< inodes of results, by paths that their files may lack yet
+        told_;  ///< inodes of results, by paths that their files may lack yet
+    std::unordered_map<std::string, std::uint64_t>
+        files_;                             ///< inodes of tensors for one request that are no buffers, by their paths
     std::vector<std::uint64_t> in_flight_;  ///< ids of requests
     std::vector<std::shared_ptr<Buffer>> buffers_;
     std::unordered_map<std::uint64_t, PeerFile> peer_files_;  ///< by inode

@@ -49,7 +49,7 @@ Tensor TensorStore::load_from(const std::string& path, const std::string& tag, c
         told_.erase(path);
         if (place != nullptr) {
             told_[path] = place->inode;
-            if (const auto own = buffer_of(place->inode)) return tensor_over(own, path);
+            if (const auto own = buffer_of(place->inode)) return result_over(own, path);
             if (const PeerFile* file = peer_file_at(*place, path)) return load_leased(*file, path);
             throw TSRError("the worker says that '" + tag + "' lies in '" + std::string(place->name) +
                            "', and there is no such buffer: expected a file that the worker shares, of inode " +
@@ -57,17 +57,27 @@ Tensor TensorStore::load_from(const std::string& path, const std::string& tag, c
         }
         if (const auto own = behind_ ? buffer_at(path) : nullptr; own && own->path != path) follow();
         const auto found = names_.identify(path);
-        if (const auto own = found ? buffer_of(found->inode) : nullptr) return tensor_over(own, path);
+        if (const auto own = found ? buffer_of(found->inode) : nullptr) return result_over(own, path);
         if (const PeerFile* file = found ? peer_file(found->inode, path) : nullptr) return load_leased(*file, path);
     }
     return load_private(path, tag);
 }
 
-/// A tensor whose memory is one of our buffers: made by empty(), or sent back by reference.
+/// A tensor whose memory is one of our buffers.
 Tensor TensorStore::tensor_over(const std::shared_ptr<Buffer>& buffer, const std::string& path) const {
     const auto header = header_of(buffer->file, path);
     std::shared_ptr<void> memory(buffer, static_cast<char*>(buffer->file.memory.get()) + header.header_bytes);
     return Tensor::from_storage(std::move(memory), header.shape, header.dtype);
+}
+
+/// A result has its memory to itself: a copy where another tensor lies over it, or what was sent under a tag by itself.
+Tensor TensorStore::result_over(const std::shared_ptr<Buffer>& buffer, const std::string& path) const {
+    constexpr long kOwners = 2;  // the table and the caller
+    Tensor over = tensor_over(buffer, path);
+    const bool is_alone = buffer.use_count() == kOwners + 1 && !buffer->is_kept;
+    if (!is_alone) return Tensor::from_data(over.raw_data(), over.shape(), over.dtype());
+    buffer->is_made = false;
+    return over;
 }
 
 Tensor TensorStore::load_private(const std::string& path, const std::string& tag) const {

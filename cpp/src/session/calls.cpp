@@ -144,6 +144,11 @@ bool in_time(const Wait& wait) {
     }
 }
 
+void require_sessions(const std::vector<PythonSession*>& sessions) {
+    if (std::find(sessions.begin(), sessions.end(), nullptr) != sessions.end())
+        throw InputError("one of the sessions is a null pointer: expected addresses of sessions");
+}
+
 /// @throws TimeoutError when it is not ready by then
 void wait_until_it_is_ready(Core& core, Deadline deadline) {
     core.log.refuse_in_callback();
@@ -365,6 +370,7 @@ void start_all(const std::vector<PythonSession*>& sessions, Limit limit) {
         }
     };
     std::vector<std::pair<Core*, Deadline>> starting;
+    require_sessions(sessions);
     for (PythonSession* session : sessions) {
         auto& core = session->core();
         attempt([&] {
@@ -379,6 +385,7 @@ void start_all(const std::vector<PythonSession*>& sessions, Limit limit) {
 }
 
 void stop_all(const std::vector<PythonSession*>& sessions) {
+    require_sessions(sessions);
     std::vector<Core*> cores;
     for (PythonSession* session : sessions) {
         cores.push_back(&session->core());

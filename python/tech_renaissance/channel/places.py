@@ -39,6 +39,7 @@ class Places:
         self.lent: dict[str, tuple[Buffer, int]] = {}
         self.behind = False
         self.may_wait = may_wait
+        self._seconds: dict[str, Buffer] = {}  # those that got a tag as a second name
         self._names = names
         self._buffers = buffers
         self._directory = directory
@@ -90,6 +91,7 @@ class Places:
             return False
         self.set_aside(path)
         self._names.rename(name, path)
+        self._seconds[path] = buffer
         return True
 
     def lend(self, buffer: Buffer, path: str) -> bool:
@@ -117,6 +119,8 @@ class Places:
         """Another tensor is what is there from now on, and not the host's that may have been lent to it."""
         if self.lent:
             self.lent.pop(path, None)
+        if self._seconds:
+            self._seconds.pop(path, None)
 
     def _take_place(self, buffer: Buffer, path: str) -> bool:
         """What is under the name gets the hidden one of the buffer; False when that is nothing, or cannot be done."""
@@ -191,6 +195,16 @@ class Places:
                 self._give_second_name(buffer, path)
         self.behind = False
         self._followed = time.monotonic()
+
+    def withdraw_lent(self, least: int) -> None:
+        """Takes the tags from larger buffers of the host's than this, which has had what they were given for."""
+        for path in [path for path, (buffer, _) in self.lent.items() if buffer.size > least]:
+            del self.lent[path]
+        for path, buffer in list(self._seconds.items()):
+            if buffer.size > least and buffer.inode not in self._buffers:
+                del self._seconds[path]
+                if self._names.names(path, buffer.inode):
+                    self._names.unlink(path)
 
     def withdraw(self, path: str) -> None:
         """Takes the tag from a buffer of ours whose only name is that."""

@@ -353,6 +353,7 @@ class SharedTensorStore(TensorStore):
 
     def give_back(self) -> None:
         """See TensorStore. Raises OSError."""
+        self._places.withdraw_lent(_SPARE)
         self._places.follow()
         for path, buffer in list(self._places.by_path.items()):
             if buffer.size > _SPARE and self._is_free(buffer):

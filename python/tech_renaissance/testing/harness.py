@@ -11,6 +11,7 @@ import threading
 import time
 import warnings
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..data.tensors import choose_framework, framework_of
@@ -129,7 +130,7 @@ class ServerHarness:
         self._lines, self._free = [], []
         shutil.rmtree(os.path.dirname(self._directory), ignore_errors=True)
 
-    def calculate(self, command: str, *tensors: Any, timeout_ms: int | None = None, **named: Any) -> Any:
+    def calculate(self, command: str, *tensors: Any, timeout_ms: int | timedelta | None = None, **named: Any) -> Any:
         """The one result of a command on tensors, as `PythonSession.calculate` has it."""
         answer = self._calculate(command, tensors, named, timeout_ms)
         if len(answer.results) > 1:
@@ -140,12 +141,14 @@ class ServerHarness:
             )
         return answer.results[0]
 
-    def calculate_many(self, command: str, *tensors: Any, timeout_ms: int | None = None, **named: Any) -> list[Any]:
+    def calculate_many(
+        self, command: str, *tensors: Any, timeout_ms: int | timedelta | None = None, **named: Any
+    ) -> list[Any]:
         """All its results, in the order sent."""
         return self._calculate(command, tensors, named, timeout_ms).results
 
     def calculate_named(
-        self, command: str, *tensors: Any, timeout_ms: int | None = None, **named: Any
+        self, command: str, *tensors: Any, timeout_ms: int | timedelta | None = None, **named: Any
     ) -> dict[str, Any]:
         """All its results by the names that the server has given them."""
         answer = self._calculate(command, tensors, named, timeout_ms)
@@ -159,7 +162,7 @@ class ServerHarness:
             )
         return results
 
-    def stream(self, command: str, *tensors: Any, timeout_ms: int | None = None) -> Iterator[Any]:
+    def stream(self, command: str, *tensors: Any, timeout_ms: int | timedelta | None = None) -> Iterator[Any]:
         """The tensors that are sent one by one, as they come. To stop reading (`close()` of it) cancels the request.
 
         Args:
@@ -180,11 +183,11 @@ class ServerHarness:
                     line.took_part()
                 yield from part
 
-    def fetch_response(self, message: str, timeout_ms: int | None = None) -> str:
+    def fetch_response(self, message: str, timeout_ms: int | timedelta | None = None) -> str:
         """The text of the answer to a request, as `PythonSession.fetch_response` has it."""
         return self._exchange(_request_of(message), (), timeout_ms).text
 
-    def fetch_tensor(self, message: str, timeout_ms: int | None = None) -> Any:
+    def fetch_tensor(self, message: str, timeout_ms: int | timedelta | None = None) -> Any:
         """The one tensor of the answer to a request, the first where there are several."""
         return _with_results(self._exchange(_request_of(message), (), timeout_ms)).results[0]
 
@@ -197,7 +200,7 @@ class ServerHarness:
     # ------------------------------------------------------------------------------------------------------ requests
 
     def _calculate(
-        self, command: str, tensors: Sequence[Any], named: dict[str, Any], timeout_ms: int | None
+        self, command: str, tensors: Sequence[Any], named: dict[str, Any], timeout_ms: int | timedelta | None
     ) -> _Answer:
         pairs: list[tuple[str, Any]] = []
         for item in (*tensors, named):
@@ -208,7 +211,9 @@ class ServerHarness:
         message = _with_tags(command, pairs)
         return _with_results(self._exchange(message, [tensor for _, tensor in pairs], timeout_ms))
 
-    def _exchange(self, message: dict[str, object], tensors: Sequence[Any], timeout_ms: int | None) -> _Answer:
+    def _exchange(
+        self, message: dict[str, object], tensors: Sequence[Any], timeout_ms: int | timedelta | None
+    ) -> _Answer:
         limit = self._limit(timeout_ms)
         with self._line() as line, self._awaited():
             framework = self._send(line, message, tensors, limit)
@@ -283,8 +288,14 @@ class ServerHarness:
             raise InputError("the harness is not started, or has been closed: use it in a with statement")
         return self._running
 
-    def _limit(self, timeout_ms: int | None) -> int:
-        return self._timeout_ms if timeout_ms is None else timeout_ms
+    def _limit(self, timeout_ms: int | timedelta | None) -> int:
+        if timeout_ms is None:
+            return self._timeout_ms
+        if isinstance(timeout_ms, timedelta):
+            timeout_ms = -(-timeout_ms // timedelta(milliseconds=1))
+        if type(timeout_ms) is not int or timeout_ms < 0:
+            raise InputError(f"timeout_ms is {timeout_ms!r:.200}: expected milliseconds or a timedelta, 0 for ever")
+        return timeout_ms
 
     def _kind(self, tensors: Sequence[Any]) -> Framework:
         self._last_sent = framework_of(tensors) or self._last_sent
@@ -319,7 +330,7 @@ def _with_tags(command: str, tensors: Sequence[tuple[str, Any]]) -> dict[str, ob
     name, blank, rest = command.partition(" ")
     tags = ",".join(_tag(index) for index in range(len(tensors)))
     named = [(_tag(index), given) for index, (given, _) in enumerate(tensors) if given]
-    message: dict[str, object] = {"command": name, "parameters": tags + blank + rest}
+    message: dict[str, object] = {"command": name, "parameters": f"{tags}{blank}{rest}" if tags else rest}
     for index, (_, given) in enumerate(named):
         check_tag(given)
         if given in [other for _, other in named[:index]]:
@@ -330,9 +341,12 @@ def _with_tags(command: str, tensors: Sequence[tuple[str, Any]]) -> dict[str, ob
 
 
 def _request_of(message: str) -> dict[str, object]:
+    if not isinstance(message, str):
+        raise InputError(f"message is {message!r:.200}: expected a string")
     if message.lstrip().startswith("{"):
         request = parse_object(message.encode("utf-8", "surrogateescape"), "a request")
-        return {"command": request.get("command", request.get("cmd", "")), "parameters": "", **request}
+        command, parameters = request.get("command", request.get("cmd", "")), request.get("params", "")
+        return {"command": command, "parameters": parameters, **request}
     command, _, parameters = message.partition(" ")
     if not command:
         raise InputError(f"a request needs a command: expected 'command parameters', found {message!r:.200}")

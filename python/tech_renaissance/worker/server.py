@@ -246,6 +246,9 @@ class TechRenaissanceServer(_OfTensors[TensorT]):
     def send_tensors(self, *tensors: object, **named: object) -> None:
         """Sends tensors with the answer to come, in this order; further calls in the same request add to them.
 
+        One that lies in memory that the host shares, an input or one of `empty`, is sent as it is when the answer goes
+        out: leave it alone until then.
+
         Args:
             tensors: torch tensors on any device, contiguous or not, NumPy arrays, or numbers.
             named: the same, with names by which the host may take them (`calculate_named`).

@@ -65,6 +65,8 @@ class CallArguments {
     void take(const std::map<std::string, Item>& more) {
         for (const auto& [name, tensor] : more) take(name, tensor);
     }
+    void take(const NamedTensor& one) { take(one.first, one.second); }
+    void take(const NamedView& one) { take(one.first, one.second); }
     void take(Limit given) { limit_ = given; }
     template <class Rep, class Period>
     void take(std::chrono::duration<Rep, Period> given) {
@@ -73,7 +75,7 @@ class CallArguments {
     template <class T, std::enable_if_t<!std::is_convertible_v<const T&, TensorView>, int> = 0>
     void take(const T& value) {
         constexpr bool is_number = std::is_arithmetic_v<T>;
-        constexpr bool is_limit = std::is_integral_v<T> && !std::is_same_v<T, bool>;
+        constexpr bool is_limit = std::is_integral_v<T> && !std::is_same_v<T, bool> && !std::is_same_v<T, char>;
         static_assert(is_limit || !is_number,
                       "a number at the end of calculate() is its limit, in whole milliseconds: a scalar for the "
                       "command goes into its text, as in \"torch.pow 2.5\", or in as a tensor, "

@@ -154,7 +154,7 @@ class TR_API PythonSession {
     /// The worker process lives.
     bool is_alive() const;
     /// The worker has said that it takes requests, and is not at work on one. Of a new worker, the call that waits for
-    /// it hears that first, where one does.
+    /// it hears that first, where one does. A worker that has ended never is: a loop looks at is_alive() as well.
     bool is_ready() const;
     /// A request is in flight that has no answer yet. For loops: never waits; with the mailbox it takes less than 1 µs.
     bool is_busy() const;
@@ -333,7 +333,7 @@ class TR_API PythonSession {
     friend class WaitSet;
     friend TR_API void start_all(const std::vector<PythonSession*>& sessions, Limit limit);
     friend TR_API void stop_all(const std::vector<PythonSession*>& sessions);
-    friend void detail::wake_waits(const PythonSession& session);
+    friend TR_API void detail::wake_waits(const PythonSession& session);
     struct Drop {
         void operator()(session::Core* core) const;
     };

@@ -25,6 +25,11 @@ class Core;
 class TR_API SentRequest {
   public:
     SentRequest() = default;
+    ~SentRequest() = default;
+    SentRequest(const SentRequest&) = default;
+    SentRequest& operator=(const SentRequest&) = default;
+    SentRequest(SentRequest&&) = default;
+    SentRequest& operator=(SentRequest&&) = default;
 
     /// There is something to read. Does not wait.
     bool new_response() const;
