@@ -34,7 +34,7 @@ void Interruption::leave() {
 void Interruption::stop() {
     stopped_.store(true, std::memory_order_release);
     try {
-        session_.call([](const PythonSession& session) { detail::wake_waits(session); });
+        session_.call([](const PythonSession& session) { detail::Waits::wake(session); });
     } catch (const InputError&) {
         // It has been closed, or is that of the process that forked this one: nothing waits in it.
     }

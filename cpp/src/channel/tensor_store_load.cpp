@@ -49,7 +49,10 @@ Tensor TensorStore::load_from(const std::string& path, const std::string& tag, c
         told_.erase(path);
         if (place != nullptr) {
             told_[path] = place->inode;
-            if (const auto own = buffer_of(place->inode)) return result_over(own, path);
+            if (const auto own = buffer_of(place->inode)) {
+                stored_.store(Clock::now(), std::memory_order_relaxed);  // it may have been sent long before
+                return result_over(own, path);
+            }
             if (const PeerFile* file = peer_file_at(*place, path)) return load_leased(*file, path);
             throw TSRError("the worker says that '" + tag + "' lies in '" + std::string(place->name) +
                            "', and there is no such buffer: expected a file that the worker shares, of inode " +

@@ -11,7 +11,7 @@ namespace tr::detail {
 TR_API void set_interrupt_check(void (*check)());
 
 /// Has waits on this thread end with a RetryError (E4002) once the flag is true: at their next look, which
-/// wake_waits(session) causes.
+/// detail::Waits::wake(session) causes.
 /// @param flag of the caller, who sets another, or nullptr for none, before it goes
 /// @returns the one before
 TR_API const std::atomic<bool>* set_stop_flag(const std::atomic<bool>* flag);

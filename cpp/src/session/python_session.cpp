@@ -42,7 +42,7 @@ session::Core& PythonSession::core() const {
     return *core_;
 }
 
-void detail::wake_waits(const PythonSession& session) {
+void detail::Waits::wake(const PythonSession& session) {
     auto& core = session.core();
     core.wake_all();
     core.turns.wake();

@@ -237,11 +237,11 @@ TEST_P(SeveralTest, AStopFlagEndsTheCallsOfItsThread) {
         EXPECT_EQ(session.fetch_response("echo on"), "on");
     });
     EXPECT_TRUE(eventually([&] { return fs::exists(mark); }));
-    detail::wake_waits(session);
+    detail::Waits::wake(session);
     EXPECT_EQ(session.fetch_response("echo beside"), "beside");
     EXPECT_FALSE(fs::exists(mark + ".noticed"));
     stop = true;
-    detail::wake_waits(session);
+    detail::Waits::wake(session);
     caller.join();
     EXPECT_TRUE(eventually([&] { return fs::exists(mark + ".noticed"); }));
 }

@@ -27,9 +27,12 @@ class Core;
 }  // namespace session
 class PythonSession;
 namespace detail {
-/// For bindings: has the threads that wait in calls of a session look again, whether they are to end. Any thread; waits
-/// for nothing.
-TR_API void wake_waits(const PythonSession& session);
+/// For bindings.
+struct TR_API Waits {
+    /// Has the threads that wait in calls of a session look again, whether they are to end. Any thread; waits for
+    /// nothing.
+    static void wake(const PythonSession& session);
+};
 }  // namespace detail
 
 /// What a session has done so far and how; a snapshot.
@@ -333,7 +336,7 @@ class TR_API PythonSession {
     friend class WaitSet;
     friend TR_API void start_all(const std::vector<PythonSession*>& sessions, Limit limit);
     friend TR_API void stop_all(const std::vector<PythonSession*>& sessions);
-    friend TR_API void detail::wake_waits(const PythonSession& session);
+    friend struct detail::Waits;
     struct Drop {
         void operator()(session::Core* core) const;
     };

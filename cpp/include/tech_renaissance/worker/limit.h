@@ -15,7 +15,7 @@ class Limit {
   public:
     constexpr Limit() noexcept = default;
     template <class T, std::enable_if_t<std::is_convertible_v<const T&, std::int64_t>, int> = 0>
-    constexpr Limit(const T& milliseconds)  // NOLINT(google-explicit-constructor): a number is usable where a limit is
+    constexpr Limit(T milliseconds)  // NOLINT(google-explicit-constructor): a number is usable where a limit is
         : ms_(static_cast<std::int64_t>(milliseconds)) {
         static_assert(!std::is_floating_point_v<T> && !std::is_same_v<T, bool>,
                       "a limit is a whole number of milliseconds, or a std::chrono::duration");
