@@ -20,6 +20,9 @@ from ..platform.process import ProcessWatch, start_time
 _SOCKET = 0
 _GRACE_SECONDS = 0.7  # for workers to leave by themselves; all has to be over within a second
 _KILL_SECONDS = 2.0  # for the kernel to clear away what was killed
+# A worker that was about to be started when the host died, and is not known, has the host's locks for a moment more.
+_SWEEP_SECONDS = 1.0
+_PAUSE_SECONDS = 0.02
 _EXIT_MS = 5_000  # between the end of the host's descriptors and its own
 
 
@@ -72,6 +75,7 @@ def _listen(host: ProcessWatch) -> bytes:
 def _end(line: bytes, host: ProcessWatch) -> None:
     """Ends the workers that do not leave by themselves, and removes the directories that are left."""
     import json
+    from time import monotonic, sleep
 
     sessions = json.loads(line)
     workers = [ProcessWatch(pid, started) for _, pid, started in sessions if pid and started]
@@ -82,8 +86,13 @@ def _end(line: bytes, host: ProcessWatch) -> None:
 
     from ..channel.session_dir import sweep
 
-    for directory, _, _ in sessions:
-        sweep(directory, host.pid, host.start_time)
+    left = [directory for directory, _, _ in sessions]
+    deadline = monotonic() + _SWEEP_SECONDS
+    while True:
+        left = [path for path in left if os.path.lexists(path) and not sweep(path, host.pid, host.start_time)]
+        if not left or monotonic() > deadline:
+            break
+        sleep(_PAUSE_SECONDS)
 
 
 def _wait_for(workers: list[ProcessWatch], seconds: float) -> None:
