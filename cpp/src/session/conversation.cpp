@@ -1,6 +1,8 @@
 // How a thread holds a channel, waits there, and what it says when that was in vain. requests.cpp sends and receives.
 #include "session/conversation.h"
 
+#include <atomic>
+#include <string>
 #include <utility>
 
 #include "platform/host.h"
@@ -175,9 +177,15 @@ RestartError Conversation::death(bool unsent) {
     worker::Death found;
     found.session_id = core_.id();
     const auto& launched = worker_->launched();
-    // Looked at only when a worker has died before it was ready, which is how an interpreter that is too old shows.
-    if (!worker_->was_ready() && worker_->is_ours())
-        found.unfit = why_unfit(launched.interpreter, launched.directory + "/.tmp-version");
+    // Looked at only when a worker has ended before it was ready, which is how an interpreter that is too old shows.
+    // Several threads may come to know of it at once.
+    static std::atomic<unsigned> looks{0};
+    const auto status = worker_->status();
+    const bool killed = status && status->known && status->signal != 0;
+    if (!worker_->was_ready() && worker_->is_ours() && !killed)
+        found.unfit =
+            why_unfit(launched.interpreter, launched.directory + "/.tmp-" + std::to_string(platform::process_id()) +
+                                                "-version-" + std::to_string(++looks));
     if (const auto& request = channel_->request()) {
         found.request.emplace();
         found.request->id = request->id;
