@@ -296,8 +296,11 @@ void TensorStore::trim() {
 std::uint64_t TensorStore::trim(std::uint64_t keep) {
     std::uint64_t aside = 0;
     std::uint64_t freed = 0;
-    for (const auto& buffer : buffers_)
-        if (is_hidden(buffer->place)) aside += buffer->file.identity.size;
+    for (const auto& listed : buffers_) {
+        const auto buffer = listed;  // a second owner, as is_free() counts on
+        // One that has a second name for a while is in use as well.
+        if (is_hidden(buffer->place) && is_free(buffer)) aside += buffer->file.identity.size;
+    }
     for (std::size_t i = 0; i < buffers_.size();) {
         const auto buffer = buffers_[i];
         if (aside > keep && is_hidden(buffer->place) && is_free(buffer)) {
