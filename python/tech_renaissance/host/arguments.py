@@ -13,8 +13,8 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from ..data.tensors import Exported
 
-#: For how long a call may take: milliseconds, or a timedelta.
-Limit = int | timedelta | None
+    #: For how long a call may take: milliseconds, or a timedelta.
+    Limit = int | timedelta | None
 
 _DEFAULT_TIMEOUT = -1
 _MOST = 2**63 - 1

@@ -239,7 +239,10 @@ class PythonSession(Generic[TensorT]):
         return self._core.is_alive()
 
     def is_ready(self) -> bool:
-        """The worker has said that it takes requests, and is not at work on one."""
+        """The worker has said that it takes requests, and is not at work on one; does not wait.
+
+        One that has ended never is: a loop looks at `is_alive` as well.
+        """
         return self._core.is_ready()
 
     def is_busy(self) -> bool:
@@ -353,9 +356,8 @@ class PythonSession(Generic[TensorT]):
             session.calculate("torch.mean", batch)
 
         The worker sees what is written to it later, and may write to it, so leave it alone while a request with it is
-        in flight; a server that sends it back gives this same memory as its result. It stays valid after the session.
-        Where memory cannot be shared, it is an ordinary tensor and sending copies it. Waits for the worker to be ready,
-        which knows.
+        in flight. It stays valid after the session. Where memory cannot be shared, it is an ordinary tensor and sending
+        copies it. Waits for the worker to be ready, which knows.
 
         Args:
             shape: its dims.

@@ -16,13 +16,14 @@ from .arguments import limit
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .arguments import Limit
     from .session import PythonSession
 
 _open: weakref.WeakSet[PythonSession] = weakref.WeakSet()
 _lock = threading.Lock()
 
 
-def start_all(*sessions: PythonSession, timeout_ms: int | None = None) -> None:
+def start_all(*sessions: PythonSession, timeout_ms: Limit = None) -> None:
     """Starts several sessions side by side, and returns when all are ready.
 
     Args:
