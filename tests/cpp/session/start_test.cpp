@@ -236,11 +236,11 @@ TEST_F(Several, AreStartedSideBySide) {
     std::thread opener([&] {
         // Neither comes to its end before both have come to the gate.
         EXPECT_TRUE(eventually([&] { return one.is_alive() && two.is_alive(); }));
-        while (!one.is_ready() || !two.is_ready()) {
+        EXPECT_TRUE(eventually([&] {
             const int fd = ::open(gate_.path().c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
             if (fd >= 0) ::close(fd);
-            ::usleep(1'000);
-        }
+            return one.is_ready() && two.is_ready();
+        }));
     });
     start_all({&one, &two});
     EXPECT_TRUE(one.is_ready());
