@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 import numpy
@@ -15,6 +16,24 @@ import numpy
 from tech_renaissance import PythonSession, SessionOptions, TRException
 
 SERVER = Path(__file__).resolve().parents[1] / "python_host" / "host_server.py"
+
+
+def modes_of_all(directory: str) -> dict[str, int]:
+    """Of all that is there, at a moment when no file is in the making: its mode is set after it has been made.
+
+    One that stays under such a name is in it.
+    """
+    end = time.monotonic() + 10
+    while True:
+        modes = {}
+        try:
+            for path, _, names in os.walk(directory):
+                for name in [".", *names]:
+                    modes[os.path.join(path, name)] = os.lstat(os.path.join(path, name)).st_mode
+        except FileNotFoundError:  # it has got its name meanwhile
+            continue
+        if not any("/.tmp-" in path for path in modes) or time.monotonic() > end:
+            return modes
 
 
 def main() -> dict[str, object]:
@@ -31,10 +50,7 @@ def main() -> dict[str, object]:
             if user < 0:
                 answer = str(session.calculate("echo", numpy.full(50_000, 7.0))[0])
             session.send_tensor(numpy.ones(3), "small")
-            modes = {}
-            for path, _, names in os.walk(session.session_dir()):
-                for name in [".", *names]:
-                    modes[os.path.join(path, name)] = os.lstat(os.path.join(path, name)).st_mode
+            modes = modes_of_all(session.session_dir())
             parent = os.path.dirname(next(iter(modes)).rstrip("/."))
             for path in (parent, os.path.join(parent, ".lock"), os.path.dirname(parent)):
                 modes[path] = os.lstat(path).st_mode
