@@ -43,6 +43,8 @@ def check_text(results: dict[str, Any], checks: Checks) -> None:
     text: dict[str, Rounds] = results.get("text", {})
     mailbox = text.get("mailbox")
     checks.at_most("text / bare Unix socket", ratio(mailbox, text.get("socket")), 0.6)
+    paused = results.get("text_after_pause", {})
+    checks.at_most("the same after a pause", ratio(paused.get("mailbox"), paused.get("socket")), 0.7)
     check_placement(results.get("placement", {}), checks)
     checks.at_least("ZeroMQ / text", ratio(text.get("zeromq"), mailbox), 4)
     quickest = min(filter(None, (text.get("grpc"), text.get("grpc_async"))), key=median_us, default=None)

@@ -38,6 +38,11 @@ SIZES = [0, 1 << 10, 16 << 10, 256 << 10, MIB, 16 * MIB, 64 * MIB, 256 * MIB]
 OPERATIONS = ("echo", "echo_view", "in", "out", "in_place")
 
 
+# Behind a pause host and worker are woken on one core. The scheduler gives two that stay busy a core each some 50 ms
+# later, and what a loop of calls takes for as long as it runs is what they take from then on.
+_SETTLED_MS = 100
+
+
 def sizes_of_matrices(microseconds: tuple[int, ...]) -> list[tuple[int, int]]:
     """For each, the same for all rows, as a worker of its own would find others."""
     command = [sys.executable, "-c", _CALIBRATE, *map(str, microseconds)]
@@ -139,11 +144,16 @@ class Run:
         rows = [row for row in self._rows if row.key != "memcpy" and row.text]
         with self._hosts(rows, "text") as hosts:
             command = f"measure text 0 {plan.text_samples} {plan.text_ms}"
+            self.results["text_after_pause"] = self._take_turns(hosts, plan.text_rounds, f"{command} 0", "text")
+            settled = f"measure text 0 {10 * plan.text_samples} {plan.text_ms} {_SETTLED_MS}"
             pids = {key: (info["host_pid"], info["worker_pid"]) for key, info in self._infos(hosts).items()}
             before = {key: sum(map(cpu_seconds, pair)) for key, pair in pids.items()}
-            self.results["text"] = self._take_turns(hosts, plan.text_rounds, command, "text")
+            self.results["text"] = self._take_turns(hosts, plan.text_rounds, settled, "text")
+            taken = {key: sum(map(sum, rounds)) / 1e6 for key, rounds in self.results["text"].items()}
             self.results["text_cpu"] = {
-                key: (sum(map(cpu_seconds, pair)) - before[key]) / (1.1 * sum(map(len, self.results["text"][key])))
+                key: (sum(map(cpu_seconds, pair)) - before[key])
+                / (1 + plan.text_rounds * _SETTLED_MS / taken[key])
+                / sum(map(len, self.results["text"][key]))
                 for key, pair in pids.items()
                 if key in self.results["text"]
             }
@@ -166,13 +176,16 @@ class Run:
         for _ in range(rounds // 4):
             with self._hosts(rows, "load") as hosts:
                 for microseconds, size in sizes:
-                    take_turns(f"computes {microseconds / 1000:g} ms", f"measure compute {size} 2000 {milliseconds}")
+                    take_turns(
+                        f"computes {microseconds / 1000:g} ms",
+                        f"measure compute {size} 2000 {milliseconds} {milliseconds // 10}",
+                    )
         loop = [sys.executable, "-I", "-S", "-c", "while True: pass"]
         others = [subprocess.Popen(loop) for _ in range(2 * len(os.sched_getaffinity(0)))]
         try:
             for _ in range(2 * rounds):
                 with self._hosts(rows, "load") as hosts:
-                    take_turns("busy loops", f"measure text 0 {self.plan.text_samples} {milliseconds}")
+                    take_turns("busy loops", f"measure text 0 {self.plan.text_samples} {milliseconds} 0")
         finally:
             for other in others:
                 other.kill()
@@ -196,7 +209,7 @@ class Run:
                     info = host.ask("info")
                     pin(info["host_pid"], host_cores)
                     pin(info["worker_pid"], worker_cores)
-                command = f"measure text 0 {plan.text_samples} {plan.text_ms}"
+                command = f"measure text 0 {plan.text_samples} {plan.text_ms} 1"
                 placement[name] = self._take_turns(hosts, max(3, plan.text_rounds // 2), command, "placement")
 
     def tensors(self) -> None:
@@ -210,7 +223,7 @@ class Run:
                 self.say(f"tensors of {size} bytes")
                 rounds = plan.tensor_rounds if size < 64 * MIB else (plan.tensor_rounds + 1) // 2
                 for operation in OPERATIONS:
-                    command = f"measure {operation} {size} {200} {plan.tensor_ms}"
+                    command = f"measure {operation} {size} 200 {plan.tensor_ms} {plan.tensor_ms // 10}"
                     tensors[operation][str(size)] = self._take_turns(hosts, rounds, command, f"{operation} {size}")
 
     def calculate(self) -> None:
@@ -226,7 +239,7 @@ class Run:
             commands += [("default", "calculate_default 1024", ours), ("text", "text 0", ours)]
             for _ in range(self.plan.text_rounds):
                 for name, command, some in commands:
-                    words = f"measure {command} {self.plan.text_samples} {self.plan.text_ms}"
+                    words = f"measure {command} {self.plan.text_samples} {self.plan.text_ms} 1"
                     for key, rounds in self._take_turns(some, 1, words, f"calculate, {name} server").items():
                         calculate.setdefault(name, {}).setdefault(key, []).extend(rounds)
 
@@ -290,7 +303,7 @@ class Run:
         with self._hosts(rows, "resources") as hosts:
             pids = {}
             for key, host in hosts.items():
-                host.ask("measure text 0 100 500")
+                host.ask("measure text 0 100 500 0")
                 info = host.ask("info")
                 pids[key] = (info["host_pid"], info["worker_pid"])
             for key, pair in pids.items():
@@ -317,7 +330,7 @@ class Run:
         info = host.ask("info")
         seen: dict[str, list[float]] = {"resident_mib": [], "buffers": []}
         for _ in range(self.plan.echoes // 3):
-            host.ask(f"measure echo {64 * MIB} 1 0")  # Two to warm up, and one.
+            host.ask(f"measure echo {64 * MIB} 1 0 0")  # Two to warm up, and one.
             seen["resident_mib"].append(resident_mib(info["host_pid"]) + resident_mib(info["worker_pid"]))
             seen["buffers"].append(large_files(info["directory"], 64 * MIB))
         return seen

@@ -36,12 +36,14 @@ def times(value: float | None) -> str:
 def text_table(results: dict[str, Any]) -> Table:
     """Text round trips, quickest first."""
     text: dict[str, Rounds] = results["text"]
-    table = [["round trip of 22 bytes", "p50", "p95", "p99", "p50 / floor", "CPU per call"]]
+    paused: dict[str, Rounds] = results.get("text_after_pause", {})
+    table = [["round trip of 22 bytes", "p50", "p95", "p99", "p50 / floor", "p50 after a pause", "CPU per call"]]
     for key in sorted(text, key=lambda key: median_us(text[key])):
         figures = [time_text(value) for value in percentiles_us(text[key])]
         cpu = results.get("text_cpu", {}).get(key)
         used = "" if cpu is None else time_text(cpu * 1e6)
-        table.append([name(key), *figures, times(ratio(text[key], text.get("futex"))), used])
+        first = time_text(median_us(paused[key])) if key in paused else ""
+        table.append([name(key), *figures, times(ratio(text[key], text.get("futex"))), first, used])
     return table
 
 

@@ -14,6 +14,10 @@ constexpr std::int64_t kMostUs = 10'000;
 constexpr std::int64_t kLongestNs = 2'000'000;
 constexpr int kWeight = 8;  ///< a wait is an eighth of the mean
 constexpr int kTrial = 8;   ///< waits
+/// By so much sleeping has to be shorter. Whoever sleeps holds up the other side, which hears of it as longer waits and
+/// tries to sleep as well: on one core two that had come to sleep would go on so, for no more than the noise of a
+/// trial.
+constexpr std::int64_t kMargin = 1'000;
 constexpr int kFirstInterval = 32;
 constexpr int kShortestInterval = 256;
 constexpr int kLongestInterval = 65'536;
@@ -29,12 +33,35 @@ BusyWait::BusyWait(std::int64_t most_us, void (*yield)())
       left_(kFirstInterval),
       interval_(kShortestInterval) {}
 
+void BusyWait::Recent::add(std::int64_t ns) {
+    const unsigned place = count_.load(memory_order_relaxed);
+    waits_[place % kRecent].store(ns, memory_order_relaxed);
+    count_.store(place + 1, memory_order_relaxed);
+}
+
+/// Not the mean: one wait beside a process that has taken the core is as long as all the others.
+std::int64_t BusyWait::Recent::median() const {
+    const auto count = std::min(count_.load(memory_order_relaxed), kRecent);
+    if (count == 0) return 0;
+    std::array<std::int64_t, kRecent> waits{};
+    for (unsigned i = 0; i < count; ++i) waits[i] = waits_[i].load(memory_order_relaxed);
+    const auto middle = waits.begin() + count / 2;
+    std::nth_element(waits.begin(), middle, waits.begin() + count);
+    return *middle;
+}
+
 /// By what is known; where even a look that succeeds would hardly end within the window, it only costs.
 BusyWait::Kind BusyWait::better() const {
-    const auto looked = mean_[looking].load(memory_order_relaxed);
-    const auto slept = mean_[sleeping].load(memory_order_relaxed);
+    const auto looked = recent_[looking].median();
+    const auto slept = recent_[sleeping].median();
     const auto window = std::chrono::nanoseconds(window_).count();
-    return looked > 0 && (looked > window * 3 / 2 || (slept > 0 && slept < looked)) ? sleeping : looking;
+    return looked > 0 && (looked > window * 3 / 2 || (slept > 0 && slept + kMargin < looked)) ? sleeping : looking;
+}
+
+/// Waits had become longer: whether they still are. While the other side tries to sleep, they are for a moment.
+bool BusyWait::is_well_founded(Kind favourite) {
+    return !doubt_.exchange(false, memory_order_relaxed) || favourite == sleeping ||
+           recent_[favourite].median() > 2 * decided_.load(memory_order_relaxed);
 }
 
 bool BusyWait::is_to_look() {
@@ -43,7 +70,14 @@ bool BusyWait::is_to_look() {
     const int left = left_.fetch_sub(1, memory_order_relaxed);
     if (left > 0) return favourite == looking;
     if (left > -kTrial) {
-        if (left == 0) mean_[other].store(0, memory_order_relaxed);  // what it was once says little about now
+        if (left == 0) {
+            if (!is_well_founded(favourite)) {
+                left_.store(interval_.load(memory_order_relaxed), memory_order_relaxed);
+                return favourite == looking;
+            }
+            recent_[other].clear();  // what it was once says little about now
+            mean_[other].store(0, memory_order_relaxed);
+        }
         return other == looking;
     }
     const Kind found = better();
@@ -52,15 +86,15 @@ bool BusyWait::is_to_look() {
     const int interval = std::max(found == favourite ? interval_.load(memory_order_relaxed) : kShortestInterval,
                                   found == sleeping ? pause : 0);
     favourite_.store(found, memory_order_relaxed);
-    decided_.store(mean_[found].load(memory_order_relaxed), memory_order_relaxed);
+    decided_.store(recent_[found].median(), memory_order_relaxed);
     interval_.store(std::min(2 * interval, kLongestInterval), memory_order_relaxed);
     left_.store(interval, memory_order_relaxed);
     return found == looking;
 }
 
-bool BusyWait::look(const std::atomic<std::uint32_t>& word, std::uint32_t seen, platform::Deadline deadline) {
+bool BusyWait::look(const std::atomic<std::uint32_t>& word, std::uint32_t seen, platform::Deadline deadline,
+                    Clock::time_point& now) {
     if (word.load(std::memory_order_acquire) != seen) return true;
-    auto now = Clock::now();
     const auto end = std::min(now + window_, deadline.when());
     do {
         const auto before = now;
@@ -85,6 +119,7 @@ void BusyWait::ended(bool looked, Clock::duration taken) {
     const auto before = mean_[kind].load(memory_order_relaxed);
     const auto mean = std::max<std::int64_t>(1, before == 0 ? ns : before + (ns - before) / kWeight);
     mean_[kind].store(mean, memory_order_relaxed);
+    recent_[kind].add(ns);
 
     const auto limit = std::chrono::nanoseconds(window_).count() * 3 / 2;
     const Kind favourite = favourite_.load(memory_order_relaxed);
@@ -98,10 +133,10 @@ void BusyWait::ended(bool looked, Clock::duration taken) {
         left_.store(interval_.load(memory_order_relaxed), memory_order_relaxed);
     } else if ((!looked && before > limit && mean <= limit) || mean > 2 * decided_.load(memory_order_relaxed)) {
         // Waits are short again, or longer than they were, so what was found may not hold any more.
-        decided_.store(mean, memory_order_relaxed);
-        interval_.store(kShortestInterval, memory_order_relaxed);
-        if (pause_.load(memory_order_relaxed) == 0 && left_.load(memory_order_relaxed) > kFirstInterval)
+        if (pause_.load(memory_order_relaxed) == 0 && left_.load(memory_order_relaxed) > kFirstInterval) {
+            doubt_.store(true, memory_order_relaxed);
             left_.store(kFirstInterval, memory_order_relaxed);
+        }
     }
 }
 

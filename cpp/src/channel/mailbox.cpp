@@ -153,9 +153,13 @@ void Mailbox::wait(std::uint32_t seen, platform::Deadline deadline) {
     };
     if (busy_.is_off()) return sleep();
     const auto begin = BusyWait::Clock::now();
+    auto end = begin;
     const bool looks = busy_.is_to_look();
-    if (!looks || !busy_.look(word, seen, deadline)) sleep();
-    busy_.ended(looks, BusyWait::Clock::now() - begin);
+    if (!looks || !busy_.look(word, seen, deadline, end)) {
+        sleep();
+        end = BusyWait::Clock::now();
+    }
+    busy_.ended(looks, end - begin);
 }
 
 void Mailbox::ring(Line& line) {

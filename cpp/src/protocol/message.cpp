@@ -252,19 +252,26 @@ Request make_request(const std::string& message, std::uint64_t id, bool both_spe
                      const Attached& attached) {
     require_size(message, "a request", "; send data of this size as a tensor");
     const std::string_view text = message;
-    json object;
-    if (const auto trimmed = trim(text); !trimmed.empty() && trimmed.front() == '{')
-        object = parse_json_request(trimmed);
+    const auto first = text.find_first_not_of(kBlank);
+    const auto blank = std::min(text.find(' '), text.size());
+    const std::string_view parameters = text.substr(std::min(blank + 1, text.size()));
     Request request;
+    if (first == 0 && blank > 0 && text.front() != '{' && !both_spellings && attached.is_empty() && is_plain(text)) {
+        request.command = text.substr(0, blank);
+        request.text = write_plain_request(request.command, parameters, id,
+                                           static_cast<std::uint64_t>(std::max<std::int64_t>(0, deadline_ms)));
+        return request;
+    }
+    json object;
+    if (first != std::string_view::npos && text[first] == '{') object = parse_json_request(trim(text));
     request.has_arguments = !attached.arguments.empty();
     if (object.is_object()) {
         request.command = complete_request(object, both_spellings);
         request.has_arguments |= check_attached(object, attached);
         request.text = object.dump();
     } else {
-        const auto blank = std::min(text.find(' '), text.size());
         request.command = text.substr(0, blank);
-        request.text = request_of(request.command, text.substr(std::min(blank + 1, text.size())), both_spellings);
+        request.text = request_of(request.command, parameters, both_spellings);
     }
     if (request.command.empty())
         throw InputError(
@@ -282,8 +289,8 @@ std::string encode_cancel(std::uint64_t id) {
 
 Response parse_response(const std::string& text) {
     require_size(text, "response");
-    if (auto plain = read_plain_response(text)) return std::move(*plain);
     Response response;
+    if (read_plain_response(text, response)) return response;
     try {
         response = read_response(text);
     } catch (const InputError&) {

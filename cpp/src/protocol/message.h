@@ -24,6 +24,8 @@ struct Attached {
     std::string arguments;    ///< a JSON object; empty for none
     std::string traceparent;  ///< as W3C Trace Context has it; empty for none
     std::string names{};      ///< of tensors, by tags, as parse_names() reads them; empty for none
+
+    bool is_empty() const { return arguments.empty() && traceparent.empty() && names.empty(); }
 };
 
 /// @param message    JSON object, or "command parameters"

@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <utility>
 
 #include "platform/quiet_floats.h"
 #include "protocol/json_object.h"
@@ -15,20 +19,44 @@ bool is_plain_letter(char letter) {
     return letter >= ' ' && letter <= '~' && letter != '"' && letter != '\\';
 }
 
+/// Whether any of eight letters is none of the plain ones.
+bool any_strange(std::uint64_t letters) {
+    constexpr std::uint64_t kOnes = ~std::uint64_t{0} / 0xFF;
+    constexpr std::uint64_t kHigh = kOnes << 7U;
+    const auto below = [](std::uint64_t word, std::uint64_t limit) { return (word - kOnes * limit) & ~word; };
+    const auto has = [&below](std::uint64_t word, char letter) {
+        return below(word ^ (kOnes * static_cast<unsigned char>(letter)), 1);
+    };
+    return ((letters | below(letters, ' ') | has(letters, '"') | has(letters, '\\') | has(letters, '\x7f')) & kHigh) !=
+           0;
+}
+
+/// How many plain letters there are before another one, eight at a time.
+std::size_t plain_length(std::string_view text) {
+    std::size_t length = 0;
+    for (std::uint64_t letters = 0; length + sizeof(letters) <= text.size(); length += sizeof(letters)) {
+        std::memcpy(&letters, text.data() + length, sizeof(letters));
+        if (any_strange(letters)) break;
+    }
+    while (length < text.size() && is_plain_letter(text[length])) ++length;
+    return length;
+}
+
 /// Takes a message apart from its start; every step says whether the message goes on as it should.
 class Reader {
   public:
     explicit Reader(std::string_view message) : rest_(message) {}
 
-    bool skip(std::string_view expected) {
-        if (rest_.substr(0, expected.size()) != expected) return false;
-        rest_.remove_prefix(expected.size());
+    template <std::size_t Size>
+    bool skip(const char (&expected)[Size]) {
+        constexpr std::size_t kLength = Size - 1;  // without the zero at its end
+        if (rest_.size() < kLength || std::memcmp(rest_.data(), expected, kLength) != 0) return false;
+        rest_.remove_prefix(kLength);
         return true;
     }
     /// What stands before the next quote, which is skipped as well.
     bool text(std::string_view& found) {
-        std::size_t length = 0;
-        while (length < rest_.size() && is_plain_letter(rest_[length])) ++length;
+        const std::size_t length = plain_length(rest_);
         found = rest_.substr(0, length);
         rest_.remove_prefix(length);
         return skip("\"");
@@ -55,6 +83,41 @@ class Reader {
   private:
     std::string_view rest_;
 };
+
+/// Puts a message together in memory that is there already, where each step of a std::string asks for more.
+class Writer {
+  public:
+    /// @param most how long it gets
+    explicit Writer(std::size_t most) : text_(most, ' ') {}
+
+    Writer& put(std::string_view part) {
+        if (part.size() > text_.size() - length_) throw std::logic_error("a message is longer than was said");
+        std::memcpy(text_.data() + length_, part.data(), part.size());
+        length_ += part.size();
+        return *this;
+    }
+    Writer& put(std::uint64_t number) {
+        char digits[20];
+        char* first = std::end(digits);
+        for (; number > 9; number /= 100) {
+            *--first = static_cast<char>('0' + number % 10);
+            *--first = static_cast<char>('0' + number / 10 % 10);
+        }
+        if (number > 0 || first == std::end(digits)) *--first = static_cast<char>('0' + number);
+        return put({first, static_cast<std::size_t>(std::end(digits) - first)});
+    }
+    std::string take() {
+        text_.resize(length_);
+        return std::move(text_);
+    }
+
+  private:
+    std::string text_;
+    std::size_t length_ = 0;
+};
+
+/// Longer than all names of members and numbers of a message.
+constexpr std::size_t kRest = 192;
 
 bool read_tags(Reader& reader, std::vector<std::string>& tags) {
     if (reader.skip("]")) return true;
@@ -91,7 +154,7 @@ bool read_attached(Reader& reader, PlainRequest& request) {
 }  // namespace
 
 bool is_plain(std::string_view text) {
-    return std::all_of(text.begin(), text.end(), is_plain_letter);
+    return plain_length(text) == text.size();
 }
 
 bool is_plain_object(std::string_view text) {
@@ -115,7 +178,16 @@ std::optional<PlainRequest> read_plain_request(std::string_view message) {
     return good ? std::optional(request) : std::nullopt;
 }
 
-std::optional<Response> read_plain_response(std::string_view message) {
+std::string write_plain_request(std::string_view command, std::string_view parameters, std::uint64_t id,
+                                std::uint64_t deadline_ms) {
+    Writer message(kRest + command.size() + parameters.size());
+    message.put("{\"command\":\"").put(command).put("\",\"parameters\":\"").put(parameters);
+    message.put("\",\"id\":").put(id).put(",\"timestamp\":").put(static_cast<std::uint64_t>(now_ms()));
+    if (deadline_ms > 0) message.put(",\"deadline_ms\":").put(deadline_ms);
+    return message.put("}").take();
+}
+
+bool read_plain_response(std::string_view message, Response& response) {
     Reader reader(message);
     std::uint64_t id = 0;
     std::uint64_t unused = 0;
@@ -123,39 +195,36 @@ std::optional<Response> read_plain_response(std::string_view message) {
     std::string_view text;
     std::string_view names;
     std::string_view buffers;
-    std::optional<Response> response;
+    std::vector<std::string> tensors;
     if (!(reader.skip("{\"id\":") && reader.number(id) && reader.skip(",\"command\":\"") && reader.text(command) &&
-          reader.skip(",\"result\":\"") && reader.text(text) && reader.skip(",\"message\":\"\",\"tensors\":[")))
-        return response;
-    response.emplace();
-    if (!(read_tags(reader, response->tensors) && read_names(reader, names) && read_buffers(reader, buffers) &&
-          reader.skip(",\"timestamp\":") && reader.number(unused) && reader.skip("}") && reader.at_end())) {
-        response.reset();
-        return response;
-    }
-    response->id = id;
-    response->command = command;
-    response->text = text;
-    response->names = names;
-    response->buffers = buffers;
-    return response;
+          reader.skip(",\"result\":\"") && reader.text(text) && reader.skip(",\"message\":\"\",\"tensors\":[") &&
+          read_tags(reader, tensors) && read_names(reader, names) && read_buffers(reader, buffers) &&
+          reader.skip(",\"timestamp\":") && reader.number(unused) && reader.skip("}") && reader.at_end()))
+        return false;
+    response.id = id;
+    response.command = command;
+    response.text = text;
+    response.tensors = std::move(tensors);
+    if (!names.empty()) response.names = names;
+    if (!buffers.empty()) response.buffers = buffers;
+    return true;
 }
 
 std::string write_plain_response(std::uint64_t id, std::string_view command, std::string_view result,
                                  const std::vector<std::string_view>& tensors, std::string_view buffers) {
-    std::string message;
-    message.reserve(128 + command.size() + result.size() + 16 * tensors.size() + buffers.size());
-    append_number(message.append("{\"id\":"), id);
-    message.append(",\"command\":\"").append(command);
-    message.append("\",\"result\":\"").append(result).append("\",\"message\":\"\",\"tensors\":[");
+    std::size_t most = kRest + command.size() + result.size() + buffers.size();
+    for (const auto tag : tensors) most += 3 + tag.size();
+    Writer message(most);
+    message.put("{\"id\":").put(id).put(",\"command\":\"").put(command);
+    message.put("\",\"result\":\"").put(result).put("\",\"message\":\"\",\"tensors\":[");
+    std::string_view before = "\"";
     for (const auto tag : tensors) {
-        if (message.back() != '[') message += ',';
-        message.append("\"").append(tag).append("\"");
+        message.put(before).put(tag).put("\"");
+        before = ",\"";
     }
-    message += ']';
-    if (!buffers.empty()) message.append(",\"buffers\":\"").append(buffers).append("\"");
-    append_number(message.append(",\"timestamp\":"), static_cast<std::uint64_t>(now_ms()));
-    return message += '}';
+    message.put("]");
+    if (!buffers.empty()) message.put(",\"buffers\":\"").put(buffers).put("\"");
+    return message.put(",\"timestamp\":").put(static_cast<std::uint64_t>(now_ms())).put("}").take();
 }
 
 void append_number(std::string& text, std::uint64_t number) {

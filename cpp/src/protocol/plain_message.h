@@ -34,8 +34,13 @@ struct PlainRequest {
 /// @returns nothing when the request is not plain; the texts lie in `message`
 TR_API std::optional<PlainRequest> read_plain_request(std::string_view message);
 
-/// @returns nothing when the response is not plain
-std::optional<Response> read_plain_response(std::string_view message);
+/// A request with no more than its words, which have to be plain.
+/// @param deadline_ms 0 for none
+std::string write_plain_request(std::string_view command, std::string_view parameters, std::uint64_t id,
+                                std::uint64_t deadline_ms);
+
+/// @returns false when the response is not plain, and nothing was done
+bool read_plain_response(std::string_view message, Response& response);
 /// The response to a request that succeeded. All texts have to be plain.
 /// @param buffers empty for none
 TR_API std::string write_plain_response(std::uint64_t id, std::string_view command, std::string_view result,

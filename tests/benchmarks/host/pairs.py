@@ -308,15 +308,15 @@ def check(pair: Pair, operation: str, result: Any) -> None:
         raise RuntimeError("the bytes that came back are not those that should have")
 
 
-def measure(pair: Pair, operation: str, size: int, rounds: int, budget_ms: int) -> dict[str, Any]:
+def measure(pair: Pair, operation: str, size: int, rounds: int, budget_ms: int, warm_up_ms: int) -> dict[str, Any]:
     run = pair.prepare(operation, size)
     clock = time.perf_counter_ns
     budget = budget_ms * 1_000_000
     start = clock()
-    for i in range(2 + rounds // 10):
-        if i and clock() - start > (10**9 if i < 2 else budget // 10):
-            break
+    runs = 0
+    while runs == 0 or clock() - start < (10**9 if runs < 2 else warm_up_ms * 1_000_000):
         result = run()
+        runs += 1
     check(pair, operation, result)
     samples: list[int] = []
     before = start = clock()
@@ -329,7 +329,7 @@ def measure(pair: Pair, operation: str, size: int, rounds: int, budget_ms: int) 
 
 def obey(pair: Pair, words: list[str]) -> dict[str, Any]:
     if words[0] == "measure":
-        return measure(pair, words[1], int(words[2]), int(words[3]), int(words[4]))
+        return measure(pair, words[1], *map(int, words[2:]))
     if words[0] == "info":
         return {"host_pid": os.getpid(), "worker_pid": pair.worker_pid, "directory": pair.directory, "description": ""}
     raise AbsentError("measured for C++ hosts alone")

@@ -1,6 +1,6 @@
 // A host program: obeys one command per line on standard input and answers each with a line of JSON.
 //
-//     measure <operation> <bytes> <rounds> <budget in ms>   -> {"ns": [...]}
+//     measure <operation> <bytes> <rounds> <budget in ms> <warm-up in ms>   -> {"ns": [...]}
 //     throughput <transports> <ms>                          -> {"per_second": ...}
 //     time <what>                                           -> {"ns": [...]}
 //     info                                                  -> {"host_pid": ..., "worker_pid": ..., ...}
@@ -29,16 +29,17 @@ std::int64_t nanoseconds(Clock::duration duration) {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count();
 }
 
-/// Runs until there are `rounds` samples or the budget is spent, after a warm-up that is a tenth as long: two runs at
-/// least, as buffers may alternate, but for rows that are too slow for that.
-json measure(Transport& transport, Operation operation, std::size_t bytes, std::size_t rounds, std::int64_t budget_ms) {
+/// Runs until there are `rounds` samples or the budget is spent, after a warm-up: two runs at least, as buffers may
+/// alternate, but for rows that are too slow for that.
+json measure(Transport& transport, Operation operation, std::size_t bytes, std::size_t rounds, std::int64_t budget_ms,
+             std::int64_t warm_up_ms) {
     transport.prepare(operation, bytes);
     constexpr std::chrono::milliseconds kLongWarmUp(1000);
     const auto budget = std::chrono::milliseconds(budget_ms);
+    const std::chrono::milliseconds warm_up(warm_up_ms);
     auto start = Clock::now();
     transport.run(operation);
-    for (std::size_t i = 1; i < 2 + rounds / 10 && Clock::now() - start < (i < 2 ? kLongWarmUp : budget / 10); ++i)
-        transport.run(operation);
+    for (int i = 1; Clock::now() - start < (i < 2 ? kLongWarmUp : warm_up); ++i) transport.run(operation);
     transport.check(operation);
 
     std::vector<std::int64_t> samples;
@@ -84,9 +85,10 @@ json obey(const std::string& line, const Arguments& arguments, std::unique_ptr<T
     std::size_t bytes = 0;
     std::size_t rounds = 0;
     std::int64_t milliseconds = 0;
+    std::int64_t warm_up = 0;
     words >> verb;
-    if (verb == "measure" && words >> what >> bytes >> rounds >> milliseconds)
-        return measure(*transport, operation_from(what), bytes, rounds, milliseconds);
+    if (verb == "measure" && words >> what >> bytes >> rounds >> milliseconds >> warm_up)
+        return measure(*transport, operation_from(what), bytes, rounds, milliseconds, warm_up);
     if (verb == "throughput" && words >> rounds >> milliseconds) {
         transport.reset();
         return throughput(arguments, rounds, milliseconds);

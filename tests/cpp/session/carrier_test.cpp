@@ -106,6 +106,32 @@ TEST(BusyWaitTest, DoesWhatHasBeenShorter) {
     EXPECT_LT(waits(100'000, microseconds(60), microseconds(30)), 200) << "looking holds somebody up";
 }
 
+TEST(BusyWaitTest, DoesNotTryToSleepBecauseTheOtherSideDoes) {
+    using channel::BusyWait;
+    using std::chrono::microseconds;
+    BusyWait busy(100);
+    int slept = 0;
+    for (int i = 0; i < 100'000; ++i) {
+        const bool looks = busy.is_to_look();
+        slept += looks ? 0 : 1;
+        const bool other_sleeps = i % 200 < 8;  // and has to be woken
+        busy.ended(looks, microseconds(looks && !other_sleeps ? 2 : 40));
+    }
+    EXPECT_LT(slept, 150);
+}
+
+TEST(BusyWaitTest, GoesOnLookingWhereSleepingIsAsShort) {
+    using channel::BusyWait;
+    BusyWait busy(100);
+    int slept = 0;
+    for (int i = 0; i < 100'000; ++i) {
+        const bool looks = busy.is_to_look();
+        slept += looks ? 0 : 1;
+        busy.ended(looks, std::chrono::nanoseconds(looks ? 4'500 : 4'000));
+    }
+    EXPECT_LT(slept, 150);
+}
+
 TEST(BusyWaitTest, LooksForAWindow) {
     using channel::BusyWait;
     std::atomic<std::uint32_t> word{7};
@@ -113,11 +139,12 @@ TEST(BusyWaitTest, LooksForAWindow) {
     yields = 0;
     BusyWait busy(2'000, [] { ++yields; });
     const auto begin = BusyWait::Clock::now();
-    EXPECT_FALSE(busy.look(word, 7, platform::Deadline::after(60'000)));
-    EXPECT_GE(BusyWait::Clock::now() - begin, std::chrono::milliseconds(2));
+    auto now = begin;
+    EXPECT_FALSE(busy.look(word, 7, platform::Deadline::after(60'000), now));
+    EXPECT_GE(now - begin, std::chrono::milliseconds(2));
     EXPECT_GT(yields, 0);
     yields = 0;
-    EXPECT_TRUE(busy.look(word, 6, platform::Deadline::after(60'000)));
+    EXPECT_TRUE(busy.look(word, 6, platform::Deadline::after(60'000), now));
     EXPECT_EQ(yields, 0) << "as it has rung already";
     EXPECT_TRUE(BusyWait(0).is_off());
 }
@@ -137,7 +164,8 @@ TEST(BusyWaitTest, ACoreThatGoesToOthersIsYieldedMoreAndMoreSeldom) {
         for (int i = 0; i < count; ++i) {
             const bool to_look = busy.is_to_look();
             looked += to_look ? 1 : 0;
-            if (to_look) busy.look(word, others ? 7 : 6, platform::Deadline::after(60'000));
+            auto now = BusyWait::Clock::now();
+            if (to_look) busy.look(word, others ? 7 : 6, platform::Deadline::after(60'000), now);
             if (others)
                 busy.ended(to_look, microseconds(i % 20 == 0 ? 4'000 : 10));
             else

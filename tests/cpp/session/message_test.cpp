@@ -310,15 +310,34 @@ TEST(PlainMessages, AreWhatEachSideWrites) {
     EXPECT_EQ(read_plain_request(with)->traceparent, "00-ab-cd-01");
     EXPECT_EQ(read_plain_request(with)->deadline_ms, 500U);
 
-    const auto response = read_plain_response(write_plain_response(9, "c", "r", {"a", "b"}, "a 7 .x"));
-    ASSERT_TRUE(response);
-    EXPECT_EQ(response->id, 9U);
-    EXPECT_EQ(response->command, "c");
-    EXPECT_EQ(response->text, "r");
-    EXPECT_EQ(response->tensors, (std::vector<std::string>{"a", "b"}));
-    EXPECT_EQ(response->buffers, "a 7 .x");
-    EXPECT_TRUE(read_plain_response(write_plain_response(9, "c", "r", {}, ""))->tensors.empty());
-    EXPECT_TRUE(read_plain_response(kPlainResponse));
+    Response response;
+    ASSERT_TRUE(read_plain_response(write_plain_response(9, "c", "r", {"a", "b"}, "a 7 .x"), response));
+    EXPECT_EQ(response.id, 9U);
+    EXPECT_EQ(response.command, "c");
+    EXPECT_EQ(response.text, "r");
+    EXPECT_EQ(response.tensors, (std::vector<std::string>{"a", "b"}));
+    EXPECT_EQ(response.buffers, "a 7 .x");
+    EXPECT_TRUE(read_plain_response(write_plain_response(9, "c", "r", {}, ""), response));
+    EXPECT_TRUE(response.tensors.empty());
+    EXPECT_TRUE(read_plain_response(kPlainResponse, response));
+}
+
+TEST(PlainMessages, HoldNumbersOfAnyLength) {
+    for (std::uint64_t id : {std::uint64_t{0}, std::uint64_t{9}, std::uint64_t{10}, std::uint64_t{99},
+                             std::uint64_t{100}, std::uint64_t{4'711}, std::uint64_t{1'000'000'000'000}, UINT64_MAX}) {
+        EXPECT_EQ(nlohmann::json::parse(make_request("x y", id, false, 0).text)["id"], id);
+        EXPECT_EQ(nlohmann::json::parse(write_plain_response(id, "x", "y", {}, ""))["id"], id);
+    }
+}
+
+TEST(PlainMessages, AreOfPrintableAsciiWithoutQuotesAndBackslashes) {
+    for (std::size_t place = 0; place < 20; ++place)
+        for (int letter = 0; letter < 256; ++letter) {
+            std::string text(20, 'x');
+            text[place] = static_cast<char>(letter);
+            EXPECT_EQ(is_plain(text), letter >= ' ' && letter <= '~' && letter != '"' && letter != '\\')
+                << letter << " at " << place;
+        }
 }
 
 /// What is read of a response; or that it is refused.
@@ -363,7 +382,7 @@ TEST(PlainMessages, MeanWhatTheyMeanAsJson) {
     int plain = 0;
     for (int i = 0; i < 20'000; ++i) {
         const std::string response = changed(kPlainResponse, random);
-        if (read_plain_response(response)) ++plain;
+        if (Response unused; read_plain_response(response, unused)) ++plain;
         EXPECT_EQ(told(response), told(" " + response)) << response;  // the blank makes it one that is not plain
 
         const Attached attached = i % 2 == 0 ? Attached{} : Attached{R"({"dim":[1,{"a":"b"}]})", "00-ab", "a obs"};
