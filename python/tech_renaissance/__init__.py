@@ -19,6 +19,8 @@ from ._version import __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .data.tsr import TsrInfo, export_tsr, get_tsr_info, import_tsr, read_tsr, tsr_info, write_tsr
+    from .endpoints.declare import endpoint, service
+    from .endpoints.tensor_type import Tensor
     from .errors import (
         Cancelled,
         InputError,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from .host.several import start_all as start_all
     from .host.several import stop_all as stop_all
     from .host.tensor_stream import TensorStream
+    from .worker.endpoints import run
     from .worker.server import TechRenaissanceServer
 
 # PythonSession and its options are left out: they need the compiled module, which a worker may not have. And so is
@@ -53,13 +56,17 @@ __all__ = [
     "TRException",
     "TSRError",
     "TechRenaissanceServer",
+    "Tensor",
     "TensorStream",
     "TsrInfo",
     "__version__",
+    "endpoint",
     "export_tsr",
     "get_tsr_info",
     "import_tsr",
     "read_tsr",
+    "run",
+    "service",
     "tsr_info",
     "write_tsr",
 ]
@@ -80,11 +87,15 @@ _HOME = {
     "TechRenaissanceServer": "worker.server",
     "TensorStream": "host.tensor_stream",
     "TimeoutError": "errors",
+    "Tensor": "endpoints.tensor_type",
     "TsrInfo": "data.tsr",
+    "endpoint": "endpoints.declare",
     "export_tsr": "data.tsr",
     "get_tsr_info": "data.tsr",
     "import_tsr": "data.tsr",
     "read_tsr": "data.tsr",
+    "run": "worker.endpoints",
+    "service": "endpoints.declare",
     "start_all": "host.several",
     "stop_all": "host.several",
     "tsr_info": "data.tsr",

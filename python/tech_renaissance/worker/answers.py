@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from ..errors import NOT_FOUND, PERMISSION_DENIED, UNKNOWN, Cancelled, InputError
 from ..platform.output import log
 from ..protocol import messages
@@ -13,15 +15,27 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .call import Call
+    from .endpoints import Endpoints
     from .server import TechRenaissanceServer
 
 
-def require_main_logic(server: TechRenaissanceServer) -> None:
-    """Raises InputError for a server that has that of its base class, which serves nothing."""
+def endpoints_of(server: TechRenaissanceServer) -> Endpoints | None:
+    """Those of a server; None for one that has none, but a main_logic.
+
+    Raises:
+        InputError: it has neither, and so serves nothing; or an endpoint is none.
+    """
     from .server import TechRenaissanceServer as Base
 
-    if getattr(server.main_logic, "__func__", None) is not Base.main_logic:
-        return
+    has_logic = getattr(server.main_logic, "__func__", None) is not Base.main_logic
+    if "tech_renaissance.endpoints.declare" in sys.modules:  # or nothing can be marked
+        from .endpoints import Endpoints
+
+        endpoints = Endpoints(server, server.main_logic if has_logic else None)
+        if endpoints.by_name:
+            return endpoints
+    if has_logic:
+        return None
     import difflib
 
     kind = type(server)
@@ -29,7 +43,10 @@ def require_main_logic(server: TechRenaissanceServer) -> None:
     close = difflib.get_close_matches("main_logic", own, 1, 0.5)
     where = at(place_of_function(getattr(kind, close[0]))) if close else ""
     meant = f": did you mean this by its method {close[0]!r}{where}?" if close else ""
-    raise InputError(f"{kind.__name__} does not override main_logic(command, parameters), which serves requests{meant}")
+    raise InputError(
+        f"{kind.__name__} has no endpoint, and does not override main_logic(command, parameters), which serves "
+        f"requests{meant}"
+    )
 
 
 def is_to_leave(call: Call) -> bool:

@@ -49,6 +49,7 @@ class Call:
     _news = -1
     _tensors: Sequence[str] = ()
     _names = ""  # of some of these, each behind its tag
+    _values: dict[str, object] = {}  # noqa: RUF012 - never changed
 
     def __init__(self, request: Request, channel: Channel, stop: StopSignals) -> None:
         self.request = request
@@ -260,6 +261,12 @@ class Call:
                 return
         self._publish(Response(command, result, None, self._tensors), messages.OK)
 
+    def answer_values(self, values: dict[str, object]) -> None:
+        """The answer of a request that succeeded, with results that are no tensors, by name."""
+        self._values = values
+        self._short = False
+        self.answer(messages.OK)
+
     def status(self, text: str) -> None:
         """Tells how the request is coming on."""
         if not self.over:
@@ -307,6 +314,8 @@ class Call:
         response.id = self.request.id
         response.legacy = self.request.legacy
         response.names = self._names
+        if response.failure is None:
+            response.values = self._values
         channel = self.channel
         # A signal must not end this halfway; it takes effect afterwards.
         stop = self._stop

@@ -37,6 +37,7 @@ class Dispatcher:
         self._runtime = runtime
         self._channels = channels
         self._stop = stop
+        self._endpoints = runtime.endpoints
         self.exit: SystemExit | None = None
 
     def serve(self) -> None:
@@ -90,7 +91,7 @@ class Dispatcher:
         try:
             stop.arm()
             try:
-                outcome = self._server.main_logic(request.command, request.parameters)
+                outcome = (self._endpoints or self._server).main_logic(request.command, request.parameters)
             finally:
                 if self._runtime.forked:
                     self._runtime.end_fork()
@@ -117,11 +118,12 @@ def choose(server: TechRenaissanceServer, runtime: Runtime, channels: Channels, 
         InputError: it asks for what there is not.
     """
     threads = server.threads
-    is_async = is_coroutine_function(server.main_logic)
+    endpoints = runtime.endpoints
+    is_async = is_coroutine_function(server.main_logic) or (endpoints is not None and endpoints.is_async)
     if type(threads) is not int or threads < 0 or (threads and is_async):
         raise InputError(
             f"{type(server).__name__}.threads is {threads!r}: expected a number of threads, and none for an async "
-            "main_logic, which runs on one event loop"
+            "main_logic or endpoint, which run on one event loop"
         )
     if is_async:
         from .event_loop import EventLoop

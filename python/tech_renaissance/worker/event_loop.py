@@ -153,7 +153,9 @@ class EventLoop(Dispatcher):
             if call.cancelled():
                 return call.fail_as_cancelled
             try:
-                call.logic = server.main_logic(request.command, request.parameters)
+                endpoints = self._endpoints
+                logic = server.main_logic if endpoints is None else endpoints.async_main_logic
+                call.logic = logic(request.command, request.parameters)
                 outcome = await _armed(call.logic, self._stop)
             finally:
                 if self._runtime.forked:

@@ -21,7 +21,9 @@ _MAX_MESSAGE = 16 << 10
 _MAX_FRAMES = 100
 _OWN_DIRECTORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 # Out of these user code is called.
-_CALLERS = tuple(f"{_OWN_DIRECTORY}worker{os.sep}{it}.py" for it in ("dispatch", "threads", "event_loop", "runtime"))
+_CALLERS = tuple(
+    f"{_OWN_DIRECTORY}worker{os.sep}{it}.py" for it in ("dispatch", "threads", "event_loop", "endpoints", "runtime")
+)
 _LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 _TYPED = ("<stdin>", "<string>", "<ipython")
 _PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")

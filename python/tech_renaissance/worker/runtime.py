@@ -11,18 +11,18 @@ from ..channel.tensor_store import TensorStore
 from ..errors import Cancelled
 from ..platform import steps
 from ..platform.files import AtomicWriter, Place, keep_spares, remove
-from ..platform.output import log_output
+from ..platform.output import log, log_output
 from ..platform.place import place_error
 from ..platform.process import ProcessWatch
 from ..platform.stop_signals import StopSignals
 from ..platform.system import IS_WINDOWS
 from ..protocol import messages
 from ..protocol.json_object import encode_object
-from .answers import require_main_logic
+from .answers import endpoints_of
 from .channels import Channels
 from .context import follow_threads
 from .dispatch import choose
-from .failure import frames_from, place_of, stack_of
+from .failure import failure_from, frames_from, place_of, stack_of
 from .guard import Guard, end_group
 from .ping import Ping
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ..channel.channel import Channel
     from .call import Call
     from .dispatch import Dispatcher
+    from .endpoints import Endpoints
     from .server import TechRenaissanceServer
 
 _HANG_UP_MS = 1000
@@ -68,6 +69,7 @@ class Runtime:
         self._channels: Channels | None = None
         self._dispatcher: Dispatcher | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.endpoints: Endpoints | None = None
         self.forked = False
 
     def serve(self) -> None:
@@ -111,7 +113,7 @@ class Runtime:
             raise self._dispatcher.exit
 
     def _serve(self) -> None:
-        require_main_logic(self._server)
+        self.endpoints = endpoints_of(self._server)
         self._call_on_start()
         if steps.hook:
             steps.hook("on_start called")
@@ -123,7 +125,10 @@ class Runtime:
             steps.hook("carrier open")
         self._dispatcher = choose(self._server, self, channels, self._stop)
         self._announce(channels.first, "")
-        self._dispatcher.serve()
+        try:
+            self._dispatcher.serve()
+        finally:
+            self._call_on_shutdown()
 
     def _become_a_fork(self) -> None:
         """In a process that user code has forked off: the session, and the signals to it, are the worker's alone."""
@@ -166,6 +171,18 @@ class Runtime:
             self._stop.armed = False
             self.end_fork()
 
+    def _call_on_shutdown(self) -> None:
+        """While the worker can still be seen; nothing that goes wrong here keeps it from leaving."""
+        if self.forked:
+            return
+        try:
+            self._server.on_shutdown()
+        except Exception as error:
+            failure = failure_from(error)
+            log(f"on_shutdown failed: {failure.type}: {failure.message}\n{failure.traceback}".rstrip())
+        finally:
+            self.end_fork()
+
     def _announce(self, channel: Channel, refused: str) -> None:
         """Says hello in a channel, or why it is not served."""
         try:
@@ -192,16 +209,18 @@ class Runtime:
             "executable": sys.executable,
             "package": __version__,
             "packages": packages,
-            "server": type(self._server).__name__,
+            "server": type(self.endpoints.target if self.endpoints else self._server).__name__,
             "carrier": channels.first.carrier.name,
             "wake_up": channels.bell.wake_up,
             "mailbox": channels.mailbox,
             "fallback": channels.fallback,
-            "commands": [str(command) for command in self._server.commands],
+            "commands": self.endpoints.names() if self.endpoints else list(map(str, self._server.commands)),
             "features": list(messages.FEATURES),
-            "endpoints": [],
+            "endpoints": self.endpoints.describe() if self.endpoints else [],
             "timestamp": messages.now_ms(),
         }
+        if self.endpoints is not None and self.endpoints.has_main_logic:
+            hello["main_logic"] = True
         if refused:
             hello["refused"] = refused
         channel.writer.write(f"{channel.directory}/hello.json", encode_object(hello))

@@ -147,6 +147,12 @@ class TechRenaissanceServer(_OfTensors[TensorT]):
         It may be an `async def`, which runs on the event loop of an async `main_logic`.
         """
 
+    def on_shutdown(self) -> None:
+        """Called once when the worker leaves, behind its last request, whatever the reason; not where it is killed.
+
+        What it raises is logged. The host waits for it as it waits for the worker, some seconds at most.
+        """
+
     def run(self, session_id: str | None = None) -> None:
         """Serves until the host asks to exit, SIGINT or SIGTERM comes, or the host is gone.
 
@@ -155,7 +161,7 @@ class TechRenaissanceServer(_OfTensors[TensorT]):
 
         Raises:
             NotFoundError: there is no such session; this process is no worker.
-            InputError: the server has no main_logic.
+            InputError: the server has no main_logic and no endpoint; or one of these cannot be one.
         """
         from .runtime import Runtime, is_multiprocessing_child
 

@@ -104,7 +104,7 @@ class Threads(Dispatcher):
                 call.fail_as_cancelled()
                 return
             try:
-                outcome = server.main_logic(request.command, request.parameters)
+                outcome = (self._endpoints or server).main_logic(request.command, request.parameters)
             finally:
                 if self._runtime.forked:
                     self._runtime.end_fork()

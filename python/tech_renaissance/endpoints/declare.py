@@ -1,0 +1,115 @@
+"""`@endpoint` and `@service`, which mark what a server offers; and finding what was marked."""
+
+from __future__ import annotations
+
+from ..data.tensors import overload
+from ..errors import InputError
+from ..protocol.messages import EXIT, EXIT_COMMAND, is_tag
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    from ..data.tensors import Framework
+
+    Function = TypeVar("Function", bound=Callable[..., Any])
+    Class = TypeVar("Class", bound=type)
+
+_MARK = "__tr_endpoint__"
+_SERVICE = "__tr_service__"
+
+
+class ServiceOptions:
+    """What `@service` says of a class; of a `TechRenaissanceServer` its attributes say it."""
+
+    def __init__(self, framework: Framework | None, threads: int) -> None:
+        self.framework = framework
+        self.threads = threads
+
+
+@overload
+def endpoint(function: Function) -> Function: ...
+@overload
+def endpoint(*, name: str = "") -> Callable[[Function], Function]: ...
+def endpoint(function: Any = None, *, name: str = "") -> Any:
+    """Marks a method as an endpoint of its server, and returns it as it is.
+
+        class Server(TechRenaissanceServer):
+            @endpoint
+            def blur(self, image: Tensor["float32", "b c h w"], radius: int = 3) -> Tensor["float32", "b c h w"]: ...
+
+    What it takes and gives is read from its annotations when the server starts; see docs/endpoints.md.
+
+    Args:
+        function: the method, a plain one, an `async def`, or a generator of either kind.
+        name: by which hosts call it; that of the method when left out.
+    """
+
+    def mark(function: Any) -> Any:
+        target = getattr(function, "__func__", function)  # of a staticmethod or classmethod
+        if not callable(target):
+            raise InputError(f"@endpoint over {function!r:.200}: expected a method")
+        found = name or target.__name__
+        if not is_tag(found) or found in (EXIT, EXIT_COMMAND):
+            raise InputError(
+                f"an endpoint cannot be called {found!r:.200}: expected 1 to 128 letters, digits, '_', '-' or '.', the "
+                f"first of them a letter, digit or '_'; {EXIT!r} and {EXIT_COMMAND!r} end the worker"
+            )
+        setattr(target, _MARK, found)
+        return function
+
+    return mark if function is None else mark(function)
+
+
+@overload
+def service(kind: Class) -> Class: ...
+@overload
+def service(*, framework: Framework | None = None, threads: int = 0) -> Callable[[Class], Class]: ...
+def service(kind: Any = None, *, framework: Framework | None = None, threads: int = 0) -> Any:
+    """Marks a plain class, with endpoints, as one that `run` can serve, and returns it as it is.
+
+    Args:
+        kind: the class; it may have the hooks `on_start` and `on_shutdown` of a `TechRenaissanceServer`.
+        framework: as of a `TechRenaissanceServer`.
+        threads: as of a `TechRenaissanceServer`.
+    """
+
+    def mark(kind: Any) -> Any:
+        if not isinstance(kind, type):
+            raise InputError(f"@service over {kind!r:.200}: expected a class")
+        setattr(kind, _SERVICE, ServiceOptions(framework, threads))
+        return kind
+
+    return mark if kind is None else mark(kind)
+
+
+def service_options(kind: type) -> ServiceOptions | None:
+    """What `@service` has said of a class; None when it has said nothing."""
+    found: ServiceOptions | None = getattr(kind, _SERVICE, None)
+    return found
+
+
+def marked(kind: type) -> dict[str, str]:
+    """The methods of a class that are endpoints, by the names of these, in the order in which they are defined.
+
+    A method that overrides an endpoint is one as well, under the same name.
+
+    Raises:
+        InputError: two methods have the same name as endpoints.
+    """
+    found: dict[str, str] = {}  # name of the endpoint by that of the method
+    for owner in reversed(kind.__mro__):
+        for attribute, value in vars(owner).items():
+            name = getattr(getattr(value, "__func__", value), _MARK, None)
+            if name is not None:
+                found[attribute] = name
+    methods: dict[str, str] = {}
+    for attribute, name in found.items():
+        if name in methods:
+            raise InputError(
+                f"{kind.__name__} has two endpoints called {name!r}: {methods[name]} and {attribute}; give one of them "
+                "another name, @endpoint(name=...)"
+            )
+        methods[name] = attribute
+    return methods

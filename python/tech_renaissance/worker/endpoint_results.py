@@ -1,0 +1,151 @@
+"""From what an endpoint's method returns to the answer."""
+
+from __future__ import annotations
+
+from ..endpoints.signature import RESULT
+from ..endpoints.tensor_type import TensorType, is_tensor
+from ..endpoints.value_types import AnyType, Scalar, plain
+from ..errors import InputError
+from .failure import at, place_of_function
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..endpoints.dims import Sizes
+    from ..endpoints.signature import Signature
+    from .call import Call
+
+
+def answer_with(it: Signature, call: Call, result: Any, sizes: Sizes) -> bool:
+    """Sends what the method has returned, unless it has answered itself."""
+    if call.answered:
+        return True
+    outputs = it.outputs
+    where = f"{it.name}: the result"
+    if outputs.shape == "one":
+        kind = outputs.kinds[RESULT]
+        if isinstance(kind, TensorType):
+            _check(it, kind, result, where, sizes)
+            call.stage((result,))
+        elif isinstance(kind, Scalar) and kind.kind == "str":
+            call.answer(str(_write(it, kind, result, where)))
+        else:
+            call.answer_values({RESULT: _write(it, kind, result, where)})
+        return True
+    if outputs.shape == "none":
+        if result is not None:
+            raise InputError(f"{where} is {result!r:.200}: expected None, as declared{_place(it)}")
+        return True
+    if outputs.shape == "any":
+        return _answer_any(call, result, where)
+    return _answer_each(it, call, _members(it, result, where), where, sizes)
+
+
+def _members(it: Signature, result: Any, where: str) -> dict[str, Any]:
+    kinds = it.outputs.kinds
+    if it.outputs.take is not None:
+        members = it.outputs.take(result)
+        if members is None or not set(members) <= set(kinds):
+            raise InputError(f"{where} is {result!r:.200}: expected the members {', '.join(kinds)}{_place(it)}")
+        return members
+    if not isinstance(result, (tuple, list)) or len(result) != len(kinds):
+        raise InputError(f"{where} is {_told(result)}: expected {len(kinds)} results, {_kinds(it)}{_place(it)}")
+    return dict(zip(kinds, result))
+
+
+def _told(result: Any) -> str:
+    return f"{len(result)} results" if isinstance(result, (tuple, list)) else f"a {type(result).__name__}"
+
+
+def _kinds(it: Signature) -> str:
+    return ", ".join(map(repr, it.outputs.kinds.values()))
+
+
+def _place(it: Signature) -> str:
+    return at(place_of_function(it.function))
+
+
+def _check(it: Signature, kind: TensorType, result: Any, where: str, sizes: Sizes) -> None:
+    if not is_tensor(result):
+        raise InputError(f"{where} is a {type(result).__name__}: expected a tensor, {kind!r}{_place(it)}")
+    if kind.dtypes or kind.dims is not None:
+        try:
+            kind.check(result, where, sizes)
+        except InputError as error:
+            raise InputError(f"{error}{_place(it)}") from None
+
+
+def _write(it: Signature, kind: Any, result: Any, where: str) -> object:
+    try:
+        return kind.write(result, where)
+    except InputError as error:
+        raise InputError(f"{error}{_place(it)}") from None
+
+
+def _answer_each(it: Signature, call: Call, members: dict[str, Any], where: str, sizes: Sizes) -> bool:
+    """Several results: tensors under their names, and values."""
+    tensors: dict[str, Any] = {}
+    values: dict[str, object] = {}
+    for name, declared in it.outputs.kinds.items():
+        if name not in members:
+            continue
+        result, what = members[name], f"{where} {name!r}"
+        inner: Any = getattr(declared, "of", None)
+        kind: Any = inner if isinstance(inner, TensorType) else declared
+        if isinstance(kind, TensorType):
+            if result is not None or kind is declared:  # or an optional one that is not there
+                _check(it, kind, result, what, sizes)
+                tensors[name] = result
+        elif isinstance(kind, AnyType) and is_tensor(result):
+            tensors[name] = result
+        else:
+            values[name] = _write(it, kind, result, what)
+    return _send(call, tensors, values)
+
+
+def _answer_any(call: Call, result: Any, where: str) -> bool:
+    """What a method returns that declares nothing."""
+    if result is None:
+        return True
+    if is_tensor(result):
+        call.stage((result,))
+        return True
+    if isinstance(result, str):
+        call.answer(result)
+        return True
+    if isinstance(result, (tuple, list)) and result and all(is_tensor(item) for item in result):
+        call.stage(tuple(result))
+        return True
+    if isinstance(result, dict) and any(is_tensor(item) for item in result.values()):
+        tensors = {str(name): item for name, item in result.items() if is_tensor(item)}
+        values = {str(name): plain(item, where) for name, item in result.items() if not is_tensor(item)}
+        return _send(call, tensors, values)
+    if isinstance(result, tuple) and any(is_tensor(item) for item in result):
+        return _answer_any(call, {f"{RESULT}_{place}": item for place, item in enumerate(result)}, where)
+    call.answer_values({RESULT: plain(result, where)})
+    return True
+
+
+def _send(call: Call, tensors: dict[str, Any], values: dict[str, object]) -> bool:
+    if tensors:
+        call.stage((), tensors)
+    if values:
+        call.answer_values(values)
+    return True
+
+
+def part_of(it: Signature, part: Any, sizes: Sizes) -> tuple[Any, ...]:
+    """The tensors that a generator has yielded at once."""
+    found = part if isinstance(part, (tuple, list)) else (part,)
+    kinds = list(it.outputs.kinds.values())
+    for place, tensor in enumerate(found):
+        where = f"{it.name}: a part"
+        kind = kinds[place] if place < len(kinds) else None
+        if not is_tensor(tensor):
+            raise InputError(
+                f"{where} is {tensor!r:.200}: expected tensors, as a stream has no other parts{_place(it)}"
+            )
+        if isinstance(kind, TensorType):
+            _check(it, kind, tensor, where, dict(sizes))
+    return tuple(found)
