@@ -10,10 +10,7 @@ using std::memory_order_relaxed;
 /// Twice what waking takes: for a peer that has to be woken first, and then answers at once.
 constexpr std::int64_t kAutomaticUs = 100;
 constexpr std::int64_t kMostUs = 10'000;
-/// One that takes longer counts as this long: whether somebody was idle for a second or a minute says nothing.
-constexpr std::int64_t kLongestNs = 2'000'000;
-constexpr int kWeight = 8;  ///< a wait is an eighth of the mean
-constexpr int kTrial = 8;   ///< waits
+constexpr int kTrial = 8;  ///< waits
 /// By so much sleeping has to be shorter. Whoever sleeps holds up the other side, which hears of it as longer waits and
 /// tries to sleep as well: on one core two that had come to sleep would go on so, for no more than the noise of a
 /// trial.
@@ -24,6 +21,8 @@ constexpr int kLongestInterval = 65'536;
 /// A yield that takes longer has given the core to a process that computes. Its slice is some milliseconds, while who
 /// sleeps is given the core as soon as there is news.
 constexpr std::chrono::microseconds kSlice(400);
+/// A slice that is lost once in so many looks is not what others want the core for, and costs less than sleeping.
+constexpr int kRare = 4'096;
 
 }  // namespace
 
@@ -60,7 +59,7 @@ BusyWait::Kind BusyWait::better() const {
 
 /// Waits had become longer: whether they still are. While the other side tries to sleep, they are for a moment.
 bool BusyWait::is_well_founded(Kind favourite) {
-    return !doubt_.exchange(false, memory_order_relaxed) || favourite == sleeping ||
+    return !doubt_.exchange(false, memory_order_relaxed) ||
            recent_[favourite].median() > 2 * decided_.load(memory_order_relaxed);
 }
 
@@ -76,7 +75,6 @@ bool BusyWait::is_to_look() {
                 return favourite == looking;
             }
             recent_[other].clear();  // what it was once says little about now
-            mean_[other].store(0, memory_order_relaxed);
         }
         return other == looking;
     }
@@ -107,7 +105,9 @@ bool BusyWait::look(const std::atomic<std::uint32_t>& word, std::uint32_t seen, 
 }
 
 void BusyWait::lost_the_core() {
-    const int pause = std::clamp(4 * pause_.load(memory_order_relaxed), kShortestInterval, kLongestInterval);
+    const bool rare = looks_.exchange(0, memory_order_relaxed) >= kRare;
+    const int pause = rare ? kShortestInterval
+                           : std::clamp(4 * pause_.load(memory_order_relaxed), kShortestInterval, kLongestInterval);
     pause_.store(pause, memory_order_relaxed);
     favourite_.store(sleeping, memory_order_relaxed);
     left_.store(pause, memory_order_relaxed);
@@ -115,28 +115,30 @@ void BusyWait::lost_the_core() {
 
 void BusyWait::ended(bool looked, Clock::duration taken) {
     const Kind kind = looked ? looking : sleeping;
-    const auto ns = std::min<std::int64_t>(std::chrono::nanoseconds(taken).count(), kLongestNs);
-    const auto before = mean_[kind].load(memory_order_relaxed);
-    const auto mean = std::max<std::int64_t>(1, before == 0 ? ns : before + (ns - before) / kWeight);
-    mean_[kind].store(mean, memory_order_relaxed);
+    const auto ns = std::max<std::int64_t>(1, std::chrono::nanoseconds(taken).count());
     recent_[kind].add(ns);
+    if (looked) looks_.fetch_add(1, memory_order_relaxed);
 
     const auto limit = std::chrono::nanoseconds(window_).count() * 3 / 2;
-    const Kind favourite = favourite_.load(memory_order_relaxed);
-    if (kind != favourite) {
+    const bool calm = pause_.load(memory_order_relaxed) == 0;
+    if (kind != favourite_.load(memory_order_relaxed)) {
         // Others want the core, and get a slice of its time with each yield: once is enough.
-        if (looked && pause_.load(memory_order_relaxed) == 0 && ns > limit &&
-            ns > 8 * mean_[sleeping].load(memory_order_relaxed))
+        if (looked && calm && ns > limit && ns > 8 * recent_[sleeping].median())
             left_.store(-kTrial, memory_order_relaxed);
-    } else if (looked && mean > limit) {
+    } else if (looked && ns > limit && recent_[looking].median() > limit) {
+        // Not for one: that is what a pause looks like between two bursts of calls.
         favourite_.store(sleeping, memory_order_relaxed);
+        recent_[sleeping].clear();
+        long_.store(true, memory_order_relaxed);
         left_.store(interval_.load(memory_order_relaxed), memory_order_relaxed);
-    } else if ((!looked && before > limit && mean <= limit) || mean > 2 * decided_.load(memory_order_relaxed)) {
-        // Waits are short again, or longer than they were, so what was found may not hold any more.
-        if (pause_.load(memory_order_relaxed) == 0 && left_.load(memory_order_relaxed) > kFirstInterval) {
-            doubt_.store(true, memory_order_relaxed);
-            left_.store(kFirstInterval, memory_order_relaxed);
-        }
+    } else if (!looked && calm && ns <= limit && long_.load(memory_order_relaxed) &&
+               recent_[sleeping].median() <= limit) {
+        long_.store(false, memory_order_relaxed);
+        left_.store(0, memory_order_relaxed);  // they are short again: the next one looks
+    } else if (calm && ns > 2 * decided_.load(memory_order_relaxed) &&
+               left_.load(memory_order_relaxed) > kFirstInterval) {
+        doubt_.store(true, memory_order_relaxed);
+        left_.store(kFirstInterval, memory_order_relaxed);
     }
 }
 

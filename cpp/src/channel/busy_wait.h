@@ -12,9 +12,9 @@ namespace tr::channel {
 
 /// How a wait for another process begins: by looking again and again, with the core given to whoever wants it between
 /// two looks, as a thread that sleeps on another core takes some 40 us to wake (docs/decisions/0008). Whether that pays
-/// is measured: it keeps the mean length of waits of both kinds, does what has been shorter, and tries the other now
-/// and then. Where waits are long in any case it sleeps at once, and where the core that is yielded goes to others for
-/// long, it is yielded more and more seldom. Any thread.
+/// is measured: it keeps the lengths of the last waits of both kinds, does what has been shorter, and tries the other
+/// now and then. Where waits are long in any case it sleeps at once, and where the core that is yielded goes to others
+/// for long, it is yielded more and more seldom. Any thread.
 class BusyWait {
   public:
     using Clock = platform::Deadline::Clock;
@@ -59,11 +59,12 @@ class BusyWait {
     void (*const yield_)();
     const Clock::duration window_;
     // Nanoseconds and counts of waits. Threads that meet in here spoil an estimate, no more.
-    std::array<std::atomic<std::int64_t>, 2> mean_{};
     std::array<Recent, 2> recent_;
     std::atomic<Kind> favourite_{looking};
     std::atomic<std::int64_t> decided_{0};  ///< the median of the favourite when it was found to be that
     std::atomic<bool> doubt_{false};        ///< the next trial is due as the favourite's waits have changed
+    std::atomic<bool> long_{false};         ///< it sleeps as waits were longer than the window
+    std::atomic<int> looks_{0};             ///< since the core was lost
     std::atomic<int> left_;                 ///< waits until the other kind is tried; below 0 it is being tried
     std::atomic<int> interval_;             ///< between two trials
     std::atomic<int> pause_{0};             ///< after the core was lost to others: waits until the next trial

@@ -120,6 +120,37 @@ TEST(BusyWaitTest, DoesNotTryToSleepBecauseTheOtherSideDoes) {
     EXPECT_LT(slept, 150);
 }
 
+TEST(BusyWaitTest, LooksAgainAfterAPauseAndAfterASliceThatIsRarelyLost) {
+    using channel::BusyWait;
+    using std::chrono::microseconds;
+    static bool loses;
+    loses = false;
+    BusyWait busy(100, [] {
+        if (std::exchange(loses, false)) std::this_thread::sleep_for(microseconds(1'000));
+    });
+    std::atomic<std::uint32_t> word{7};
+    int slept = 0;
+    const auto waits = [&](int count, microseconds slowest) {
+        for (int i = 0; i < count; ++i) {
+            const bool looks = busy.is_to_look();
+            slept += looks ? 0 : 1;
+            auto now = BusyWait::Clock::now();
+            if (looks) busy.look(word, loses ? 7 : 6, platform::Deadline::after(60'000), now);
+            busy.ended(looks, i == 0 ? slowest : microseconds(looks ? 2 : 40));
+        }
+    };
+    waits(100'000, microseconds(2));
+    slept = 0;
+    for (int i = 0; i < 20; ++i) waits(1'000, microseconds(1'000'000));
+    EXPECT_LT(slept, 100) << "for no more than one wait that was long";
+    slept = 0;
+    for (int i = 0; i < 20; ++i) {
+        loses = true;
+        waits(10'000, microseconds(2));
+    }
+    EXPECT_LT(slept, 20 * 600) << "a core that is lost once in 10'000 waits is not given up";
+}
+
 TEST(BusyWaitTest, GoesOnLookingWhereSleepingIsAsShort) {
     using channel::BusyWait;
     BusyWait busy(100);
