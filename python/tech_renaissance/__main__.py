@@ -1,4 +1,4 @@
-"""`python -m tech_renaissance`: where the C++ side is, for build systems; `replay` and `tsr`, for people."""
+"""`python -m tech_renaissance`: where the C++ side is, for build systems; `replay`, `tsr` and `stubs`, for people."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from .data.tsr_convert import convert
 from .data.tsr_text import describe
 from .errors import TRException
 from .replay import replay
+from .stubs import load as stubs
 
 _PACKAGE = Path(__file__).resolve().parent
 _DIRECTORIES = {
@@ -30,6 +31,9 @@ def main() -> int:
     replay.add_arguments(replaying)
     replaying.set_defaults(run=replay.replay)
     _add_tsr(commands.add_parser("tsr", help="look into .tsr files, or convert them"))
+    writing = commands.add_parser("stubs", help="write typed functions for the endpoints of a server, in C++ or Python")
+    stubs.add_arguments(writing)
+    writing.set_defaults(run=_stubs)
     arguments = parser.parse_args()
     if "run" in arguments:
         return int(arguments.run(arguments))
@@ -84,6 +88,14 @@ def _show(arguments: argparse.Namespace) -> int:
             sys.stdout.flush()
             print(error, file=sys.stderr)
     return failed
+
+
+def _stubs(arguments: argparse.Namespace) -> int:
+    try:
+        return stubs.run(arguments)
+    except TRException as error:
+        print(error, file=sys.stderr)
+        return 1
 
 
 def _convert(arguments: argparse.Namespace) -> int:

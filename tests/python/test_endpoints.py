@@ -154,6 +154,34 @@ def test_main_logic_stays_for_other_commands(h: ServerHarness) -> None:
         h.calculate("blurr", IMAGE)
 
 
+def test_results_of_each_kind(h: ServerHarness) -> None:
+    assert h.call("blur", IMAGE, radius=1).tolist() == (IMAGE + 1).tolist()
+    assert h.call("greet", "Ada", times=2) == "hello Ada Ada"
+    assert h.call("nothing") is None
+    found = h.call("find", IMAGE)
+    assert found.image.tolist() == IMAGE.tolist()
+    assert found[1:] == (0.5, "cat")
+    assert found._fields == ("image", "score", "label")
+    x, count = h.call("pair", IMAGE[0])
+    assert (x.tolist(), count) == ([0, 1, 2], 3)
+    assert h.call("total", [IMAGE, IMAGE], None) == 30.0
+    assert h.call("total", [IMAGE], mask=IMAGE) == 115.0
+    assert h.call("total", []) == 0.0
+    assert h.call("join", IMAGE, IMAGE, IMAGE, axis=1).shape == (2, 9)
+
+
+@pytest.mark.parametrize("value", [5, 0.5, True, None, "text", [1, [2]], {"a": {"b": []}}, [], ""])
+def test_anything_goes_there_and_back(h: ServerHarness, value: Any) -> None:
+    found = h.call("anything", value=value)
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_values_that_are_not_declared(h: ServerHarness) -> None:
+    assert h.call("extra", a=1, b="two", c=IMAGE) == {"a": 1, "b": "two", "c": [2, 3]}
+    assert h.call("anything", IMAGE).tolist() == IMAGE.tolist()
+
+
 def test_nothing_is_an_answer(h: ServerHarness) -> None:
     assert h.fetch_response("nothing") == "ok"
 

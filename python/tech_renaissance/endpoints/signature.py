@@ -113,7 +113,8 @@ class Signature:
 
     Args:
         name: of the endpoint.
-        function: a method, bound to its object.
+        function: a method, bound to its object, or as it stands in a class.
+        kind: that class.
 
     Attributes:
         inputs: in order of declaration.
@@ -127,7 +128,7 @@ class Signature:
         InputError: a parameter or result is of a type that cannot travel.
     """
 
-    def __init__(self, name: str, function: Any) -> None:
+    def __init__(self, name: str, function: Any, kind: Any = None) -> None:
         self.name = name
         self.function = function
         plain_function = getattr(function, "__func__", function)
@@ -136,10 +137,12 @@ class Signature:
         code = getattr(plain_function, "__code__", None)
         if code is None:
             raise InputError(f"the endpoint {name} is a {type(plain_function).__name__}: expected a method")
-        is_bound = getattr(function, "__self__", None) is not None
+        bound_to = getattr(function, "__self__", None)
+        kind = kind or type(bound_to)
+        is_static = any(isinstance(vars(owner).get(function.__name__), staticmethod) for owner in kind.__mro__)
         annotations = getattr(plain_function, "__annotations__", {})
         names = {**vars(sys.modules["builtins"]), **getattr(plain_function, "__globals__", {})}
-        names.setdefault(type(getattr(function, "__self__", None)).__name__, type(getattr(function, "__self__", None)))
+        names.setdefault(kind.__name__, kind)
         text = (getattr(plain_function, "__doc__", None) or "").strip()
         self.doc = text.splitlines()[0] if text else ""
         flags = code.co_flags
@@ -147,7 +150,9 @@ class Signature:
         self.is_async = bool(flags & (_COROUTINE | _ASYNC_GENERATOR))
         self.open = bool(flags & _NAMED_ARGUMENTS)
         self.starred: Input | None = None
-        self.inputs = self._inputs(plain_function, annotations, names, skipped=int(is_bound))
+        self.inputs = self._inputs(
+            plain_function, annotations, names, skipped=int(kind is not type(None) and not is_static)
+        )
         self.outputs = Outputs(
             self._result(annotations.get("return", _NO_DEFAULT), names), names, f"the result of {name}"
         )

@@ -73,6 +73,10 @@ class TensorType:
             if reason:
                 raise InputError(f"{where} has {reason}")
 
+    def told(self) -> str:
+        """As a message has it: 'a tensor, float32 "n"'."""
+        return f"a tensor, {self!r}" if self.dtypes or self.dims is not None else "a tensor"
+
     def __repr__(self) -> str:
         words = [" or ".join(self.dtypes) or "tensor"]
         return " ".join(words if self.dims is None else [*words, f'"{self.dims.text}"'])

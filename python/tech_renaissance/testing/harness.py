@@ -21,6 +21,7 @@ from ..protocol.messages import check_tag, names_in
 from ..worker.server import TechRenaissanceServer
 from .in_process import InProcess, write_record
 from .line import Line
+from .typed_calls import result_of, signature_of, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -162,6 +163,18 @@ class ServerHarness:
             )
         return results
 
+    def call(self, endpoint: str, *arguments: Any, timeout_ms: int | timedelta | None = None, **named: Any) -> Any:
+        """What an endpoint gives, as `PythonSession.call` has it."""
+        it = signature_of(self.server, endpoint)
+        if it is not None and it.stream:
+            raise InputError(f"{endpoint} answers in parts: read them with stream()")
+        tensors, values = split(endpoint, it, arguments, named)
+        message = _with_tags(endpoint, tensors)
+        if values:
+            message["arguments"] = values
+        answer = self._exchange(message, [tensor for _, tensor in tensors], timeout_ms)
+        return result_of(endpoint, answer.text, answer.results, answer.names, answer.values, it)
+
     def stream(self, command: str, *tensors: Any, timeout_ms: int | timedelta | None = None) -> Iterator[Any]:
         """The tensors that are sent one by one, as they come. To stop reading (`close()` of it) cancels the request.
 
@@ -218,14 +231,14 @@ class ServerHarness:
         with self._line() as line, self._awaited():
             framework = self._send(line, message, tensors, limit)
             deadline = _deadline(limit)
-            answer = _Answer(str(message["command"]), "", [], [])
+            answer = _Answer(str(message["command"]), "", [], [], {})
             while True:
                 response = line.receive(deadline)
                 names = {tag: name for name, tag in names_in(response.names).items()}
                 answer.names.extend(names.get(tag, "") for tag in response.tensors)
                 answer.results.extend(line.tensors.load(tag, framework) for tag in response.tensors)
                 if not response.more:
-                    return answer._replace(text=response.result)
+                    return answer._replace(text=response.result, values=response.values)
                 line.took_part()
 
     def _send(self, line: Line, message: dict[str, object], tensors: Sequence[Any], limit: int) -> str:
@@ -310,6 +323,7 @@ class _Answer(NamedTuple):
     text: str
     results: list[Any]
     names: list[str]
+    values: dict[str, Any]
 
 
 def _with_results(answer: _Answer) -> _Answer:

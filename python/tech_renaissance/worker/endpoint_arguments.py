@@ -132,9 +132,11 @@ def _take_values(it: Signature, values: dict[str, Any], given: dict[str, Any]) -
         if name in given:
             raise InputError(f"{it.name}: {name} is there twice, as a tensor and as a value")
         if isinstance(one.type, TensorType):
-            if value is None and not one.required:
-                continue
-            raise InputError(f"{it.name}: {name} is {value!r:.200}: expected a tensor, {one.type!r}")
+            if one.many and value == []:
+                given[name] = []
+            elif value is not None or one.required:
+                raise InputError(f"{it.name}: {name} is {value!r:.200}: expected {one.type.told()}")
+            continue
         given[name] = one.type.read(value, f"{it.name}: {name}")
 
 

@@ -68,7 +68,7 @@ def _place(it: Signature) -> str:
 
 def _check(it: Signature, kind: TensorType, result: Any, where: str, sizes: Sizes) -> None:
     if not is_tensor(result):
-        raise InputError(f"{where} is a {type(result).__name__}: expected a tensor, {kind!r}{_place(it)}")
+        raise InputError(f"{where} is a {type(result).__name__}: expected {kind.told()}{_place(it)}")
     if kind.dtypes or kind.dims is not None:
         try:
             kind.check(result, where, sizes)

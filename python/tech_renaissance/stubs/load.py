@@ -1,0 +1,99 @@
+"""Finding the class of a server, and what is to be written for it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from ..endpoints.declare import marked
+from ..endpoints.signature import Signature
+from ..errors import InputError, NotFoundError
+from . import cpp, python
+
+if TYPE_CHECKING:
+    import argparse
+
+_WRITERS = {".h": cpp.header, ".hpp": cpp.header, ".pyi": python.stub}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    parser.description = (
+        "Writes a C++ header (.h, .hpp) or a Python stub (.pyi) with one typed function for each endpoint of a server. "
+        "The server's module is imported for it, and nothing of it is called."
+    )
+    parser.add_argument("server", metavar="SERVER", help="path/server.py:Class or package.module:Class")
+    parser.add_argument("-o", "--output", metavar="FILE", required=True, help="ends with .h, .hpp or .pyi")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Writes the file; returns the exit status."""
+    writer = _WRITERS.get(os.path.splitext(arguments.output)[1])
+    if writer is None:
+        raise InputError(f"the output is {arguments.output}: expected a file that ends with {', '.join(_WRITERS)}")
+    text = writer(arguments.server, signatures(class_named(arguments.server)), class_named(arguments.server).__name__)
+    with open(arguments.output, "w", encoding="utf-8") as file:
+        file.write(text)
+    print(arguments.output)
+    return 0
+
+
+def class_named(name: str) -> Any:
+    """The class that "path/server.py:Class" or "package.module:Class" names.
+
+    Raises:
+        InputError: the name is none.
+        NotFoundError: there is no such file, module or class.
+    """
+    module_name, colon, kind_name = name.rpartition(":")
+    if not colon or not kind_name.isidentifier():
+        raise InputError(f"the server is {name!r}: expected path/server.py:Class or package.module:Class")
+    module = _from_file(module_name) if module_name.endswith(".py") else _from_path(module_name)
+    kind = getattr(module, kind_name, None)
+    if not isinstance(kind, type):
+        raise NotFoundError(f"there is no class {kind_name} in {module_name}")
+    return kind
+
+
+def _from_file(path: str) -> Any:
+    if not os.path.isfile(path):
+        raise NotFoundError(f"there is no file {path}")
+    name = os.path.splitext(os.path.basename(path))[0]
+    if name in sys.modules and os.path.samefile(getattr(sys.modules[name], "__file__", None) or os.devnull, path):
+        return sys.modules[name]
+    folder = os.path.dirname(os.path.abspath(path))
+    if folder not in sys.path:
+        sys.path.insert(0, folder)  # as it is when the script runs
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # which classes look their annotations up in
+    spec.loader.exec_module(module)
+    return module
+
+
+def _from_path(name: str) -> Any:
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and name.startswith(error.name):
+            raise NotFoundError(f"there is no module {error.name}, looked for in {sys.path}") from None
+        raise
+
+
+def signatures(kind: Any) -> list[Signature]:
+    """Of the endpoints of a class, in their order.
+
+    Raises:
+        InputError: it has none, or one that cannot be one.
+    """
+    found = [Signature(name, getattr(kind, method), kind) for name, method in marked(kind).items()]
+    if not found:
+        raise InputError(f"{kind.__name__} has no endpoint: mark its methods with @endpoint")
+    return found
