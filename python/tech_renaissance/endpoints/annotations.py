@@ -47,6 +47,8 @@ def evaluated(annotation: Any, names: dict[str, Any], where: str) -> Any:
     while isinstance(annotation, str) and depth < 2:
         try:
             annotation = eval(annotation, names)  # the server's own code
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
         except Exception as error:
             raise InputError(
                 f"the annotation {annotation!r:.200} of {where} cannot be evaluated: {type(error).__name__}: {error}; "

@@ -20,6 +20,15 @@ _MARK = "__tr_endpoint__"
 _SERVICE = "__tr_service__"
 
 
+class EndpointOptions:
+    """What `@endpoint` says of a method."""
+
+    def __init__(self, name: str, max_batch_size: int, max_queue_delay_ms: float) -> None:
+        self.name = name
+        self.max_batch_size = max_batch_size
+        self.max_queue_delay_ms = max_queue_delay_ms
+
+
 class ServiceOptions:
     """What `@service` says of a class; of a `TechRenaissanceServer` its attributes say it."""
 
@@ -31,8 +40,10 @@ class ServiceOptions:
 @overload
 def endpoint(function: Function) -> Function: ...
 @overload
-def endpoint(*, name: str = "") -> Callable[[Function], Function]: ...
-def endpoint(function: Any = None, *, name: str = "") -> Any:
+def endpoint(
+    *, name: str = "", max_batch_size: int = 1, max_queue_delay_ms: float = 2.0
+) -> Callable[[Function], Function]: ...
+def endpoint(function: Any = None, *, name: str = "", max_batch_size: int = 1, max_queue_delay_ms: float = 2.0) -> Any:
     """Marks a method as an endpoint of its server, and returns it as it is.
 
         class Server(TechRenaissanceServer):
@@ -44,7 +55,19 @@ def endpoint(function: Any = None, *, name: str = "") -> Any:
     Args:
         function: the method, a plain one, an `async def`, or a generator of either kind.
         name: by which hosts call it; that of the method when left out.
+        max_batch_size: how many rows it takes at once; more than 1 has calls that wait joined along the first dim of
+            their tensors, which has to be a name.
+        max_queue_delay_ms: how long the first call of a batch waits for others, milliseconds; 0 for not at all. Where
+            nobody is left who could call, it does not wait.
     """
+    if type(max_batch_size) is not int or max_batch_size < 1:
+        raise InputError(f"max_batch_size is {max_batch_size!r:.200}: expected a number of rows, 1 for no batches")
+    if (
+        isinstance(max_queue_delay_ms, bool)
+        or not isinstance(max_queue_delay_ms, (int, float))
+        or not (0 <= max_queue_delay_ms <= 60_000)
+    ):
+        raise InputError(f"max_queue_delay_ms is {max_queue_delay_ms!r:.200}: expected milliseconds, at most a minute")
 
     def mark(function: Any) -> Any:
         target = getattr(function, "__func__", function)  # of a staticmethod or classmethod
@@ -56,7 +79,7 @@ def endpoint(function: Any = None, *, name: str = "") -> Any:
                 f"an endpoint cannot be called {found!r:.200}: expected 1 to 128 letters, digits, '_', '-' or '.', the "
                 f"first of them a letter, digit or '_'; {EXIT!r} and {EXIT_COMMAND!r} end the worker"
             )
-        setattr(target, _MARK, found)
+        setattr(target, _MARK, EndpointOptions(found, max_batch_size, float(max_queue_delay_ms)))
         return function
 
     return mark if function is None else mark(function)
@@ -90,6 +113,12 @@ def service_options(kind: type) -> ServiceOptions | None:
     return found
 
 
+def options_of(function: Any) -> EndpointOptions | None:
+    """What `@endpoint` has said of a method; None when it has said nothing."""
+    found: EndpointOptions | None = getattr(getattr(function, "__func__", function), _MARK, None)
+    return found
+
+
 def marked(kind: type) -> dict[str, str]:
     """The methods of a class that are endpoints, by the names of these, in the order in which they are defined.
 
@@ -101,9 +130,9 @@ def marked(kind: type) -> dict[str, str]:
     found: dict[str, str] = {}  # name of the endpoint by that of the method
     for owner in reversed(kind.__mro__):
         for attribute, value in vars(owner).items():
-            name = getattr(getattr(value, "__func__", value), _MARK, None)
-            if name is not None:
-                found[attribute] = name
+            options = options_of(value)
+            if options is not None:
+                found[attribute] = options.name
     methods: dict[str, str] = {}
     for attribute, name in found.items():
         if name in methods:

@@ -61,6 +61,11 @@ class Dims:
                 return operation, left, int(right)
         raise _malformed(word, text)
 
+    def first(self) -> str:
+        """The name of the first dim; "" where that is not just a name."""
+        named = self._words and self._words[0][0] == "name" and (self._before > 0 or not self._several)
+        return self._words[0][1] if named else ""
+
     def mismatch(self, shape: Sequence[int], sizes: Sizes, owner: str) -> str:
         """Why a shape is not as it has to be, "" when it is.
 

@@ -6,8 +6,9 @@ import sys
 
 from ..errors import InputError
 from .annotations import evaluated, fields_of, taker_of, type_of
+from .declare import options_of
 from .tensor_type import TensorType
-from .value_types import AnyType, OptionalType, plain
+from .value_types import AnyType, ListType, OptionalType, plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,6 +124,9 @@ class Signature:
         is_async: it is an `async def`, or a generator of that kind.
         open: it takes named values that it does not declare.
         starred: its `*tensors`, if it has such.
+        max_batch_size: see `endpoint`.
+        max_queue_delay_ms: see `endpoint`.
+        batch: the symbol along which calls are joined; "" where they are not.
 
     Raises:
         InputError: a parameter or result is of a type that cannot travel.
@@ -157,6 +161,10 @@ class Signature:
             self._result(annotations.get("return", _NO_DEFAULT), names), names, f"the result of {name}"
         )
         self.tensor_inputs = [it for it in self.inputs if it.takes_tensors]
+        options = options_of(function)
+        self.max_batch_size = options.max_batch_size if options else 1
+        self.max_queue_delay_ms = options.max_queue_delay_ms if options else 0.0
+        self.batch = self._batch() if self.max_batch_size > 1 else ""
 
     def _inputs(
         self, function: Any, annotations: dict[str, Any], names: dict[str, Any], *, skipped: int
@@ -203,6 +211,28 @@ class Signature:
             if isinstance(inner, TensorType):
                 return Input(name, inner, given.get(name, _NO_DEFAULT), by_name=by_name, many=True)
         return Input(name, type_of(annotation, names, where), given.get(name, _NO_DEFAULT), by_name=by_name)
+
+    def _batch(self) -> str:
+        """The first dim of every tensor. Raises InputError where calls cannot be joined and split."""
+        tensors = [one.type for one in self.inputs if isinstance(one.type, TensorType)]
+        results = list(self.outputs.kinds.values())
+        symbols = {kind.dims.first() if kind.dims is not None else "" for kind in tensors}
+        symbol = next(iter(symbols), "")
+        problem = ""
+        loose = any(one.many or isinstance(one.type, AnyType) for one in self.inputs)
+        if self.stream or self.is_async or self.open or loose:
+            problem = "it is a stream, async, or takes any number of things"
+        elif len(symbols) != 1 or not symbol:
+            problem = 'not all of its tensors begin with one name, as in "b n"'
+        elif not results or self.outputs.shape == "any":
+            problem = "it declares no result"
+        for kind in () if problem else results:
+            rows = kind.dims.first() if isinstance(kind, TensorType) and kind.dims is not None else ""
+            if rows != symbol and not isinstance(kind, ListType):
+                problem = f'a result is {kind!r}: expected a tensor whose dims begin with "{symbol}", or a list'
+        if problem:
+            raise InputError(f"the endpoint {self.name} cannot take calls in batches: {problem}")
+        return symbol
 
     def _result(self, annotation: Any, names: dict[str, Any]) -> Any:
         """Of a stream the annotation of a part."""

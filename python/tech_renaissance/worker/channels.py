@@ -55,6 +55,7 @@ class Channels:
         bell: of all of them.
         mailbox: what the mailbox goes through, "library" or "python"; "" without one.
         fallback: why no better carrier or wake-up is in use; "" when nothing was given up.
+        on_rest: called when there has been nothing to do for a second.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Channels:
         self._refused: dict[str, tuple[int, int]] = {}  # and which directory it was
         self._folder = f"{place.directory}/{_FOLDER}"
         self._state = _STALE  # as which the channels were last looked at
+        self.on_rest: Callable[[], None] | None = None
         self.bell = self._open_bell(place, writer, record)
         self.first = self._fill(Channel("", record, place, writer, host, self.bell))
         # An older host makes none.
@@ -201,6 +203,8 @@ class Channels:
         for channel in self.all():
             channel.carrier.doubt()
             channel.rest()
+        if self.on_rest is not None:
+            self.on_rest()
         return True
 
     def all(self) -> list[Channel]:

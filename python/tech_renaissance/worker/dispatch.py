@@ -125,6 +125,15 @@ def choose(server: TechRenaissanceServer, runtime: Runtime, channels: Channels, 
             f"{type(server).__name__}.threads is {threads!r}: expected a number of threads, and none for an async "
             "main_logic or endpoint, which run on one event loop"
         )
+    if endpoints is not None and endpoints.batches:
+        if threads or is_async:
+            raise InputError(
+                f"{type(server).__name__} has an endpoint with a max_batch_size, and "
+                f"{'an async one' if is_async else 'threads'}: expected one of both, as batches run one at a time"
+            )
+        from .batching import Batching
+
+        return Batching(server, runtime, channels, stop)
     if is_async:
         from .event_loop import EventLoop
 

@@ -26,7 +26,7 @@ def answer_with(it: Signature, call: Call, result: Any, sizes: Sizes) -> bool:
     if outputs.shape == "one":
         kind = outputs.kinds[RESULT]
         if isinstance(kind, TensorType):
-            _check(it, kind, result, where, sizes)
+            check(it, kind, result, where, sizes)
             call.stage((result,))
         elif isinstance(kind, Scalar) and kind.kind == "str":
             call.answer(str(_write(it, kind, result, where)))
@@ -35,22 +35,23 @@ def answer_with(it: Signature, call: Call, result: Any, sizes: Sizes) -> bool:
         return True
     if outputs.shape == "none":
         if result is not None:
-            raise InputError(f"{where} is {result!r:.200}: expected None, as declared{_place(it)}")
+            raise InputError(f"{where} is {result!r:.200}: expected None, as declared{place_in(it)}")
         return True
     if outputs.shape == "any":
         return _answer_any(call, result, where)
-    return _answer_each(it, call, _members(it, result, where), where, sizes)
+    return answer_each(it, call, members_of(it, result, where), where, sizes)
 
 
-def _members(it: Signature, result: Any, where: str) -> dict[str, Any]:
+def members_of(it: Signature, result: Any, where: str) -> dict[str, Any]:
+    """Several results by name. Raises InputError when they are not those declared."""
     kinds = it.outputs.kinds
     if it.outputs.take is not None:
         members = it.outputs.take(result)
         if members is None or not set(members) <= set(kinds):
-            raise InputError(f"{where} is {result!r:.200}: expected the members {', '.join(kinds)}{_place(it)}")
+            raise InputError(f"{where} is {result!r:.200}: expected the members {', '.join(kinds)}{place_in(it)}")
         return members
     if not isinstance(result, (tuple, list)) or len(result) != len(kinds):
-        raise InputError(f"{where} is {_told(result)}: expected {len(kinds)} results, {_kinds(it)}{_place(it)}")
+        raise InputError(f"{where} is {_told(result)}: expected {len(kinds)} results, {_kinds(it)}{place_in(it)}")
     return dict(zip(kinds, result))
 
 
@@ -62,28 +63,30 @@ def _kinds(it: Signature) -> str:
     return ", ".join(map(repr, it.outputs.kinds.values()))
 
 
-def _place(it: Signature) -> str:
+def place_in(it: Signature) -> str:
+    """Where it is defined, as a message ends with it."""
     return at(place_of_function(it.function))
 
 
-def _check(it: Signature, kind: TensorType, result: Any, where: str, sizes: Sizes) -> None:
+def check(it: Signature, kind: TensorType, result: Any, where: str, sizes: Sizes) -> None:
+    """Raises InputError when a result is not the tensor that is declared."""
     if not is_tensor(result):
-        raise InputError(f"{where} is a {type(result).__name__}: expected {kind.told()}{_place(it)}")
+        raise InputError(f"{where} is a {type(result).__name__}: expected {kind.told()}{place_in(it)}")
     if kind.dtypes or kind.dims is not None:
         try:
             kind.check(result, where, sizes)
         except InputError as error:
-            raise InputError(f"{error}{_place(it)}") from None
+            raise InputError(f"{error}{place_in(it)}") from None
 
 
 def _write(it: Signature, kind: Any, result: Any, where: str) -> object:
     try:
         return kind.write(result, where)
     except InputError as error:
-        raise InputError(f"{error}{_place(it)}") from None
+        raise InputError(f"{error}{place_in(it)}") from None
 
 
-def _answer_each(it: Signature, call: Call, members: dict[str, Any], where: str, sizes: Sizes) -> bool:
+def answer_each(it: Signature, call: Call, members: dict[str, Any], where: str, sizes: Sizes) -> bool:
     """Several results: tensors under their names, and values."""
     tensors: dict[str, Any] = {}
     values: dict[str, object] = {}
@@ -95,7 +98,7 @@ def _answer_each(it: Signature, call: Call, members: dict[str, Any], where: str,
         kind: Any = inner if isinstance(inner, TensorType) else declared
         if isinstance(kind, TensorType):
             if result is not None or kind is declared:  # or an optional one that is not there
-                _check(it, kind, result, what, sizes)
+                check(it, kind, result, what, sizes)
                 tensors[name] = result
         elif isinstance(kind, AnyType) and is_tensor(result):
             tensors[name] = result
@@ -144,8 +147,8 @@ def part_of(it: Signature, part: Any, sizes: Sizes) -> tuple[Any, ...]:
         kind = kinds[place] if place < len(kinds) else None
         if not is_tensor(tensor):
             raise InputError(
-                f"{where} is {tensor!r:.200}: expected tensors, as a stream has no other parts{_place(it)}"
+                f"{where} is {tensor!r:.200}: expected tensors, as a stream has no other parts{place_in(it)}"
             )
         if isinstance(kind, TensorType):
-            _check(it, kind, tensor, where, dict(sizes))
+            check(it, kind, tensor, where, dict(sizes))
     return tuple(found)

@@ -76,6 +76,7 @@ class Endpoints:
         by_name: what is known of each.
         target: the object whose methods they are.
         is_async: one of them is, so all run on an event loop.
+        batches: one of them takes calls in batches.
 
     Raises:
         InputError: one of them cannot be one.
@@ -88,6 +89,7 @@ class Endpoints:
         methods = marked(type(self.target))
         self.by_name = {name: Signature(name, getattr(self.target, method)) for name, method in methods.items()}
         self.is_async = any(it.is_async for it in self.by_name.values())
+        self.batches = any(it.max_batch_size > 1 for it in self.by_name.values())
         self.has_main_logic = fallback is not None
 
     def describe(self) -> list[dict[str, object]]:
@@ -108,7 +110,7 @@ class Endpoints:
         try:
             named = arguments_of(it, call, parameters, self._server, sizes)
         except TRException as error:
-            return _refuse(call, error)
+            return refuse(call, error)
         result = it.function(*take_positional(it, named), **named) if it.starred else it.function(**named)
         if it.stream:
             return self._send_parts(it, result, sizes)
@@ -125,7 +127,7 @@ class Endpoints:
         try:
             named = arguments_of(it, call, parameters, self._server, sizes)
         except TRException as error:
-            return _refuse(call, error)
+            return refuse(call, error)
         result = it.function(*take_positional(it, named), **named) if it.starred else it.function(**named)
         if it.stream:
             if not it.is_async:
@@ -145,7 +147,7 @@ class Endpoints:
         close = difflib.get_close_matches(command[:200], self.names(), 1)
         meant = f"did you mean {close[0]!r}? " if close else ""
         offers = ", ".join(self.names())
-        return _refuse(call, NotFoundError(f"unknown command {command!r:.200}: {meant}this server offers {offers}"))
+        return refuse(call, NotFoundError(f"unknown command {command!r:.200}: {meant}this server offers {offers}"))
 
     def _send_parts(self, it: Signature, parts: Any, sizes: Sizes) -> bool:
         try:
@@ -156,7 +158,7 @@ class Endpoints:
         return True
 
 
-def _refuse(call: Call, error: TRException) -> bool:
+def refuse(call: Call, error: TRException) -> bool:
     """Answers a request that cannot be served as it is. Where in this package that was found helps nobody."""
     log(f"{call.request.command!r} was refused: {error}")
     call.fail(messages.Failure(error.code, str(error), type(error).__name__))
