@@ -39,9 +39,10 @@ class Input:
         many: it takes any number of tensors.
         has_default: its parameter has one. One without that need not be given is None, or no tensors at all.
         takes_tensors: those that have no name are meant for it.
+        where: what messages call it, "blur: radius".
     """
 
-    __slots__ = ("by_name", "default", "has_default", "many", "name", "required", "takes_tensors", "type")
+    __slots__ = ("by_name", "default", "has_default", "many", "name", "required", "takes_tensors", "type", "where")
 
     def __init__(
         self, name: str, kind: Type, default: Any = _NO_DEFAULT, *, by_name: bool = False, many: bool = False
@@ -55,6 +56,7 @@ class Input:
         self.by_name = by_name
         self.many = many
         self.takes_tensors = isinstance(self.type, (TensorType, AnyType))
+        self.where = name
 
     def describe(self) -> dict[str, object]:
         """As the hello tells it."""
@@ -124,6 +126,7 @@ class Signature:
         is_async: it is an `async def`, or a generator of that kind.
         open: it takes named values that it does not declare.
         starred: its `*tensors`, if it has such.
+        where: what messages call its result.
         max_batch_size: see `endpoint`.
         max_queue_delay_ms: see `endpoint`.
         batch: the symbol along which calls are joined; "" where they are not.
@@ -160,6 +163,9 @@ class Signature:
         self.outputs = Outputs(
             self._result(annotations.get("return", _NO_DEFAULT), names), names, f"the result of {name}"
         )
+        for one in self.inputs:
+            one.where = f"{name}: {one.name}"
+        self.where = f"{name}: the result"
         self.tensor_inputs = [it for it in self.inputs if it.takes_tensors]
         options = options_of(function)
         self.max_batch_size = options.max_batch_size if options else 1

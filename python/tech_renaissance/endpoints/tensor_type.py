@@ -56,20 +56,21 @@ class TensorType:
             found["dims"] = self.dims.text
         return found
 
-    def check(self, tensor: Any, where: str, sizes: Sizes) -> None:
+    def check(self, tensor: Any, where: str, sizes: Sizes, owner: str = "the result") -> None:
         """Raises InputError when a tensor is not of this type.
 
         Args:
             tensor: of PyTorch or NumPy.
             where: which it is, for the message, "blur: image".
             sizes: of the symbols of this call.
+            owner: what other messages call it.
         """
         if self.dtypes:
             name = _dtype_names.get(tensor.dtype) or _name_of_dtype(tensor.dtype)
             if name not in self.dtypes:
                 raise InputError(f"{where} is {name}: expected {' or '.join(self.dtypes)}")
         if self.dims is not None:
-            reason = self.dims.mismatch(tensor.shape, sizes, where.rpartition(": ")[2])
+            reason = self.dims.mismatch(tensor.shape, sizes, owner)
             if reason:
                 raise InputError(f"{where} has {reason}")
 

@@ -110,7 +110,7 @@ def _load(it: Signature, call: Call, given: dict[str, Any], server: TechRenaissa
         tensors = call.load(tags if one.many else (tags,), declared or framework)
         if isinstance(one.type, TensorType):
             for tensor in tensors:
-                one.type.check(tensor, f"{it.name}: {one.name}", sizes)
+                one.type.check(tensor, one.where, sizes, one.name)
         elif not isinstance(one.type, AnyType):
             raise InputError(f"{it.name}: {one.name} is a tensor: expected {one.type!r}")
         given[one.name] = tensors if one.many else tensors[0]
@@ -137,7 +137,7 @@ def _take_values(it: Signature, values: dict[str, Any], given: dict[str, Any]) -
             elif value is not None or one.required:
                 raise InputError(f"{it.name}: {name} is {value!r:.200}: expected {one.type.told()}")
             continue
-        given[name] = one.type.read(value, f"{it.name}: {name}")
+        given[name] = one.type.read(value, one.where)
 
 
 def _unknown(it: Signature, name: str) -> InputError:

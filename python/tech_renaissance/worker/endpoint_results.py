@@ -22,7 +22,7 @@ def answer_with(it: Signature, call: Call, result: Any, sizes: Sizes) -> bool:
     if call.answered:
         return True
     outputs = it.outputs
-    where = f"{it.name}: the result"
+    where = it.where
     if outputs.shape == "one":
         kind = outputs.kinds[RESULT]
         if isinstance(kind, TensorType):
