@@ -367,6 +367,54 @@ def test_a_plain_class_is_served() -> None:
         run(object())
 
 
+class Examples(TechRenaissanceServer):
+    """Examples of each kind."""
+
+    framework = "numpy"
+    kind = "f8"
+
+    @endpoint(example={"x": numpy.ones(2, "f4"), "n": 3})
+    def good(self, x: Tensor["f32", "n"], n: int) -> Tensor["f32", "n"]:  # type: ignore
+        return x * n
+
+    @endpoint(example=lambda server: {"x": numpy.ones(2, server.kind)})
+    def made(self, x: Tensor["f32", "n"]) -> Tensor["f32", "n"]:  # type: ignore
+        return x
+
+    @endpoint(example={"xs": [numpy.ones(1), numpy.ones(2)]})
+    def short(self, *xs: Tensor) -> int:
+        return "no number"  # type: ignore[return-value]
+
+    @endpoint(example={"count": 3})
+    def parts(self, count: int) -> Iterator[Tensor]:
+        for place in range(count):
+            yield numpy.full(1, place)
+
+    @endpoint(example={"name": "x"})
+    def wrong_name(self) -> None: ...
+
+
+class AsyncExamples(Examples):
+    """The same on an event loop."""
+
+    @endpoint(example={})
+    async def slow(self) -> str:
+        await asyncio.sleep(0)
+        return "slow"
+
+
+@pytest.mark.parametrize("server", [Examples, AsyncExamples])
+def test_examples_are_run_when_asked_for(server: type[TechRenaissanceServer]) -> None:
+    with ServerHarness(server()) as h:
+        found = json.loads(h.fetch_response("__check__"))
+        assert found["good"] == "ok"
+        assert found["made"] == "InputError: made: x is float64: expected float32"
+        assert found["short"].startswith("InputError: short: the result is 'no number': expected an int")
+        assert found["parts"] == "ok"
+        assert found["wrong_name"].startswith("InputError: wrong_name: there is no input 'name'")
+        assert found.get("slow", "ok") == "ok"
+
+
 class Neither(TechRenaissanceServer):
     """Serves nothing."""
 

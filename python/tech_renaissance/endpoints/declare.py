@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from ..data.tensors import overload
 from ..errors import InputError
-from ..protocol.messages import EXIT, EXIT_COMMAND, is_tag
+from ..protocol.messages import EXIT, is_tag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, TypeVar
+    from typing import Any, TypeVar, Union
 
     from ..data.tensors import Framework
 
     Function = TypeVar("Function", bound=Callable[..., Any])
     Class = TypeVar("Class", bound=type)
+    Example = Union[dict[str, Any], Callable[[Any], dict[str, Any]]]
 
 _MARK = "__tr_endpoint__"
 _SERVICE = "__tr_service__"
@@ -23,8 +24,9 @@ _SERVICE = "__tr_service__"
 class EndpointOptions:
     """What `@endpoint` says of a method."""
 
-    def __init__(self, name: str, max_batch_size: int, max_queue_delay_ms: float) -> None:
+    def __init__(self, name: str, example: Any, max_batch_size: int, max_queue_delay_ms: float) -> None:
         self.name = name
+        self.example = example
         self.max_batch_size = max_batch_size
         self.max_queue_delay_ms = max_queue_delay_ms
 
@@ -41,9 +43,16 @@ class ServiceOptions:
 def endpoint(function: Function) -> Function: ...
 @overload
 def endpoint(
-    *, name: str = "", max_batch_size: int = 1, max_queue_delay_ms: float = 2.0
+    *, name: str = "", example: Example | None = None, max_batch_size: int = 1, max_queue_delay_ms: float = 2.0
 ) -> Callable[[Function], Function]: ...
-def endpoint(function: Any = None, *, name: str = "", max_batch_size: int = 1, max_queue_delay_ms: float = 2.0) -> Any:
+def endpoint(
+    function: Any = None,
+    *,
+    name: str = "",
+    example: Example | None = None,
+    max_batch_size: int = 1,
+    max_queue_delay_ms: float = 2.0,
+) -> Any:
     """Marks a method as an endpoint of its server, and returns it as it is.
 
         class Server(TechRenaissanceServer):
@@ -55,6 +64,8 @@ def endpoint(function: Any = None, *, name: str = "", max_batch_size: int = 1, m
     Args:
         function: the method, a plain one, an `async def`, or a generator of either kind.
         name: by which hosts call it; that of the method when left out.
+        example: arguments by name, tensors among them, or a function that makes such a dict of the server; the request
+            `__check__` runs the examples, and tells what came of them.
         max_batch_size: how many rows it takes at once; more than 1 has calls that wait joined along the first dim of
             their tensors, which has to be a name.
         max_queue_delay_ms: how long the first call of a batch waits for others, milliseconds; 0 for not at all. Where
@@ -74,12 +85,12 @@ def endpoint(function: Any = None, *, name: str = "", max_batch_size: int = 1, m
         if not callable(target):
             raise InputError(f"@endpoint over {function!r:.200}: expected a method")
         found = name or target.__name__
-        if not is_tag(found) or found in (EXIT, EXIT_COMMAND):
+        if not is_tag(found) or found == EXIT or found.startswith("__"):
             raise InputError(
                 f"an endpoint cannot be called {found!r:.200}: expected 1 to 128 letters, digits, '_', '-' or '.', the "
-                f"first of them a letter, digit or '_'; {EXIT!r} and {EXIT_COMMAND!r} end the worker"
+                f"first of them a letter, digit or '_'; {EXIT!r} and what begins with two '_' are for the worker"
             )
-        setattr(target, _MARK, EndpointOptions(found, max_batch_size, float(max_queue_delay_ms)))
+        setattr(target, _MARK, EndpointOptions(found, example, max_batch_size, float(max_queue_delay_ms)))
         return function
 
     return mark if function is None else mark(function)

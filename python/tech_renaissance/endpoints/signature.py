@@ -127,6 +127,7 @@ class Signature:
         open: it takes named values that it does not declare.
         starred: its `*tensors`, if it has such.
         where: what messages call its result.
+        example: see `endpoint`; None for none.
         max_batch_size: see `endpoint`.
         max_queue_delay_ms: see `endpoint`.
         batch: the symbol along which calls are joined; "" where they are not.
@@ -168,6 +169,7 @@ class Signature:
         self.where = f"{name}: the result"
         self.tensor_inputs = [it for it in self.inputs if it.takes_tensors]
         options = options_of(function)
+        self.example = options.example if options else None
         self.max_batch_size = options.max_batch_size if options else 1
         self.max_queue_delay_ms = options.max_queue_delay_ms if options else 0.0
         self.batch = self._batch() if self.max_batch_size > 1 else ""

@@ -77,7 +77,7 @@ def _take_named(it: Signature, tags: tuple[str, ...], named: dict[str, str], giv
     known = {one.name for one in it.inputs}
     for name, tag in named.items():
         if name not in known and not it.open:
-            raise _unknown(it, name)
+            raise unknown_input(it, name)
         given[name] = tag
     taken = set(named.values())
     return tuple(tag for tag in tags if tag not in taken)
@@ -126,7 +126,7 @@ def _take_values(it: Signature, values: dict[str, Any], given: dict[str, Any]) -
         one = known.get(name)
         if one is None:
             if not it.open:
-                raise _unknown(it, name)
+                raise unknown_input(it, name)
             given[name] = value
             continue
         if name in given:
@@ -140,7 +140,8 @@ def _take_values(it: Signature, values: dict[str, Any], given: dict[str, Any]) -
         given[name] = one.type.read(value, one.where)
 
 
-def _unknown(it: Signature, name: str) -> InputError:
+def unknown_input(it: Signature, name: str) -> InputError:
+    """The error for an argument that an endpoint does not take."""
     import difflib
 
     close = difflib.get_close_matches(name[:200], [one.name for one in it.inputs], 1)

@@ -7,9 +7,11 @@ from ..endpoints.signature import Signature
 from ..errors import InputError, NotFoundError, TRException
 from ..platform.output import log
 from ..protocol import messages
+from .answers import text_of
 from .context import find_call
 from .endpoint_arguments import arguments_of, take_positional
 from .endpoint_results import answer_with, part_of
+from .rehearsal import async_rehearsed, rehearsed
 from .server import TechRenaissanceServer
 
 TYPE_CHECKING = False
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 
     from ..endpoints.dims import Sizes
     from .call import Call
+
+
+#: The command that runs the examples; its answer is a JSON object, of each endpoint with one "ok", or what went wrong.
+CHECK = "__check__"
 
 
 class PlainServer(TechRenaissanceServer):
@@ -105,6 +111,9 @@ class Endpoints:
         it = self.by_name.get(command)
         call = find_call()
         if it is None or call is None:
+            if command == CHECK and call is not None:
+                call.answer(text_of(rehearsed(self._with_examples(), self.target)))
+                return True
             return self._known(call, False if self._fallback is None else self._fallback(command, parameters))
         sizes: Sizes = {}
         try:
@@ -121,6 +130,9 @@ class Endpoints:
         it = self.by_name.get(command)
         call = find_call()
         if it is None or call is None:
+            if command == CHECK and call is not None:
+                call.answer(text_of(await async_rehearsed(self._with_examples(), self.target)))
+                return True
             outcome = False if self._fallback is None else self._fallback(command, parameters)
             return self._known(call, await outcome if hasattr(outcome, "__await__") else outcome)
         sizes: Sizes = {}
@@ -136,6 +148,9 @@ class Endpoints:
                 await self._server.async_stream_tensors(*part_of(it, part, sizes))
             return True
         return answer_with(it, call, await result if it.is_async else result, sizes)
+
+    def _with_examples(self) -> list[Signature]:
+        return [it for it in self.by_name.values() if it.example is not None]
 
     def _known(self, call: Call | None, outcome: Any) -> Any:
         """The outcome; where it says that there is no such command, the answer says which there are."""
