@@ -93,6 +93,27 @@ class Server(TechRenaissanceServer):
             yield numpy.full(2, place, "f4")
 
     @endpoint
+    def by_position(self, x: Tensor, n: int = 2, /, *, plus: float = 0.0) -> Tensor:
+        return x * n + plus
+
+    @endpoint
+    def maybe(self, there: bool) -> Optional[Tensor]:  # noqa: UP045 - as users write it
+        return numpy.ones(2) if there else None
+
+    @endpoint
+    def number(self, which: str) -> float:
+        return {"nan": float("nan"), "scalar": numpy.float32(0.5), "zero-dim": numpy.array(2.5)}[which]  # type: ignore
+
+    @endpoint
+    def large(self) -> int:
+        return 2**63
+
+    @endpoint
+    @staticmethod
+    def static(x: Tensor) -> Tensor:
+        return x + 1
+
+    @endpoint
     def fails(self) -> None:
         raise ValueError("so it is")
 
@@ -168,6 +189,20 @@ def test_results_of_each_kind(h: ServerHarness) -> None:
     assert h.call("total", [IMAGE], mask=IMAGE) == 115.0
     assert h.call("total", []) == 0.0
     assert h.call("join", IMAGE, IMAGE, IMAGE, axis=1).shape == (2, 9)
+
+
+def test_methods_and_results_of_rarer_kinds(h: ServerHarness) -> None:
+    assert h.call("by_position", IMAGE).tolist() == (2 * IMAGE).tolist()
+    assert h.call("by_position", IMAGE, 3, plus=1.0).tolist() == (3 * IMAGE + 1).tolist()
+    assert h.call("maybe", True).tolist() == [1, 1]
+    assert h.call("maybe", False) is None
+    assert h.call("static", IMAGE).tolist() == (IMAGE + 1).tolist()
+    assert h.call("number", "scalar") == 0.5
+    assert h.call("number", "zero-dim") == 2.5
+    with pytest.raises(InputError, match="number: the result is nan: expected a finite number"):
+        h.call("number", "nan")
+    with pytest.raises(InputError, match="large: the result is 9223372036854775808: expected a whole number of 64"):
+        h.call("large")
 
 
 @pytest.mark.parametrize("value", [5, 0.5, True, None, "text", [1, [2]], {"a": {"b": []}}, [], ""])

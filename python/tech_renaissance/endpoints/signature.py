@@ -126,6 +126,7 @@ class Signature:
         is_async: it is an `async def`, or a generator of that kind.
         open: it takes named values that it does not declare.
         starred: its `*tensors`, if it has such.
+        positional: how many inputs the method takes by their position alone, that one among them.
         where: what messages call its result.
         example: see `endpoint`; None for none.
         max_batch_size: see `endpoint`.
@@ -148,6 +149,7 @@ class Signature:
         bound_to = getattr(function, "__self__", None)
         kind = kind or type(bound_to)
         is_static = any(isinstance(vars(owner).get(function.__name__), staticmethod) for owner in kind.__mro__)
+        is_method = kind is not type(None) and not is_static
         annotations = getattr(plain_function, "__annotations__", {})
         names = {**vars(sys.modules["builtins"]), **getattr(plain_function, "__globals__", {})}
         names.setdefault(kind.__name__, kind)
@@ -158,9 +160,8 @@ class Signature:
         self.is_async = bool(flags & (_COROUTINE | _ASYNC_GENERATOR))
         self.open = bool(flags & _NAMED_ARGUMENTS)
         self.starred: Input | None = None
-        self.inputs = self._inputs(
-            plain_function, annotations, names, skipped=int(kind is not type(None) and not is_static)
-        )
+        self.positional = max(0, code.co_posonlyargcount - int(is_method))
+        self.inputs = self._inputs(plain_function, annotations, names, skipped=int(is_method))
         self.outputs = Outputs(
             self._result(annotations.get("return", _NO_DEFAULT), names), names, f"the result of {name}"
         )
@@ -194,6 +195,7 @@ class Signature:
                 )
             self.starred = Input(name, kind, many=True)
             found.append(self.starred)
+            self.positional = len(found)
         for name in by_name:
             found.append(self._input(name, annotations, names, given, by_name=True))
         return found

@@ -56,7 +56,7 @@ class Scalar:
         """See above."""
         if type(value) not in self._types:  # a bool is no int here
             raise wrong(value, where, _NAMES[self.kind])
-        return float(value) if self.kind == "float" else value
+        return _finite(float(value), where) if self.kind == "float" else value
 
     def write(self, value: Any, where: str) -> object:
         """See above. Numbers of NumPy, and tensors with one element, are numbers as well."""
@@ -66,10 +66,22 @@ class Scalar:
                 value = item()
             elif isinstance(value, self._types) and not isinstance(value, bool):
                 value = self._types[0](value)  # of a class derived from it
-        return self.read(value, where)
+        return _small(self.read(value, where), where)
 
     def __repr__(self) -> str:
         return "None" if self.kind == "none" else self.kind
+
+
+def _finite(value: float, where: str) -> float:
+    if value - value != 0:
+        raise wrong(value, where, "a finite number, as JSON has no other; a tensor can hold it")
+    return value
+
+
+def _small(value: Any, where: str) -> Any:
+    if type(value) is int and not -(2**63) <= value < 2**63:
+        raise wrong(value, where, "a whole number of 64 bits")
+    return value
 
 
 class AnyType:
@@ -96,11 +108,9 @@ class AnyType:
 def plain(value: Any, where: str, depth: int = 0) -> object:
     """A value as JSON has it. Raises InputError when it has no form there."""
     if value is None or type(value) in (bool, int, str):
-        return value
+        return _small(value, where)
     if type(value) is float:
-        if value - value != 0:
-            raise wrong(value, where, "a finite number, as JSON has no other")
-        return value
+        return _finite(value, where)
     if depth > _DEEPEST:
         raise InputError(f"{where} is nested more than {_DEEPEST} deep")
     if isinstance(value, dict):

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..endpoints.declare import marked
-from ..endpoints.signature import Signature
+from ..endpoints.signature import RESULT, Signature
 from ..endpoints.tensor_type import TensorType, is_tensor
 from ..endpoints.value_types import plain
 from ..errors import InputError
@@ -73,8 +73,8 @@ def result_of(
     if it is not None and it.outputs.shape == "none":
         return None
     if not found:
-        declared = it is not None and it.outputs.shape == "one"
-        return text if declared or text != OK else None
+        is_text = it is not None and getattr(it.outputs.kinds.get(RESULT), "kind", "") == "str"
+        return text if is_text or text != OK else None
     if len(found) == 1 and "result" in found:
         return found["result"]
     return _tuple_type(name, tuple(found))(*found.values())

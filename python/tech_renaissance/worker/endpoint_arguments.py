@@ -55,12 +55,10 @@ def arguments_of(
 
 
 def take_positional(it: Signature, given: dict[str, Any]) -> list[Any]:
-    """Of a method with `*tensors` all that stands before its end."""
+    """What the method takes by its position alone."""
     found: list[Any] = []
-    for one in it.inputs:
-        if one is it.starred:
-            return [*found, *given.pop(one.name, ())]
-        found.append(given.pop(one.name, one.default))
+    for one in it.inputs[: it.positional]:
+        found += given.pop(one.name, ()) if one is it.starred else (given.pop(one.name, one.default),)
     return found
 
 

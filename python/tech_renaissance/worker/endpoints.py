@@ -120,7 +120,7 @@ class Endpoints:
             named = arguments_of(it, call, parameters, self._server, sizes)
         except TRException as error:
             return refuse(call, error)
-        result = it.function(*take_positional(it, named), **named) if it.starred else it.function(**named)
+        result = it.function(*take_positional(it, named), **named) if it.positional else it.function(**named)
         if it.stream:
             return self._send_parts(it, result, sizes)
         return answer_with(it, call, result, sizes)
@@ -140,7 +140,7 @@ class Endpoints:
             named = arguments_of(it, call, parameters, self._server, sizes)
         except TRException as error:
             return refuse(call, error)
-        result = it.function(*take_positional(it, named), **named) if it.starred else it.function(**named)
+        result = it.function(*take_positional(it, named), **named) if it.positional else it.function(**named)
         if it.stream:
             if not it.is_async:
                 return self._send_parts(it, result, sizes)

@@ -53,7 +53,7 @@ def _begun(it: Signature, target: object, sizes: Sizes) -> Any:
             named[name] = (
                 value if isinstance(one.type, AnyType) else one.type.read(one.type.write(value, one.where), one.where)
             )
-    return it.function(*take_positional(it, named), **named) if it.starred else it.function(**named)
+    return it.function(*take_positional(it, named), **named) if it.positional else it.function(**named)
 
 
 def _looked_at(it: Signature, result: Any, sizes: Sizes) -> None:
