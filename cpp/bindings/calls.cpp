@@ -1,25 +1,18 @@
 // Calls that go on beside the caller, and the wait for the next of several.
-#include <pybind11/pybind11.h>
+#include "calls.h"
+
 #include <pybind11/stl.h>
 
-#include <cstdint>
-#include <memory>
 #include <optional>
-#include <string>
-#include <utility>
-#include <vector>
 
 #include "bindings.h"
-#include "session.h"
-#include "tech_renaissance/session/call_future.h"
 #include "tensors.h"
+#include "values.h"
 
 namespace py = pybind11;
 
 namespace tr::python {
-namespace {
 
-/// Tensors over the memory of Python's, which they keep.
 std::vector<NamedTensor> share(const py::sequence& exported, const std::vector<std::string>& names) {
     const std::shared_ptr<BorrowedTensors> borrowed(new BorrowedTensors(exported), [](BorrowedTensors* kept) {
         const py::gil_scoped_acquire gil;
@@ -33,47 +26,49 @@ std::vector<NamedTensor> share(const py::sequence& exported, const std::vector<s
     return tensors;
 }
 
-/// A CallFuture as Python holds it.
-class Call {
-  public:
-    Call(const Session& session, const std::string& command, const py::sequence& tensors,
-         const std::vector<std::string>& names, std::int64_t timeout_ms) {
-        const auto shared = share(tensors, names);
-        future_ = session.call([&](PythonSession& core) { return core.calculate_async(command, shared, timeout_ms); });
-    }
+Call::Call(const Session& session, const std::string& command, const py::sequence& tensors,
+           const std::vector<std::string>& names, std::int64_t timeout_ms) {
+    const auto shared = share(tensors, names);
+    future_ = session.call([&](PythonSession& core) { return core.calculate_async(command, shared, timeout_ms); });
+}
 
-    explicit Call(CallFuture future) : future_(std::move(future)) {}
-    static std::unique_ptr<Call> start(const Session& session, std::int64_t timeout_ms) {
-        return std::make_unique<Call>(
-            session.call([timeout_ms](PythonSession& core) { return core.start_async(timeout_ms); }));
-    }
+std::unique_ptr<Call> Call::start(const Session& session, std::int64_t timeout_ms) {
+    return std::make_unique<Call>(
+        session.call([timeout_ms](PythonSession& core) { return core.start_async(timeout_ms); }));
+}
 
-    bool is_ready() const { return future_.is_ready(); }
-    void cancel() const {
-        const py::gil_scoped_release no_gil;
-        future_.cancel();
-    }
-    Tensor get() {
-        const py::gil_scoped_release no_gil;
-        return future_.get();
-    }
-    void when_ready(const py::object& callback) const {
-        const auto shared = with_gil(callback);
-        const py::gil_scoped_release no_gil;
-        future_.when_ready([shared] {
-            const py::gil_scoped_acquire gil;
-            try {
-                (*shared)();
-            } catch (py::error_already_set& error) {
-                error.discard_as_unraisable("a call of a PythonSession has ended");
-            }
-        });
-    }
-    const CallFuture& future() const { return future_; }
+const AsyncHandle& Call::handle() const {
+    return std::visit([](const auto& future) -> const AsyncHandle& { return future; }, future_);
+}
 
-  private:
-    CallFuture future_;
-};
+void Call::cancel() const {
+    const py::gil_scoped_release no_gil;
+    handle().cancel();
+}
+
+py::object Call::get() {
+    const auto wait = [](auto& future) {
+        const py::gil_scoped_release no_gil;
+        return future.get();
+    };
+    if (auto* typed = std::get_if<ResultFuture>(&future_)) return result_tuple(wait(*typed));
+    return py::cast(wait(std::get<CallFuture>(future_)));
+}
+
+void Call::when_ready(const py::object& callback) const {
+    const auto shared = with_gil(callback);
+    const py::gil_scoped_release no_gil;
+    handle().when_ready([shared] {
+        const py::gil_scoped_acquire gil;
+        try {
+            (*shared)();
+        } catch (py::error_already_set& error) {
+            error.discard_as_unraisable("a call of a PythonSession has ended");
+        }
+    });
+}
+
+namespace {
 
 /// A WaitSet with what is in it.
 class Waiting {
@@ -90,7 +85,7 @@ class Waiting {
     }
     void add_call(const Call& call, std::uint64_t key) {
         const py::gil_scoped_release no_gil;
-        set_.add(call.future(), key);
+        set_.add(call.handle(), key);
     }
     py::object wait(std::int64_t timeout_ms) {
         std::optional<WaitSet::Ready> ready;
@@ -111,7 +106,7 @@ class Waiting {
 }  // namespace
 
 void register_calls(py::module_& module) {
-    py::class_<Call>(module, "Call", "A tr::CallFuture.")
+    py::class_<Call>(module, "Call", "A tr::CallFuture, or a tr::ResultFuture.")
         .def(py::init<const Session&, const std::string&, const py::sequence&, const std::vector<std::string>&,
                       std::int64_t>(),
              py::arg("session"), py::arg("command"), py::arg("tensors"), py::arg("names"), py::arg("timeout_ms"))

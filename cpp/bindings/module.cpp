@@ -9,5 +9,6 @@ PYBIND11_MODULE(_core, module) {
     tr::python::register_stream(module);
     tr::python::register_session(module);
     tr::python::register_calls(module);
+    tr::python::register_endpoints(module);
     tr::python::register_signals(module);
 }

@@ -298,6 +298,13 @@ std::vector<std::shared_ptr<Carrier>> Channel::carriers() const {
     return all;
 }
 
+std::shared_ptr<const protocol::Endpoints> Channel::endpoints() const {
+    if (!ready()) return nullptr;
+    static const auto kUnknown = std::make_shared<const protocol::Endpoints>();  // of a worker that says nothing
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return hello_ ? hello_->table : kUnknown;
+}
+
 std::optional<protocol::Hello> Channel::hello() const {
     const std::lock_guard<std::mutex> lock(mutex_);
     return hello_;

@@ -20,13 +20,6 @@ int hex_digit(char letter) {
     return -1;
 }
 
-/// What the parser lets pass and JSON does not: a byte order mark, and a NUL, which it takes for the end of the text.
-void require_no_marks(const std::string& text, const char* what) {
-    if (text.compare(0, 3, "\xef\xbb\xbf") == 0)
-        throw InputError(std::string(what) + " is not JSON: it starts with a byte order mark");
-    if (text.find('\0') != std::string::npos) throw InputError(std::string(what) + " is not JSON: it holds a NUL");
-}
-
 // JSON has no text for half a surrogate pair, and the parser refuses its escape. While it reads, this character stands
 // for what it has not: followed by kByte and two digits for a byte, by kItself for itself.
 constexpr std::string_view kMark = "\xef\xbf\xbf";  // U+FFFF, which is no character
@@ -46,7 +39,35 @@ int escape_at(std::string_view text, std::size_t at) {
     return value;
 }
 
-/// A JSON text with marks in place of escapes that stand for a byte; nothing when there are none.
+/// Of an object; the names of members are none that anybody looks for.
+void remove_marks(json& value) {
+    if (value.is_string())
+        value = without_marks(value.get_ref<const std::string&>());
+    else if (value.is_structured())
+        for (json& item : value) remove_marks(item);
+}
+
+/// The length of the character of UTF-8 that a text starts with; 0 when it starts with none.
+std::size_t character_length(std::string_view text) {
+    const auto byte = [&text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    if (byte(0) < 0x80) return 1;
+    const std::size_t length = byte(0) >= 0xf0 ? 4 : byte(0) >= 0xe0 ? 3 : 2;
+    if (text.size() < length || byte(0) < 0xc2 || byte(0) > 0xf4) return 0;
+    for (std::size_t i = 1; i < length; ++i)
+        if (byte(i) < 0x80 || byte(i) > 0xbf) return 0;
+    const bool overlong = (byte(0) == 0xe0 && byte(1) < 0xa0) || (byte(0) == 0xf0 && byte(1) < 0x90);
+    const bool no_character = (byte(0) == 0xed && byte(1) > 0x9f) || (byte(0) == 0xf4 && byte(1) > 0x8f);
+    return overlong || no_character ? 0 : length;
+}
+
+}  // namespace
+
+void require_no_marks(const std::string& text, const char* what) {
+    if (text.compare(0, 3, "\xef\xbb\xbf") == 0)
+        throw InputError(std::string(what) + " is not JSON: it starts with a byte order mark");
+    if (text.find('\0') != std::string::npos) throw InputError(std::string(what) + " is not JSON: it holds a NUL");
+}
+
 std::optional<std::string> with_marks(const std::string& text) {
     constexpr int kFirstByte = 0xdc80;
     constexpr int kLastByte = 0xdcff;
@@ -91,29 +112,6 @@ std::string without_marks(const std::string& text) {
     }
     return plain;
 }
-
-/// Of an object; the names of members are none that anybody looks for.
-void remove_marks(json& value) {
-    if (value.is_string())
-        value = without_marks(value.get_ref<const std::string&>());
-    else if (value.is_structured())
-        for (json& item : value) remove_marks(item);
-}
-
-/// The length of the character of UTF-8 that a text starts with; 0 when it starts with none.
-std::size_t character_length(std::string_view text) {
-    const auto byte = [&text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    if (byte(0) < 0x80) return 1;
-    const std::size_t length = byte(0) >= 0xf0 ? 4 : byte(0) >= 0xe0 ? 3 : 2;
-    if (text.size() < length || byte(0) < 0xc2 || byte(0) > 0xf4) return 0;
-    for (std::size_t i = 1; i < length; ++i)
-        if (byte(i) < 0x80 || byte(i) > 0xbf) return 0;
-    const bool overlong = (byte(0) == 0xe0 && byte(1) < 0xa0) || (byte(0) == 0xf0 && byte(1) < 0x90);
-    const bool no_character = (byte(0) == 0xed && byte(1) > 0x9f) || (byte(0) == 0xf4 && byte(1) > 0x8f);
-    return overlong || no_character ? 0 : length;
-}
-
-}  // namespace
 
 std::string quote_json(std::string_view text) {
     constexpr char kDigits[] = "0123456789abcdef";

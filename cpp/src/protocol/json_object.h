@@ -1,6 +1,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,14 @@ inline constexpr int kMaxDepth = 64;
 
 /// For the parser: refuses what is nested deeper than anything that we would build a tree of.
 nlohmann::json::parser_callback_t keep_shallow(int max_depth);
+
+/// What the parser lets pass and JSON does not: a byte order mark, and a NUL, which it takes for the end of the text.
+/// @throws InputError
+void require_no_marks(const std::string& text, const char* what);
+/// A JSON text with marks, which the parser reads, in place of escapes that stand for a byte; nothing when there are
+/// none. And a text that was read from such, as it is meant.
+std::optional<std::string> with_marks(const std::string& text);
+std::string without_marks(const std::string& text);
 
 /// Reads back what quote_json() makes of bytes that are not UTF-8, by which a text may hold any.
 /// @param what  is read, for the error: "response", ...

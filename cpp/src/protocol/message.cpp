@@ -10,6 +10,8 @@
 #include "protocol/json_object.h"
 #include "protocol/names.h"
 #include "protocol/plain_message.h"
+#include "protocol/value_text.h"
+#include "protocol/words.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
 namespace tr::protocol {
@@ -18,6 +20,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kBlank = " \t\r\n";
+constexpr const char* kTooLarge = "; send data of this size as a tensor";
 
 std::string_view trim(std::string_view text) {
     const auto first = text.find_first_not_of(kBlank);
@@ -45,21 +48,6 @@ std::vector<std::string> comma_separated_tags(const std::string& text) {
     return tags;
 }
 
-/// How many letters have to be changed, added or taken away to make one word of another.
-std::size_t distance(std::string_view from, std::string_view to) {
-    std::vector<std::size_t> row(to.size() + 1);
-    for (std::size_t i = 0; i < row.size(); ++i) row[i] = i;
-    for (std::size_t i = 0; i < from.size(); ++i) {
-        std::size_t diagonal = std::exchange(row[0], i + 1);
-        for (std::size_t j = 0; j < to.size(); ++j) {
-            const std::size_t changed = diagonal + (from[i] == to[j] ? 0 : 1);
-            diagonal = row[j + 1];
-            row[j + 1] = std::min({changed, row[j] + 1, diagonal + 1});
-        }
-    }
-    return row.back();
-}
-
 /// Whoever writes a request by hand and misspells a member would not hear of it, as workers pass over what they do not
 /// know. Not in the older spelling, in which programs are that have always sent more.
 void check_members(const json& object) {
@@ -71,13 +59,8 @@ void check_members(const json& object) {
     for (const auto& member : object.items()) {
         if (is_among(member.key(), kMeant) || is_among(member.key(), kOthers)) continue;
         const std::string name = member.key().substr(0, 200);
-        const auto nearer = [&name](std::string_view one, std::string_view other) {
-            return distance(name, one) < distance(name, other);
-        };
-        const std::string_view nearest = *std::min_element(std::begin(kMeant), std::end(kMeant), nearer);
-        const bool near = distance(name, nearest) <= 1 + name.size() / 3;
-        throw InputError("request: there is no member '" + name +
-                         "': " + (near ? "did you mean '" + std::string(nearest) + "'? " : "") +
+        throw InputError("request: there is no member '" + name + "': " +
+                         did_you_mean(name, {std::begin(kMeant), std::end(kMeant)}) +
                          "expected 'command', 'parameters', 'arguments' or 'traceparent'; named values go into "
                          "'arguments'");
     }
@@ -140,13 +123,6 @@ json parse_json_request(std::string_view text) {
     }
 }
 
-void append_quoted(std::string& out, std::string_view text) {
-    if (is_plain(text))
-        out.append("\"").append(text).append("\"");
-    else
-        out += quote_json(text);
-}
-
 /// What nearly every request is, without the detour over a tree of values.
 std::string request_of(std::string_view command, std::string_view parameters, bool both_spellings) {
     constexpr std::size_t kRest = 128;
@@ -175,7 +151,8 @@ void finish_request(std::string& text, std::uint64_t id, std::int64_t deadline_m
         text.append(",\"traceparent\":\"").append(attached.traceparent).append("\"");
     }
     if (!attached.arguments.empty()) {
-        if (!is_plain_object(attached.arguments)) parse_object(attached.arguments, "arguments", kMaxDepth - 1);
+        if (!attached.is_sound && !is_plain_object(attached.arguments))
+            parse_object(attached.arguments, "arguments", kMaxDepth - 1);
         text.append(",\"arguments\":").append(attached.arguments);
     }
     text += '}';
@@ -226,6 +203,11 @@ Response read_response(const std::string& message) {
     response.names_no_tensors = !object.contains("tensors");
     response.buffers = text("buffers");
     response.names = text("names");
+    if (const auto values = object.find("values"); values != object.end() && !values->is_null()) {
+        if (!values->is_object())
+            throw InputError(std::string("response: expected an object in 'values', found ") + values->type_name());
+        response.values = Value::from_json(message)["values"];  // with its members in order
+    }
     for (const std::string& tag : response.tensors)
         if (!is_tag(tag)) throw InputError("response: '" + tag + "' in 'tensors' is not a tensor tag");
     if (const auto id = object.find("id"); id != object.end() && !id->is_null()) {
@@ -250,16 +232,20 @@ std::int64_t now_ms() {
 
 Request make_request(const std::string& message, std::uint64_t id, bool both_spellings, std::int64_t deadline_ms,
                      const Attached& attached) {
-    require_size(message, "a request", "; send data of this size as a tensor");
+    require_size(message, "a request", kTooLarge);
     const std::string_view text = message;
     const auto first = text.find_first_not_of(kBlank);
     const auto blank = std::min(text.find(' '), text.size());
     const std::string_view parameters = text.substr(std::min(blank + 1, text.size()));
     Request request;
-    if (first == 0 && blank > 0 && text.front() != '{' && !both_spellings && attached.is_empty() && is_plain(text)) {
+    const bool simple = attached.is_empty() || (attached.is_sound && attached.traceparent.empty());
+    if (first == 0 && blank > 0 && text.front() != '{' && !both_spellings && simple && is_plain(text)) {
         request.command = text.substr(0, blank);
+        request.has_arguments = !attached.arguments.empty();
         request.text = write_plain_request(request.command, parameters, id,
-                                           static_cast<std::uint64_t>(std::max<std::int64_t>(0, deadline_ms)));
+                                           static_cast<std::uint64_t>(std::max<std::int64_t>(0, deadline_ms)),
+                                           attached.names, attached.arguments);
+        if (request.has_arguments) require_size(request.text, "a request, as JSON,", kTooLarge);
         return request;
     }
     json object;
@@ -279,7 +265,7 @@ Request make_request(const std::string& message, std::uint64_t id, bool both_spe
             "found '" +
             std::string(text.substr(0, 200)) + "'");
     finish_request(request.text, id, deadline_ms, attached);
-    require_size(request.text, "a request, as JSON,", "; send data of this size as a tensor");
+    require_size(request.text, "a request, as JSON,", kTooLarge);
     return request;
 }
 

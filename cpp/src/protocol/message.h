@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "tech_renaissance/protocol/value.h"
+
 namespace tr::protocol {
 
 /// The messages of docs/protocol.md as values. Nothing here does any I/O.
@@ -24,6 +26,7 @@ struct Attached {
     std::string arguments;    ///< a JSON object; empty for none
     std::string traceparent;  ///< as W3C Trace Context has it; empty for none
     std::string names{};      ///< of tensors, by tags, as parse_names() reads them; empty for none
+    bool is_sound = false;    ///< the arguments are JSON, and not too deep, as they were written here
 
     bool is_empty() const { return arguments.empty() && traceparent.empty() && names.empty(); }
 };
@@ -54,6 +57,7 @@ struct Response {
     std::vector<std::string> tensors;
     std::string buffers;  ///< see BufferPlace; empty for none
     std::string names;    ///< of some of the tensors: see parse_names(); empty for none
+    Value values;         ///< an object: results that are no tensors, by name; null for none
     std::optional<RemoteFailure> failure;
     bool more = false;              ///< a part of a stream; others and a last one without it follow
     bool names_no_tensors = false;  ///< it has no member for them, as those of older workers

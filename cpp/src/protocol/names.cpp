@@ -29,6 +29,14 @@ std::string input_tag(std::size_t index) {
     return index < kLetters ? std::string(1, static_cast<char>('a' + index)) : "input_" + std::to_string(index);
 }
 
+std::string with_input_tags(const std::string& command, std::size_t count) {
+    const auto blank = command.find(' ');
+    std::string message = command.substr(0, blank);
+    for (std::size_t i = 0; i < count; ++i) message.append(i == 0 ? " " : ",").append(input_tag(i));
+    if (blank != std::string::npos) message += command.substr(blank);
+    return message;
+}
+
 std::vector<std::pair<std::string_view, std::string_view>> parse_names(std::string_view text) {
     const auto whole = text;
     const auto next_word = [&text] {

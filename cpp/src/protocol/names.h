@@ -16,6 +16,9 @@ void require_tag(const std::string& name, const char* what);
 /// Under which the tensors of calculate() are sent: a, b, ..., z, input_26, ...
 std::string input_tag(std::size_t index);
 
+/// "command a,b rest" from "command rest" for two tensors.
+std::string with_input_tags(const std::string& command, std::size_t count);
+
 /// Takes "a obs b act" apart: tags, and the names of their tensors.
 /// @param text lives longer than what is found
 /// @throws InputError when it is none

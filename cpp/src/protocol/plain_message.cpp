@@ -179,11 +179,13 @@ std::optional<PlainRequest> read_plain_request(std::string_view message) {
 }
 
 std::string write_plain_request(std::string_view command, std::string_view parameters, std::uint64_t id,
-                                std::uint64_t deadline_ms) {
-    Writer message(kRest + command.size() + parameters.size());
+                                std::uint64_t deadline_ms, std::string_view names, std::string_view arguments) {
+    Writer message(kRest + command.size() + parameters.size() + names.size() + arguments.size());
     message.put("{\"command\":\"").put(command).put("\",\"parameters\":\"").put(parameters);
     message.put("\",\"id\":").put(id).put(",\"timestamp\":").put(static_cast<std::uint64_t>(now_ms()));
     if (deadline_ms > 0) message.put(",\"deadline_ms\":").put(deadline_ms);
+    if (!names.empty()) message.put(",\"names\":\"").put(names).put("\"");
+    if (!arguments.empty()) message.put(",\"arguments\":").put(arguments);
     return message.put("}").take();
 }
 
@@ -195,11 +197,13 @@ bool read_plain_response(std::string_view message, Response& response) {
     std::string_view text;
     std::string_view names;
     std::string_view buffers;
+    std::string_view values;
     std::vector<std::string> tensors;
     if (!(reader.skip("{\"id\":") && reader.number(id) && reader.skip(",\"command\":\"") && reader.text(command) &&
           reader.skip(",\"result\":\"") && reader.text(text) && reader.skip(",\"message\":\"\",\"tensors\":[") &&
           read_tags(reader, tensors) && read_names(reader, names) && read_buffers(reader, buffers) &&
-          reader.skip(",\"timestamp\":") && reader.number(unused) && reader.skip("}") && reader.at_end()))
+          reader.skip(",\"timestamp\":") && reader.number(unused) &&
+          (!reader.skip(",\"values\":") || reader.object(values)) && reader.skip("}") && reader.at_end()))
         return false;
     response.id = id;
     response.command = command;
@@ -207,6 +211,7 @@ bool read_plain_response(std::string_view message, Response& response) {
     response.tensors = std::move(tensors);
     if (!names.empty()) response.names = names;
     if (!buffers.empty()) response.buffers = buffers;
+    if (!values.empty()) response.values = Value::from_json(values);
     return true;
 }
 

@@ -34,10 +34,13 @@ struct PlainRequest {
 /// @returns nothing when the request is not plain; the texts lie in `message`
 TR_API std::optional<PlainRequest> read_plain_request(std::string_view message);
 
-/// A request with no more than its words, which have to be plain.
+/// A request whose words are plain.
 /// @param deadline_ms 0 for none
+/// @param names       of tensors; empty for none
+/// @param arguments   a JSON object; empty for none
 std::string write_plain_request(std::string_view command, std::string_view parameters, std::uint64_t id,
-                                std::uint64_t deadline_ms);
+                                std::uint64_t deadline_ms, std::string_view names = {},
+                                std::string_view arguments = {});
 
 /// @returns false when the response is not plain, and nothing was done
 bool read_plain_response(std::string_view message, Response& response);

@@ -1,6 +1,7 @@
 #include "protocol/records.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "protocol/json_object.h"
@@ -13,22 +14,6 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kHello = "hello.json";
-
-/// Of each endpoint; what else is said of one, this side has no use for yet.
-std::vector<std::string> endpoint_names(const json& hello) {
-    std::vector<std::string> names;
-    const auto endpoints = hello.find("endpoints");
-    if (endpoints == hello.end() || endpoints->is_null()) return names;
-    if (!endpoints->is_array())
-        throw InputError(std::string(kHello) + ": expected a list in 'endpoints', found " + endpoints->type_name());
-    for (const json& endpoint : *endpoints) {
-        if (!endpoint.is_object())
-            throw InputError(std::string(kHello) + ": expected objects in 'endpoints', found " + endpoint.type_name());
-        names.push_back(text_member(endpoint, "name", kHello));
-        if (names.back().empty()) throw InputError(std::string(kHello) + ": an object in 'endpoints' has no 'name'");
-    }
-    return names;
-}
 
 }  // namespace
 
@@ -57,6 +42,8 @@ Hello parse_hello(const std::string& text) {
     hello.refused = text_member(object, "refused", kHello);
     hello.features = texts_member(object, "features", kHello);
     hello.endpoints = endpoint_names(object);
+    if (hello.has_feature(kEndpointsFeature))
+        hello.table = std::make_shared<const Endpoints>(parse_endpoints(object), object.value("main_logic", json()) == true);
     return hello;
 }
 

@@ -2,10 +2,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "protocol/endpoints.h"
 
 namespace tr::protocol {
 
@@ -16,6 +19,7 @@ inline constexpr std::size_t kMaxRecordBytes = 1U << 20;
 inline constexpr const char* kArgumentsFeature = "arguments";
 inline constexpr const char* kNamesFeature = "names";
 inline constexpr const char* kBuffersFeature = "buffers";  ///< of either side
+inline constexpr const char* kEndpointsFeature = "endpoints";
 
 /// What a worker says of itself when it is ready.
 struct Hello {
@@ -34,6 +38,7 @@ struct Hello {
     std::string refused;                 ///< why the worker does not serve this channel; empty: it does
     std::vector<std::string> features;   ///< none of an older worker
     std::vector<std::string> endpoints;  ///< their names
+    std::shared_ptr<const Endpoints> table = std::make_shared<const Endpoints>();  ///< what they take and give
 
     bool has_feature(std::string_view name) const;
 };

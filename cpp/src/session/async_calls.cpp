@@ -47,17 +47,13 @@ void AsyncCall::run() {
         state_.store(State::at_work, std::memory_order_release);
     }
     running = this;
-    try {
-        promise_.set_value(work_(*this));
-    } catch (...) {
-        promise_.set_exception(std::current_exception());
-    }
+    work();
     running = nullptr;
     end();
 }
 
 void AsyncCall::refuse(const std::exception_ptr& reason) {
-    promise_.set_exception(reason);
+    fail(reason);
     end();
 }
 
@@ -66,7 +62,7 @@ void AsyncCall::end() {
     {
         const std::lock_guard<std::mutex> lock(mutex_);
         state_.store(State::ended, std::memory_order_release);
-        work_ = nullptr;  // and what it keeps
+        drop_work();
         wake_ = nullptr;
         callbacks.swap(callbacks_);
     }
@@ -173,15 +169,15 @@ void AsyncCalls::join() {
 
 namespace tr {
 
-bool CallFuture::is_ready() const {
+bool AsyncHandle::is_ready() const {
     return !call_ || call_->is_ready();
 }
 
-void CallFuture::cancel() const {
+void AsyncHandle::cancel() const {
     if (call_) call_->cancel();
 }
 
-void CallFuture::when_ready(std::function<void()> callback) const {
+void AsyncHandle::when_ready(std::function<void()> callback) const {
     call_ ? call_->when_ready(std::move(callback)) : callback();
 }
 

@@ -10,32 +10,26 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "platform/deadline.h"
-#include "tech_renaissance/data/tensor.h"
-#include "tech_renaissance/session/call_arguments.h"
 
 namespace tr::session {
 
-/// One calculate_async(), from its making to its end. Any thread.
+/// One calculate_async() or call_async(), from its making to its end. Any thread.
 class AsyncCall {
   public:
-    using Work = std::function<Tensor(const AsyncCall&)>;
-
-    AsyncCall(std::string what, std::vector<NamedTensor> inputs, platform::Deadline limit, Work work,
-              std::function<void()> wake)
-        : command(std::move(what)),
-          tensors(std::move(inputs)),
-          deadline(limit),
-          work_(std::move(work)),
-          wake_(std::move(wake)) {}
+    /// @param wake has the thread that runs it look again
+    AsyncCall(std::string what, platform::Deadline limit, std::function<void()> wake)
+        : command(std::move(what)), deadline(limit), wake_(std::move(wake)) {}
+    virtual ~AsyncCall() = default;
+    AsyncCall(const AsyncCall&) = delete;
+    AsyncCall& operator=(const AsyncCall&) = delete;
 
     const std::string command;
-    const std::vector<NamedTensor> tensors;  ///< with empty names where they have none
     const platform::Deadline deadline;
 
-    std::future<Tensor> future() { return promise_.get_future(); }
     bool is_ready() const { return state_.load(std::memory_order_acquire) == State::ended; }
     bool is_cancelled() const { return cancelled_.load(std::memory_order_acquire); }
     void cancel();
@@ -47,17 +41,46 @@ class AsyncCall {
     void refuse(const std::exception_ptr& reason);
     std::exception_ptr cancelled() const;
 
+  protected:
+    /// Does what is to be done, and keeps the result, or what it throws.
+    virtual void work() = 0;
+    virtual void fail(const std::exception_ptr& reason) = 0;
+    /// Lets go of what the work keeps.
+    virtual void drop_work() = 0;
+
   private:
     enum class State { waits, at_work, ended };
     void end();
 
-    Work work_;
-    std::function<void()> wake_;  ///< has the thread that runs it look again
-    std::promise<Tensor> promise_;
+    std::function<void()> wake_;
     std::mutex mutex_;
     std::atomic<State> state_{State::waits};
     std::atomic<bool> cancelled_{false};
     std::vector<std::function<void()>> callbacks_;
+};
+
+template <class Result>
+class AsyncCallFor : public AsyncCall {
+  public:
+    using Work = std::function<Result(const AsyncCall&)>;
+
+    AsyncCallFor(std::string what, platform::Deadline limit, Work work, std::function<void()> wake)
+        : AsyncCall(std::move(what), limit, std::move(wake)), work_(std::move(work)) {}
+    std::future<Result> future() { return promise_.get_future(); }
+
+  private:
+    void work() override {
+        try {
+            promise_.set_value(work_(*this));
+        } catch (...) {
+            promise_.set_exception(std::current_exception());
+        }
+    }
+    void fail(const std::exception_ptr& reason) override { promise_.set_exception(reason); }
+    void drop_work() override { work_ = nullptr; }
+
+    Work work_;
+    std::promise<Result> promise_;
 };
 
 /// Runs calls in the order of their making, so many at a time, each on a thread that then takes the next. One thread

@@ -1,10 +1,7 @@
 // The calls of a session: how each is put together from requests and answers.
 #include <algorithm>
-#include <system_error>
-#include <thread>
 #include <utility>
 
-#include "platform/interrupt.h"
 #include "platform/mapping_guard.h"
 #include "protocol/names.h"
 #include "session/core.h"
@@ -18,15 +15,6 @@ using session::Conversation;
 using session::Core;
 
 namespace {
-
-/// "command a,b rest" from "command rest" for two tensors.
-std::string with_tags(const std::string& command, std::size_t count) {
-    const auto blank = command.find(' ');
-    std::string message = command.substr(0, blank);
-    for (std::size_t i = 0; i < count; ++i) message.append(i == 0 ? " " : ",").append(protocol::input_tag(i));
-    if (blank != std::string::npos) message += command.substr(blank);
-    return message;
-}
 
 /// What the message says of them, by their tags.
 std::string told(const std::vector<std::string>& names) {
@@ -54,8 +42,9 @@ Answer exchange(Core& core, const std::vector<TensorView>& tensors, const std::s
 Answer answer_to(Core& core, const std::string& command, const std::vector<TensorView>& tensors,
                  const std::vector<std::string>& names, Deadline deadline) {
     protocol::Attached attached;
+    attached.is_sound = true;  // there are none
     if (!names.empty()) attached.names = told(names);
-    return exchange(core, tensors, with_tags(command, tensors.size()), deadline, attached);
+    return exchange(core, tensors, protocol::with_input_tags(command, tensors.size()), deadline, attached);
 }
 
 /// A scalar for the command that stands behind the tensors would be the limit, and mostly a short one.
@@ -144,34 +133,6 @@ bool in_time(const Wait& wait) {
     }
 }
 
-void require_sessions(const std::vector<PythonSession*>& sessions) {
-    if (std::find(sessions.begin(), sessions.end(), nullptr) != sessions.end())
-        throw InputError("one of the sessions is a null pointer: expected addresses of sessions");
-}
-
-/// @throws TimeoutError when it is not ready by then
-void wait_until_it_is_ready(Core& core, Deadline deadline) {
-    core.log.refuse_in_callback();
-    Conversation conversation(core, core.turns.for_channel(0, deadline));
-    if (!conversation.held()) core.throw_taken();
-    conversation.wait_until(deadline, {"for the worker to be ready", false, true},
-                            [&] { return conversation.hear() && core.is_alive(); });
-}
-
-/// Until the worker has said whether it can share memory. Who waits for it in a call hears that first.
-void wait_for_hello(Core& core, Deadline deadline) {
-    constexpr std::int64_t kStepMs = 20;
-    const auto now = core.worker();
-    while (now && now->alive() && !now->was_ready() && !core.hear_parked(*now)) {
-        Conversation first(core, core.turns.try_take(0));
-        if (first.held())
-            return first.wait_until(deadline, {"for the worker to be ready"}, [&first] { return first.hear(); });
-        if (deadline.passed()) core.throw_taken();
-        now->wait_until_ready(Deadline::after(kStepMs).sooner(deadline));
-        detail::check_interrupt();
-    }
-}
-
 std::shared_ptr<channel::TensorStore> tensors_by_hand(Core& core) {
     const auto tensors = core.first().shared_tensors();
     if (!tensors || !core.worker()) core.require_worker(nullptr);
@@ -182,7 +143,7 @@ std::shared_ptr<channel::TensorStore> tensors_by_hand(Core& core) {
 
 bool PythonSession::wait_until_ready(Limit limit) const {
     const Deadline deadline = core().deadline_of(limit);
-    return in_time([&] { wait_until_it_is_ready(core(), deadline); });
+    return in_time([&] { core().wait_until_ready(deadline); });
 }
 
 bool PythonSession::wait_until_ok(Limit limit) const {
@@ -267,7 +228,7 @@ void PythonSession::send_tensor(const TensorView& tensor, const std::string& tag
 
 Tensor PythonSession::empty(const Shape& shape, DType dtype, const std::string& tag) const {
     const auto tensors = tensors_by_hand(core());
-    wait_for_hello(core(), core().deadline_of(kDefaultTimeout));
+    core().wait_for_hello(core().deadline_of(kDefaultTimeout));
     return tensors->empty(shape, dtype, tag);
 }
 
@@ -308,7 +269,7 @@ TensorStream PythonSession::stream(const std::string& command, const std::vector
     auto& session = core();
     const Deadline deadline = session.deadline_of(limit);
     auto state = std::make_unique<TensorStream::State>(session, deadline, limit);
-    const std::string message = with_tags(command, tensors.size());
+    const std::string message = protocol::with_input_tags(command, tensors.size());
     session.refuse_quarantined(message, tensors);
     auto& conversation = state->conversation;
     session.recovering(conversation, deadline, [&] { conversation.begin(tensors, message, deadline); });
@@ -331,75 +292,23 @@ CallFuture PythonSession::calculate_async(const std::string& command, const std:
 CallFuture PythonSession::calculate_async(const std::string& command, const std::vector<NamedTensor>& tensors,
                                           Limit limit) const {
     auto& session = core();
-    const auto work = [&session](const session::AsyncCall& call) {
-        const detail::CallArguments arguments(call.tensors);
-        return single(answer_to(session, call.command, arguments.tensors(), arguments.names(), call.deadline));
-    };
-    return submit(command, tensors, limit, work);
+    auto [future, call] = session.submit<Tensor>(
+        command, session.deadline_of(limit), [&session, tensors](const session::AsyncCall& work) {
+            const detail::CallArguments arguments(tensors);
+            return single(answer_to(session, work.command, arguments.tensors(), arguments.names(), work.deadline));
+        });
+    return CallFuture(std::move(future), std::move(call));
 }
 
 CallFuture PythonSession::start_async(Limit limit) {
     auto& session = core();
-    return submit("start()", {}, limit, [&session](const session::AsyncCall& call) {
-        session.start(call.deadline);
-        wait_until_it_is_ready(session, call.deadline);
-        return Tensor();
-    });
-}
-
-CallFuture PythonSession::submit(const std::string& what, const std::vector<NamedTensor>& tensors, Limit limit,
-                                 const std::function<Tensor(const session::AsyncCall&)>& work) const {
-    auto& session = core();
-    const auto call = std::make_shared<session::AsyncCall>(what, tensors, session.deadline_of(limit), work, [&session] {
-        session.wake_all();
-        session.turns.wake();
-        session.async.wake();
-    });
-    auto future = call->future();
-    session.async.submit(call);
-    return CallFuture(std::move(future), call);
-}
-
-void start_all(const std::vector<PythonSession*>& sessions, Limit limit) {
-    std::exception_ptr first;
-    const auto attempt = [&first](const auto& what) {
-        try {
-            what();
-        } catch (const TRException&) {
-            if (!first) first = std::current_exception();
-        }
-    };
-    std::vector<std::pair<Core*, Deadline>> starting;
-    require_sessions(sessions);
-    for (PythonSession* session : sessions) {
-        auto& core = session->core();
-        attempt([&] {
-            const Deadline deadline = core.deadline_of(limit);
-            core.start(deadline);
-            starting.emplace_back(&core, deadline);
+    auto [future, call] =
+        session.submit<Tensor>("start()", session.deadline_of(limit), [&session](const session::AsyncCall& work) {
+            session.start(work.deadline);
+            session.wait_until_ready(work.deadline);
+            return Tensor();
         });
-    }
-    for (const auto& [core, deadline] : starting)
-        attempt([core = core, deadline = deadline] { wait_until_it_is_ready(*core, deadline); });
-    if (first) std::rethrow_exception(first);
-}
-
-void stop_all(const std::vector<PythonSession*>& sessions) {
-    require_sessions(sessions);
-    std::vector<Core*> cores;
-    for (PythonSession* session : sessions) {
-        cores.push_back(&session->core());
-        cores.back()->log.refuse_in_callback();
-    }
-    std::vector<std::thread> threads;
-    for (Core* core : cores) {
-        try {
-            threads.emplace_back([core] { core->stop(); });
-        } catch (const std::system_error&) {
-            core->stop();  // no room for a thread: after the ones that have one
-        }
-    }
-    for (auto& thread : threads) thread.join();
+    return CallFuture(std::move(future), std::move(call));
 }
 
 }  // namespace tr

@@ -66,6 +66,10 @@ class Conversation {
     /// @throws RestartError, TimeoutError, what the interrupt check throws
     void wait_until(Deadline deadline, Purpose purpose, const std::function<bool()>& done);
 
+    /// What the worker offers, which is waited for where it has not said so yet.
+    /// @throws RestartError, TimeoutError
+    std::shared_ptr<const protocol::Endpoints> endpoints(Deadline deadline);
+
     /// Sends a request; what was in flight before is waited for.
     /// @param handle of a request by hand
     void send(const std::string& message, const std::vector<TensorView>& tensors, Deadline deadline,
@@ -124,6 +128,8 @@ class Conversation {
     std::uint64_t asked_for_ = 0;  ///< the request whose answer the caller may read, and waits for
 };
 
+/// A message and the arguments beside it, by which one request is told from another.
+std::string with_arguments(const std::string& message, const protocol::Attached& attached);
 /// @throws InputError when there is none
 std::vector<Tensor> tensors_of(Answer answer);
 

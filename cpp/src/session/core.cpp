@@ -172,6 +172,28 @@ void Core::wait_for_hello(Conversation& own, worker::Worker& worker, Deadline de
     }
 }
 
+void Core::wait_for_hello(Deadline deadline) {
+    constexpr std::int64_t kStepMs = 20;
+    const auto now = worker();
+    while (now && now->alive() && !now->was_ready() && !hear_parked(*now)) {
+        Conversation first_one(*this, turns.try_take(0));
+        if (first_one.held())
+            return first_one.wait_until(deadline, {"for the worker to be ready"},
+                                        [&first_one] { return first_one.hear(); });
+        if (deadline.passed()) throw_taken();
+        now->wait_until_ready(Deadline::after(kStepMs).sooner(deadline));
+        detail::check_interrupt();
+    }
+}
+
+void Core::wait_until_ready(Deadline deadline) {
+    log.refuse_in_callback();
+    Conversation conversation(*this, turns.for_channel(0, deadline));
+    if (!conversation.held()) throw_taken();
+    conversation.wait_until(deadline, {"for the worker to be ready", false, true},
+                            [&] { return conversation.hear() && is_alive(); });
+}
+
 bool Core::hear_parked(worker::Worker& worker) {
     std::optional<std::string> news;
     turns.while_parked(0, [&] { news = first().hear(); });

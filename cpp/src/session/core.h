@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "channel/channel.h"
@@ -74,7 +75,13 @@ class Core {
     bool is_open(const channel::Channel& channel, const worker::Worker& worker) const {
         return channel.is_first() || (channel.directory() != nullptr && channel.epoch() == worker.epoch());
     }
-    /// Until the worker has said what it is and can; or has ended.
+    /// Until the worker has said what it is and can; or has ended. Who waits for it in a call hears that first.
+    /// @throws RestartError, TimeoutError
+    void wait_for_hello(Deadline deadline);
+    /// Until it has said that it takes requests.
+    /// @throws RestartError, TimeoutError
+    void wait_until_ready(Deadline deadline);
+    /// The same in a call.
     /// @param own the caller's, which may be of the first channel
     /// @throws RestartError, TimeoutError
     void wait_for_hello(Conversation& own, worker::Worker& worker, Deadline deadline);
@@ -166,6 +173,19 @@ class Core {
 
     /// An event of this session, with what is known of its worker.
     SessionEvent event(SessionEvent::Kind kind, const worker::Worker* worker) const;
+
+    /// Has this done beside the caller.
+    template <class Result>
+    auto submit(const std::string& what, Deadline deadline, typename AsyncCallFor<Result>::Work work) {
+        const auto call = std::make_shared<AsyncCallFor<Result>>(what, deadline, std::move(work), [this] {
+            wake_all();
+            turns.wake();
+            async.wake();
+        });
+        auto future = call->future();
+        async.submit(call);
+        return std::pair(std::move(future), std::shared_ptr<AsyncCall>(call));
+    }
 
     AsyncCalls async;  ///< last: its threads use all the others
 

@@ -12,6 +12,7 @@
 
 #include "channel/owner.h"
 #include "tech_renaissance/data/tensor.h"
+#include "tech_renaissance/protocol/value.h"
 
 namespace tr::session {
 
@@ -24,6 +25,7 @@ struct Answer {
     std::string text{};
     std::vector<Tensor> tensors{};
     std::vector<std::string> names{};  ///< of each of them, empty for one without; none at all where none has one
+    Value values{};                    ///< an object: results that are no tensors; null for none
     std::exception_ptr error{};
     bool more = false;  ///< a part of a stream
 };

@@ -57,8 +57,8 @@ void WaitSet::add(const SentRequest& request, std::uint64_t key) {
     state_->items.push_back({key, &request.core(), nullptr, request.request_});
 }
 
-void WaitSet::add(const CallFuture& call, std::uint64_t key) {
-    if (!call.call_) throw InputError("this future has no call: add one that calculate_async() gave");
+void WaitSet::add(const AsyncHandle& call, std::uint64_t key) {
+    if (!call.call_) throw InputError("this future has no call: add one that calculate_async() or call_async() gave");
     state_->items.push_back({key, nullptr, call.call_});
     call.when_ready([state = std::weak_ptr<State>(state_)] {
         if (const auto set = state.lock()) set->bells.ring();

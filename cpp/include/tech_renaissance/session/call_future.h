@@ -8,6 +8,7 @@
 
 #include "tech_renaissance/data/tensor.h"
 #include "tech_renaissance/export.h"
+#include "tech_renaissance/session/result.h"
 #include "tech_renaissance/worker/limit.h"
 
 namespace tr {
@@ -18,11 +19,11 @@ class AsyncCall;
 class PythonSession;
 class SentRequest;
 
-/// The result of a calculate_async() or start_async(), as a std::future, and a handle on the call. It may outlive its
-/// session, whose end ends the call. One thread at a time, but for cancel() and is_ready().
-class TR_API CallFuture : public std::future<Tensor> {
+/// A handle on a call that goes on beside its caller; of a CallFuture or a ResultFuture. It may outlive its session,
+/// whose end ends the call. Any thread.
+class TR_API AsyncHandle {
   public:
-    CallFuture() = default;
+    AsyncHandle() = default;
 
     /// The call has ended: get() does not wait.
     bool is_ready() const;
@@ -32,20 +33,42 @@ class TR_API CallFuture : public std::future<Tensor> {
     /// Has this called when the call has ended, on the thread that ends it; at once where it has.
     void when_ready(std::function<void()> callback) const;
 
+  protected:
+    explicit AsyncHandle(std::shared_ptr<session::AsyncCall> call) : call_(std::move(call)) {}
+
+  private:
+    friend class WaitSet;
+    std::shared_ptr<session::AsyncCall> call_;
+};
+
+/// The result of a calculate_async() or start_async(), as a std::future, and a handle on the call. One thread at a
+/// time, but for what the handle does.
+class TR_API CallFuture : public std::future<Tensor>, public AsyncHandle {
+  public:
+    CallFuture() = default;
+
   private:
     friend class PythonSession;
-    friend class WaitSet;
     CallFuture(std::future<Tensor> result, std::shared_ptr<session::AsyncCall> call)
-        : std::future<Tensor>(std::move(result)), call_(std::move(call)) {}
+        : std::future<Tensor>(std::move(result)), AsyncHandle(std::move(call)) {}
+};
 
-    std::shared_ptr<session::AsyncCall> call_;
+/// The same of a call_async().
+class TR_API ResultFuture : public std::future<Result>, public AsyncHandle {
+  public:
+    ResultFuture() = default;
+
+  private:
+    friend class PythonSession;
+    ResultFuture(std::future<Result> result, std::shared_ptr<session::AsyncCall> call)
+        : std::future<Result>(std::move(result)), AsyncHandle(std::move(call)) {}
 };
 
 /// Waits for the next of several sessions and calls.
 ///
 ///     tr::WaitSet next;
 ///     next.add(camera, 1);     // an answer to this thread's send_request(), or the worker's death
-///     next.add(future, 2);     // of calculate_async()
+///     next.add(future, 2);     // of calculate_async() or call_async()
 ///     while (auto ready = next.wait()) ...
 ///
 /// One thread at a time, but for wake(). What was added has to live until it is removed, or the set is gone.
@@ -69,7 +92,7 @@ class TR_API WaitSet {
     /// @param key what wait() gives; of the caller's choice, another one for each
     void add(const PythonSession& session, std::uint64_t key);
     void add(const SentRequest& request, std::uint64_t key);
-    void add(const CallFuture& call, std::uint64_t key);
+    void add(const AsyncHandle& call, std::uint64_t key);
     void remove(std::uint64_t key);
 
     /// Waits for the next that is ready, those added first before others. A session or call stays ready until its

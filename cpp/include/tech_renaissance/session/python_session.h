@@ -14,6 +14,9 @@
 #include "tech_renaissance/export.h"
 #include "tech_renaissance/session/call_arguments.h"
 #include "tech_renaissance/session/call_future.h"
+#include "tech_renaissance/session/endpoint.h"
+#include "tech_renaissance/session/endpoint_arguments.h"
+#include "tech_renaissance/session/result.h"
 #include "tech_renaissance/session/sent_request.h"
 #include "tech_renaissance/session/session_event.h"
 #include "tech_renaissance/session/tensor_stream.h"
@@ -32,6 +35,12 @@ struct TR_API Waits {
     /// Has the threads that wait in calls of a session look again, whether they are to end. Any thread; waits for
     /// nothing.
     static void wake(const PythonSession& session);
+};
+/// For bindings: call() with arguments that were put together one by one.
+struct TR_API EndpointCalls {
+    static Result call(const PythonSession& session, const std::string& endpoint, const EndpointArguments& given);
+    static ResultFuture call_async(const PythonSession& session, const std::string& endpoint,
+                                   EndpointArguments&& given);
 };
 }  // namespace detail
 
@@ -268,6 +277,54 @@ class TR_API PythonSession {
                                                   Limit limit = kDefaultTimeout) const {
         return named_results_of(command, detail::CallArguments(std::vector<NamedView>(tensors), limit));
     }
+    /// Calls an endpoint of the server: `call("blur", image, 5)`, `call("blur", {{"image", image}, {"radius", 5}})`,
+    /// `call("blur", image, {{"radius", 5}})`. Arguments are tensors, vectors of them, and values (see tr::Value);
+    /// without a name they are for the inputs in order. The limit is a std::chrono::duration, or a Limit, at the end: a
+    /// plain number is an argument.
+    ///
+    /// What is given is checked against what the endpoint declares before a byte is sent, and so are the tensors that
+    /// come. A server that declares nothing, or has a main_logic for other commands, gets those as calculate() sends
+    /// them: tensors in order, named or not, and named values as its `arguments`. The first call waits for the worker
+    /// to be ready, which knows its endpoints.
+    /// @throws NotFoundError when the server has no such endpoint; InputError when an argument is missing, unknown, or
+    ///         not what it has to be, or the endpoint answers in parts, which stream() is for; RemoteError when its
+    ///         results are not what it has declared
+    template <class... Args>
+    Result call(const std::string& endpoint, const Args&... args) const {
+        return called(endpoint, given().take(args...));
+    }
+    template <class L = Limit>
+    Result call(const std::string& endpoint, std::initializer_list<NamedArgument> named, const L& limit = {}) const {
+        return called(endpoint, given().take_named(named).within(limit));
+    }
+    template <class A, class L = Limit>
+    Result call(const std::string& endpoint, const A& first, std::initializer_list<NamedArgument> named,
+                const L& limit = {}) const {
+        return called(endpoint, given().take(first).take_named(named).within(limit));
+    }
+    template <class A, class B, class L = Limit>
+    Result call(const std::string& endpoint, const A& first, const B& second,
+                std::initializer_list<NamedArgument> named, const L& limit = {}) const {
+        return called(endpoint, given().take(first, second).take_named(named).within(limit));
+    }
+    /// The same beside the caller, as calculate_async(). A Tensor is shared; a TensorView has to stay valid, and a
+    /// tensor as it is, until the future is ready.
+    template <class... Args>
+    ResultFuture call_async(const std::string& endpoint, const Args&... args) const {
+        return called_async(endpoint, std::move(kept().take(args...)));
+    }
+    template <class L = Limit>
+    ResultFuture call_async(const std::string& endpoint, std::initializer_list<NamedArgument> named,
+                            const L& limit = {}) const {
+        return called_async(endpoint, std::move(kept().take_named(named).within(limit)));
+    }
+    template <class A, class L = Limit>
+    ResultFuture call_async(const std::string& endpoint, const A& first, std::initializer_list<NamedArgument> named,
+                            const L& limit = {}) const {
+        return called_async(endpoint, std::move(kept().take(first).take_named(named).within(limit)));
+    }
+    /// What the server offers, in its order; none of one that declares nothing. Waits for the worker to be ready.
+    std::vector<Endpoint> endpoints() const;
     [[deprecated("use calculate()")]] Tensor calculate_all(const std::string& command,
                                                            const std::vector<TensorView>& tensors,
                                                            Limit limit = kDefaultTimeout) const {
@@ -332,6 +389,16 @@ class TR_API PythonSession {
     std::vector<Tensor> results_of(const std::string& command, const detail::CallArguments& call) const;
     std::map<std::string, Tensor> named_results_of(const std::string& command, const detail::CallArguments& call) const;
 
+    static detail::EndpointArguments given() {
+        return detail::EndpointArguments(detail::EndpointArguments::Keep::no);
+    }
+    static detail::EndpointArguments kept() {
+        return detail::EndpointArguments(detail::EndpointArguments::Keep::yes);
+    }
+    Result called(const std::string& endpoint, const detail::EndpointArguments& given) const;
+    ResultFuture called_async(const std::string& endpoint, detail::EndpointArguments&& given) const;
+
+    friend struct detail::EndpointCalls;
     friend class TensorStream;
     friend class WaitSet;
     friend TR_API void start_all(const std::vector<PythonSession*>& sessions, Limit limit);
@@ -342,8 +409,6 @@ class TR_API PythonSession {
     };
     explicit PythonSession(std::unique_ptr<session::Core, Drop> core);
     session::Core& core() const;
-    CallFuture submit(const std::string& what, const std::vector<NamedTensor>& tensors, Limit limit,
-                      const std::function<Tensor(const session::AsyncCall&)>& work) const;
     std::unique_ptr<session::Core, Drop> core_;
 };
 
