@@ -46,13 +46,17 @@ void Call::cancel() const {
     handle().cancel();
 }
 
-py::object Call::get() {
-    const auto wait = [](auto& future) {
+Tensor Call::get() {
+    const py::gil_scoped_release no_gil;
+    return std::get<CallFuture>(future_).get();
+}
+
+py::tuple Call::result() {
+    const auto wait = [this] {
         const py::gil_scoped_release no_gil;
-        return future.get();
+        return std::get<ResultFuture>(future_).get();
     };
-    if (auto* typed = std::get_if<ResultFuture>(&future_)) return result_tuple(wait(*typed));
-    return py::cast(wait(std::get<CallFuture>(future_)));
+    return result_tuple(wait());
 }
 
 void Call::when_ready(const py::object& callback) const {
@@ -114,6 +118,7 @@ void register_calls(py::module_& module) {
         .def("is_ready", &Call::is_ready)
         .def("cancel", &Call::cancel)
         .def("get", &Call::get)
+        .def("result", &Call::result)
         .def("when_ready", &Call::when_ready, py::arg("callback"));
     py::class_<Waiting>(module, "WaitSet", "A tr::WaitSet, for one thread.")
         .def(py::init<>())

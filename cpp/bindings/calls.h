@@ -30,8 +30,9 @@ class Call {
     const AsyncHandle& handle() const;
     bool is_ready() const { return handle().is_ready(); }
     void cancel() const;
-    /// A Tensor, or what result_tuple() makes of a result.
-    pybind11::object get();
+    Tensor get();
+    /// Of a call_async(): what result_tuple() makes of it.
+    pybind11::tuple result();
     void when_ready(const pybind11::object& callback) const;
 
   private:

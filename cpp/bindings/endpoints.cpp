@@ -68,8 +68,8 @@ py::tuple call(const Session& self, const std::string& endpoint, const std::vect
     Arguments arguments(Arguments::Keep::no);
     put_together(arguments, endpoint, names, items, kinds, borrowed.views());
     arguments.within(Limit(timeout_ms));
-    return result_tuple(self.call(
-        [&](const PythonSession& core) { return detail::EndpointCalls::call(core, endpoint, arguments); }));
+    return result_tuple(
+        self.call([&](const PythonSession& core) { return detail::EndpointCalls::call(core, endpoint, arguments); }));
 }
 
 std::unique_ptr<Call> call_async(const Session& self, const std::string& endpoint,
@@ -91,10 +91,11 @@ py::list endpoints(const Session& self) {
     for (const auto& endpoint : found) {
         py::list inputs;
         for (const auto& input : endpoint.inputs)
-            inputs.append(py::make_tuple(text(input.name), text(input.type), input.required, input.preset.has_value(),
+            inputs.append(py::make_tuple(text(input.name), text(input.type), input.required,
                                          input.preset ? object_of(*input.preset) : py::none(), input.by_name));
         py::list outputs;
-        for (const auto& output : endpoint.outputs) outputs.append(py::make_tuple(text(output.name), text(output.type)));
+        for (const auto& output : endpoint.outputs)
+            outputs.append(py::make_tuple(text(output.name), text(output.type)));
         all.append(
             py::make_tuple(text(endpoint.name), text(endpoint.doc), endpoint.stream, endpoint.open, inputs, outputs));
     }
@@ -110,7 +111,10 @@ void register_endpoints(py::module_& module) {
              py::arg("timeout_ms"))
         .def("call_async", &call_async, py::arg("endpoint"), py::arg("names"), py::arg("items"), py::arg("kinds"),
              py::arg("timeout_ms"))
-        .def("endpoints", &endpoints);
+        .def("endpoints", &endpoints)
+        .def("epoch", [](const Session& self) {
+            return self.call([](const PythonSession& core) { return detail::EndpointCalls::epoch(core); });
+        });
 }
 
 }  // namespace tr::python

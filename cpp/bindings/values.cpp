@@ -60,7 +60,8 @@ Value convert(const py::handle object, const std::string& where, int deep) {
     }
     if (PyList_Check(pointer) == 0 && PyTuple_Check(pointer) == 0) throw_unknown(object, where);
     Value::List items;
-    for (const auto item : py::reinterpret_borrow<py::sequence>(object)) items.push_back(convert(item, where, deep - 1));
+    for (const auto item : py::reinterpret_borrow<py::sequence>(object))
+        items.push_back(convert(item, where, deep - 1));
     return Value(std::move(items));
 }
 
@@ -106,8 +107,8 @@ py::tuple result_tuple(const Result& result) {
     py::list items;
     const auto names = result.names();
     for (std::size_t i = 0; i < names.size(); ++i)
-        items.append(py::make_tuple(text(names[i]), result.is_tensor(i) ? py::cast(result.tensor(i))
-                                                                        : object_of(result.value(i))));
+        items.append(py::make_tuple(text(names[i]),
+                                    result.is_tensor(i) ? py::cast(result.tensor(i)) : object_of(result.value(i))));
     return py::make_tuple(result.is_declared(), result.is_declared() ? py::object(py::none()) : text(result.text()),
                           items);
 }

@@ -101,6 +101,18 @@ RESPONSE = {
     "names_tag_twice": (text(OK | {"names": "a loss a logits"}), "two names for a tag"),
     "names_blank": (text(OK | {"names": "a loss "}), "a blank behind the names"),
     "names_list": (text(OK | {"names": ["loss"]}), "a list for names"),
+    "values": (text(OK | {"values": {"n": 5, "x": [0.5, {"y": None}], "": True}}), "results that are no tensors"),
+    "values_empty": (text(OK | {"values": {}}), "none of them"),
+    "values_list": (text(OK | {"values": [5]}), "a list for values"),
+    "values_text": (text(OK)[:-1] + b',"values":{"a":"\xc3\xa9 \\u00e9 \\n"}}', "texts that are not plain"),
+    "values_byte": (text(OK)[:-1] + b',"values":{"\\udcff":"\\udc80"}}', "bytes that are no UTF-8, escaped"),
+    "values_huge": (text(OK)[:-1] + b',"values":{"a":18446744073709551616,"b":-0}}', "a whole number beyond 64 bits"),
+    "values_nan": (text(OK)[:-1] + b',"values":{"a":NaN}}', "NaN, which is no JSON"),
+    "values_deep": (text(OK)[:-1] + b',"values":{"a":' + b"[" * 62 + b"]" * 62 + b"}}", "64 deep"),
+    "values_deeper": (text(OK)[:-1] + b',"values":{"a":' + b"[" * 63 + b"]" * 63 + b"}}", "65 deep"),
+    "values_many": (text(OK | {"values": {"a": [[]] * 99}}), "more brackets than a plain message has"),
+    "values_before": (text(OK | {"values": {"a": 1}, "more": True}), "values that are not the last"),
+    "values_open": (text(OK)[:-1] + b',"values":{"a":1}', "values that never end"),
     "failure": (text({"id": 7, "command": "c", "result": "error", "message": "bad", "error": ERROR}), "an exception"),
     "older": (b'{"cmd":"c","params":"result_0, b"}', "the older spelling, with tags"),
     "older_failure": (text({"cmd": "c", "params": "a", "error": ERROR}), "the older spelling of a failure"),
@@ -147,6 +159,28 @@ RESPONSE = {
     "more_number": (b'{"command":"c","more":1}', "a number for a boolean"),
 }
 
+DIMS = ("b 3 h w", "*s n n+1 n-1 2*n n*2", "... _ #n", "999999999999999999*n", "99999999999999999999", "* # + 2*", "")
+TYPES = (
+    {"kind": "tensor", "dtypes": ["float32", "int8"], "dims": "b 3 h w"},
+    {"kind": "enum", "values": [1, "a", None]},
+    {"kind": "object", "name": "O", "fields": [{"name": "f", "type": {"kind": "int"}, "required": False}]},
+    {"kind": "tuple", "of": [{"kind": "str"}, {"kind": "optional", "of": {"kind": "bool"}}]},
+    {"kind": "dict", "of": {"kind": "any"}},
+    {"kind": "to come"},
+)
+
+
+def typed(*types: object) -> bytes:
+    """A hello with an endpoint that takes these."""
+    inputs = [{"name": f"x{place}", "type": kind} for place, kind in enumerate(types)]
+    return text({"protocol": 1, "features": ["endpoints"], "endpoints": [{"name": "f", "inputs": inputs}]})
+
+
+def nested(depth: int) -> object:
+    """A list of lists of ..."""
+    return {"kind": "list", "of": nested(depth - 1)} if depth else {"kind": "int"}
+
+
 HELLO = {
     "where": (b'{"start": {"place": "/s.py:1, in f", "stack": "x"}}', "where on_start stands, of where.json"),
     "where_is_no_object": (b'{"start": ["/s.py:1"]}', "the same, of another kind"),
@@ -170,6 +204,13 @@ HELLO = {
     "features_text": (b'{"protocol":1,"features":"cancel"}', "text for a list"),
     "features_number": (b'{"protocol":1,"features":[1]}', "a number for a feature"),
     "endpoints": (b'{"protocol":1,"endpoints":[{"name":"a","inputs":["x"]},{"name":"b"}]}', "endpoints"),
+    "endpoints_typed": (typed(*TYPES), "what endpoints take"),
+    "endpoints_dims": (typed(*({"kind": "tensor", "dims": dims} for dims in DIMS)), "shapes with symbols"),
+    "endpoints_dims_number": (typed({"kind": "tensor", "dims": 5}), "a number for dims"),
+    "endpoints_type_text": (typed("int"), "text for a type"),
+    "endpoints_of": (typed({"kind": "list", "of": []}), "a list for the type of items"),
+    "endpoints_deep": (typed(nested(19)), "types that are deep"),
+    "endpoints_deeper": (typed(nested(99)), "types that are deeper than a message may be"),
     "endpoints_object": (b'{"protocol":1,"endpoints":{"name":"a"}}', "an object for a list"),
     "endpoints_text": (b'{"protocol":1,"endpoints":["a"]}', "text for an endpoint"),
     "endpoint_nameless": (b'{"protocol":1,"endpoints":[{"doc":"d"}]}', "an endpoint without a name"),

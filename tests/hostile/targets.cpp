@@ -10,6 +10,7 @@
 #include <optional>
 #include <sstream>
 #include <stdexcept>
+#include <vector>
 
 #include "channel/mailbox.h"
 #include "data/tsr_header.h"
@@ -21,6 +22,7 @@
 #include "protocol/plain_message.h"
 #include "protocol/records.h"
 #include "tech_renaissance/data/tsr.h"
+#include "tech_renaissance/protocol/value.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
 namespace tr::hostile {
@@ -112,6 +114,19 @@ std::string tensor_names(std::string_view names) {
     }
 }
 
+/// The members of an object, in the order of the alphabet, and of which kind each is.
+std::string kinds_in(const Value& values) {
+    if (values.is_null()) return "";
+    require(Value::from_json(values.to_json()) == values, "values that do not come back");
+    std::vector<std::string> members;
+    for (const auto& [name, value] : values.as_object())
+        members.push_back(hex(name) + ":" + to_string(value.kind()) + ",");
+    std::sort(members.begin(), members.end());
+    std::string text;
+    for (const auto& member : members) text += member;
+    return text;
+}
+
 }  // namespace
 
 std::string tsr(std::string_view input) {
@@ -148,7 +163,8 @@ std::string response(std::string_view input) {
                 require(protocol::is_tag(tag), "a tag that is none");
                 text += tag + ",";
             }
-            return text + " places=" + places(found.buffers) + " names=" + tensor_names(found.names);
+            return text + " places=" + places(found.buffers) + " names=" + tensor_names(found.names) +
+                   " values=" + kinds_in(found.values);
         } catch (const InputError&) {
             return kRefused;
         }
@@ -180,6 +196,19 @@ std::string hello(std::string_view input) {
         std::string text = "accepted epoch=" + std::to_string(found.epoch) + " refused=" + hex(found.refused);
         for (const auto& feature : found.features) text += " " + hex(feature);
         for (const auto& name : found.endpoints) text += " endpoint " + hex(name);
+        const std::int8_t memory = 0;
+        for (const auto& endpoint : found.table->all()) {
+            protocol::Sizes sizes(endpoint.symbols);
+            for (const auto& input : endpoint.inputs) {
+                text += " " + hex(input.name + " " + to_text(input.type));
+                try {
+                    check_tensor(input.type.tensor(), TensorView(&memory, Shape(2, 3)), sizes, "f", input.name);
+                    check_value(input.type, Value(5), "f", input.name);
+                } catch (const InputError&) {
+                    text += "!";
+                }
+            }
+        }
         return text;
     } catch (const InputError&) {
         return kRefused;

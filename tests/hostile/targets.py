@@ -54,8 +54,21 @@ def read_response(data: bytes) -> str:
     tags = "".join(f"{tag}," for tag in found.tensors)
     return (
         f"accepted id={number} more={int(found.more)} older={int(found.legacy)} command={command} result={result} "
-        f"tensors={tags} places={_places(found.buffers)} names={_names(found.names)}"
+        f"tensors={tags} places={_places(found.buffers)} names={_names(found.names)} values={_kinds_in(found.values)}"
     )
+
+
+def _kinds_in(values: dict[str, object]) -> str:
+    return "".join(
+        sorted(f"{name.encode('utf-8', 'surrogateescape').hex()}:{_kind(value)}," for name, value in values.items())
+    )
+
+
+def _kind(value: object) -> str:
+    if type(value) is int:
+        return "a whole number" if -(2**63) <= value < 2**63 else "a number"
+    kinds = {type(None): "null", bool: "a bool", float: "a number", str: "a text", list: "a list", dict: "an object"}
+    return kinds[type(value)]
 
 
 def _places(buffers: str) -> str:

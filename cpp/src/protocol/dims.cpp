@@ -143,7 +143,7 @@ std::string Dims::derived(const Shape& shape, std::size_t place, const Word& wor
                                                                                : left * right);
     if (shape.begin()[place] == expected) return {};
     const std::string number = std::to_string(word.number);
-    const std::string sign = word.kind == Kind::times ? number + "*" + word.name
+    const std::string sign = word.kind == Kind::times  ? number + "*" + word.name
                              : word.kind == Kind::plus ? word.name + "+" + number
                                                        : word.name + "-" + number;
     return "shape " + shape.to_string() + ": expected \"" + text_ + "\", which has " + sign + " = " +

@@ -127,17 +127,20 @@ class Binding {
         bound.push_back(&one);
     }
 
-    /// None, for a tensor that may be left out.
+    /// None, for a tensor that may be left out; no tensor, for one that takes any number.
     static bool is_nothing(const Input& input, const Given& given) {
-        return !input.required && given.value != nullptr && given.value->is_null() &&
-               (input.type.is_tensor() || input.type.is_tensors());
+        if (given.value == nullptr) return false;
+        const Value& value = *given.value;
+        return (!input.required && value.is_null() && (input.type.is_tensor() || input.type.is_tensors())) ||
+               (input.type.is_tensors() && value.is_list() && value.size() == 0);
     }
 
     void add_tensors(Planner& planner, const Input& input, const Bound& bound, Sizes& sizes, bool named) {
         const bool many = input.type.is_tensors();
         if (!input.takes_tensors()) throw_tensor(input, *bound.front());
         if (many && named)
-            throw InputError(where(input.name) + " takes all tensors that are left: expected one for each input before it");
+            throw InputError(where(input.name) +
+                             " takes all tensors that are left: expected one for each input before it");
         if (!many && bound.front()->in_list) throw_list(*bound.front(), input.name, expected(input.type));
         for (const Given* one : bound) {
             for (std::size_t i = 0; i < one->count; ++i)
@@ -154,24 +157,22 @@ class Binding {
     }
 
     [[noreturn]] void throw_too_many() const {
-        const auto by_position =
-            std::count_if(endpoint_.inputs.begin(), endpoint_.inputs.end(), [](const Input& it) { return !it.by_name; });
-        const auto found =
-            std::count_if(given_.begin(), given_.end(), [](const Given& it) { return it.name.empty(); });
+        const auto by_position = std::count_if(endpoint_.inputs.begin(), endpoint_.inputs.end(),
+                                               [](const Input& it) { return !it.by_name; });
+        const auto found = std::count_if(given_.begin(), given_.end(), [](const Given& it) { return it.name.empty(); });
         throw InputError(endpoint_.name + " takes " + std::to_string(by_position) +
                          (by_position == 1 ? " argument" : " arguments") + " without a name, found " +
                          std::to_string(found) + ". " + takes());
     }
-    [[noreturn]] void throw_twice(std::string_view name) const {
-        throw InputError(where(name) + " is given twice");
-    }
+    [[noreturn]] void throw_twice(std::string_view name) const { throw InputError(where(name) + " is given twice"); }
     [[noreturn]] void throw_unknown(std::string_view name) const {
         throw InputError(endpoint_.name + ": there is no input '" + std::string(name) +
                          "': " + did_you_mean(name, endpoint_.input_names()) + takes());
     }
     [[noreturn]] void throw_missing(const Input& input) const {
-        throw InputError(where(input.name) + " is missing: expected " +
-                         (input.type.is_tensor() || input.type.is_tensors() ? to_text(input.type) : expected(input.type)));
+        throw InputError(
+            where(input.name) + " is missing: expected " +
+            (input.type.is_tensor() || input.type.is_tensors() ? to_text(input.type) : expected(input.type)));
     }
     [[noreturn]] void throw_tensor(const Input& input, const Given& one) const {
         if (one.in_list) throw_list(one, input.name, expected(input.type));

@@ -59,8 +59,8 @@ void check_members(const json& object) {
     for (const auto& member : object.items()) {
         if (is_among(member.key(), kMeant) || is_among(member.key(), kOthers)) continue;
         const std::string name = member.key().substr(0, 200);
-        throw InputError("request: there is no member '" + name + "': " +
-                         did_you_mean(name, {std::begin(kMeant), std::end(kMeant)}) +
+        throw InputError("request: there is no member '" + name +
+                         "': " + did_you_mean(name, {std::begin(kMeant), std::end(kMeant)}) +
                          "expected 'command', 'parameters', 'arguments' or 'traceparent'; named values go into "
                          "'arguments'");
     }

@@ -43,7 +43,8 @@ Hello parse_hello(const std::string& text) {
     hello.features = texts_member(object, "features", kHello);
     hello.endpoints = endpoint_names(object);
     if (hello.has_feature(kEndpointsFeature))
-        hello.table = std::make_shared<const Endpoints>(parse_endpoints(object), object.value("main_logic", json()) == true);
+        hello.table =
+            std::make_shared<const Endpoints>(parse_endpoints(object), object.value("main_logic", json()) == true);
     return hello;
 }
 

@@ -25,12 +25,18 @@ struct Name {
     const char* expected;
 };
 constexpr Name kNames[] = {
-    {"any", Kind::any, "any", "anything"},        {"tensor", Kind::tensor, "tensor", "a tensor"},
-    {"int", Kind::whole, "int", "an int"},        {"float", Kind::number, "float", "a float"},
-    {"bool", Kind::boolean, "bool", "a bool"},    {"str", Kind::text, "str", "a str"},
-    {"none", Kind::none, "None", "None"},         {"list", Kind::list, "list", "a list"},
-    {"dict", Kind::dict, "dict", "a dict"},       {"tuple", Kind::tuple, "tuple", "a list"},
-    {"optional", Kind::optional, "", ""},         {"enum", Kind::choice, "", ""},
+    {"any", Kind::any, "any", "anything"},
+    {"tensor", Kind::tensor, "tensor", "a tensor"},
+    {"int", Kind::whole, "int", "an int"},
+    {"float", Kind::number, "float", "a float"},
+    {"bool", Kind::boolean, "bool", "a bool"},
+    {"str", Kind::text, "str", "a str"},
+    {"none", Kind::none, "None", "None"},
+    {"list", Kind::list, "list", "a list"},
+    {"dict", Kind::dict, "dict", "a dict"},
+    {"tuple", Kind::tuple, "tuple", "a list"},
+    {"optional", Kind::optional, "", ""},
+    {"enum", Kind::choice, "", ""},
     {"object", Kind::object, "object", "an object"},
 };
 
@@ -182,7 +188,8 @@ Type parse_type(const json& object, Symbols& symbols) {
             type.values.push_back(Value::from_json(value.dump(-1, ' ', false, json::error_handler_t::replace)));
     else if (type.kind == Kind::object)
         read_fields(type, object, symbols);
-    else if (*known->in_python == '\0' || type.kind == Kind::list || type.kind == Kind::dict || type.kind == Kind::tuple)
+    else if (*known->in_python == '\0' || type.kind == Kind::list || type.kind == Kind::dict ||
+             type.kind == Kind::tuple)
         read_several(type, object, symbols);
     return type;
 }
@@ -235,8 +242,7 @@ void check_tensor(const Type& type, const TensorView& tensor, Sizes& sizes, std:
                   std::string_view name) {
     const auto where = [&] { return std::string(owner) + ": " + std::string(name); };
     if (type.kind != Kind::tensor) return;
-    if (!type.dtypes.empty() &&
-        std::find(type.dtypes.begin(), type.dtypes.end(), tensor.dtype()) == type.dtypes.end())
+    if (!type.dtypes.empty() && std::find(type.dtypes.begin(), type.dtypes.end(), tensor.dtype()) == type.dtypes.end())
         throw InputError(where() + " is " + python_name(tensor.dtype()) + ": expected " +
                          joined(type.dtypes, " or ", [](DType one) { return python_name(one); }));
     if (!type.dims) return;

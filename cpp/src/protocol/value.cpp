@@ -14,7 +14,9 @@ Value::Value(Object object) : content_(std::make_shared<const Object>(std::move(
 
 void Value::set_number(double value) {
     if (!std::isfinite(value))
-        throw InputError(std::string(std::isnan(value) ? "NaN" : value > 0 ? "infinity" : "-infinity") +
+        throw InputError(std::string(std::isnan(value) ? "NaN"
+                                     : value > 0       ? "infinity"
+                                                       : "-infinity") +
                          " is no value of JSON: expected a finite number; a tensor may hold any");
     content_ = value;
 }

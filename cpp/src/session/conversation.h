@@ -128,8 +128,6 @@ class Conversation {
     std::uint64_t asked_for_ = 0;  ///< the request whose answer the caller may read, and waits for
 };
 
-/// A message and the arguments beside it, by which one request is told from another.
-std::string with_arguments(const std::string& message, const protocol::Attached& attached);
 /// @throws InputError when there is none
 std::vector<Tensor> tensors_of(Answer answer);
 

@@ -50,7 +50,7 @@ class EndpointCall {
     }
     Answer exchange(const Core& core, Conversation& conversation, Deadline deadline) {
         prepare(conversation.endpoints(deadline));
-        core.refuse_quarantined(session::with_arguments(message_, attached_), tensors());
+        core.refuse_quarantined(session::with_arguments(message_, attached_.arguments), tensors());
         return conversation.exchange(tensors(), message_, deadline, attached_);
     }
     Result result(Answer answer) { return ResultMaker::make(std::move(answer), endpoint_, *sizes_); }
@@ -73,7 +73,8 @@ Result call_endpoint(Core& core, const std::string& endpoint, const Arguments& g
     EndpointCall call(endpoint, given);
     if (auto offered = core.first().endpoints()) call.prepare(std::move(offered));  // mistakes need no turn
     Conversation conversation(core, deadline);
-    return call.result(core.recovering(conversation, deadline, [&] { return call.exchange(core, conversation, deadline); }));
+    return call.result(
+        core.recovering(conversation, deadline, [&] { return call.exchange(core, conversation, deadline); }));
 }
 
 Endpoint described(const protocol::Endpoint& known) {
@@ -93,10 +94,10 @@ Result PythonSession::called(const std::string& endpoint, const Arguments& given
 ResultFuture PythonSession::called_async(const std::string& endpoint, Arguments&& given) const {
     auto& session = core();
     const auto kept = std::make_shared<const Arguments>(std::move(given));
-    auto [future, call] = session.submit<Result>(
-        endpoint, session.deadline_of(kept->limit()), [&session, kept](const session::AsyncCall& work) {
-            return call_endpoint(session, work.command, *kept, work.deadline);
-        });
+    auto [future, call] = session.submit<Result>(endpoint, session.deadline_of(kept->limit()),
+                                                 [&session, kept](const session::AsyncCall& work) {
+                                                     return call_endpoint(session, work.command, *kept, work.deadline);
+                                                 });
     return ResultFuture(std::move(future), std::move(call));
 }
 
@@ -117,9 +118,28 @@ Result detail::EndpointCalls::call(const PythonSession& session, const std::stri
     return session.called(endpoint, given);
 }
 
+std::uint64_t detail::EndpointCalls::epoch(const PythonSession& session) {
+    const auto worker = session.core().worker();
+    return worker ? worker->epoch() : 0;
+}
+
 ResultFuture detail::EndpointCalls::call_async(const PythonSession& session, const std::string& endpoint,
                                                Arguments&& given) {
     return session.called_async(endpoint, std::move(given));
 }
 
 }  // namespace tr
+
+namespace tr::session {
+
+std::shared_ptr<const protocol::Endpoints> Conversation::endpoints(Deadline deadline) {
+    require_worker();
+    auto found = core_.first().endpoints();
+    if (found) return found;
+    core_.wait_for_hello(*this, *worker_, deadline);
+    found = core_.first().endpoints();
+    if (!found) fail(death(true));
+    return found;
+}
+
+}  // namespace tr::session

@@ -121,7 +121,7 @@ void Conversation::send(const std::string& message, const std::vector<TensorView
         request.text = std::move(wire.text);
         if (!tensors.empty()) request.tensors = &tensors;
     }
-    if (core_.supervisor.recovers()) request.identity = identity_of(with_arguments(message, attached), tensors);
+    if (core_.supervisor.recovers()) request.identity = identity_of(with_arguments(message, attached.arguments), tensors);
     auto event = core_.event(SessionEvent::Kind::sent, worker_.get());
     event.request_id = request.id;
     event.bytes = bytes_of(tensors);
@@ -151,16 +151,6 @@ void Conversation::require_channel(Deadline deadline) {
     core_.wait_for_hello(*this, *worker_, deadline);
     if (!worker_->alive()) fail(death(true));
     core_.open_further(*channel_, *worker_);
-}
-
-std::shared_ptr<const protocol::Endpoints> Conversation::endpoints(Deadline deadline) {
-    require_worker();
-    auto found = core_.first().endpoints();
-    if (found) return found;
-    core_.wait_for_hello(*this, *worker_, deadline);
-    found = core_.first().endpoints();
-    if (!found) fail(death(true));
-    return found;
 }
 
 void Conversation::settle_previous(Deadline deadline) {
@@ -349,10 +339,6 @@ void Conversation::settle_lost() {
     if (wanted) lost.error = std::make_exception_ptr(death(false));
     forget_request();
     tell(std::move(lost));
-}
-
-std::string with_arguments(const std::string& message, const protocol::Attached& attached) {
-    return attached.arguments.empty() ? message : message + " " + attached.arguments;
 }
 
 std::vector<Tensor> tensors_of(Answer answer) {

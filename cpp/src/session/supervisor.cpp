@@ -10,6 +10,10 @@ namespace tr::session {
 
 using platform::Deadline;
 
+std::string with_arguments(const std::string& message, const std::string& arguments) {
+    return arguments.empty() ? message : message + " " + arguments;
+}
+
 std::string identity_of(const std::string& message, const std::vector<TensorView>& tensors) {
     constexpr std::size_t kMostShown = 200;
     std::string identity = message.substr(0, kMostShown);

@@ -18,6 +18,8 @@ namespace tr::session {
 /// What makes a request the same as another, for the quarantine and for people: its text, and the dtypes and shapes of
 /// the tensors that go with it.
 std::string identity_of(const std::string& message, const std::vector<TensorView>& tensors);
+/// The text of a request that has arguments beside it.
+std::string with_arguments(const std::string& message, const std::string& arguments);
 
 /// Decides what is done about a death: whether another worker is started, when, and which requests are not sent any
 /// more. See RestartPolicy. Any thread.

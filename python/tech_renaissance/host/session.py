@@ -13,6 +13,7 @@ from ..data.tensors import choose_framework, dims, export_tensor, find_dtype, fr
 from ..errors import InputError
 from .arguments import inputs, limit, milliseconds, path, text, truth, whole_number
 from .calls import CallFuture, SentRequest
+from .endpoint_calls import Packed, known_endpoints, method_for, no_attribute, result_in
 from .session_options import SessionInfo, SessionOptions, SessionStats, WorkerHealth, core_arguments
 from .several import claiming, opened
 from .tensor_stream import TensorStream, TensorT, tensor_over
@@ -28,8 +29,9 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
     from datetime import timedelta
+    from inspect import Signature
     from types import TracebackType
     from typing import Literal
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
     from ..data.tensors import Framework
     from .arguments import Limit
+    from .endpoint_calls import Endpoint
 
     Script = str | os.PathLike[str] | SessionOptions
 
@@ -124,6 +127,7 @@ class PythonSession(Generic[TensorT]):
         self._framework = framework
         self._last_sent: Framework | None = None
         self._calls: weakref.WeakSet[CallFuture[Any]] = weakref.WeakSet()
+        self._offered: tuple[int, dict[str, tuple[Endpoint, Signature]]] = (-1, {})  # of which start of the worker
         self._core = core
         # Ends the worker when this object goes, or with all others before the interpreter is torn down.
         self._finalizer = weakref.finalize(self, core.close)
@@ -428,6 +432,79 @@ class PythonSession(Generic[TensorT]):
         tensors, exported, names = inputs(tensors, named)
         results = self._core.calculate_named(text(command, "command"), exported, names, limit(timeout_ms))
         return {name: self._result(tensor, tensors) for name, tensor in results.items()}
+
+    def call(self, endpoint: str, /, *arguments: Any, timeout_ms: Limit = None, **named: Any) -> Any:
+        """Calls an endpoint of the server.
+
+            session.call("blur", image, radius=5)
+            session.blur(image, radius=5)
+
+        Arguments are tensors, lists of tensors, and what JSON can say: numbers, texts, lists, dicts, dataclasses and
+        models of pydantic. They are checked against what the endpoint declares before a byte is sent, and so are the
+        tensors that come. A server that declares nothing, or has a main_logic for other commands, gets those as
+        `calculate` sends them, and named values as its arguments. The first call waits for the worker to be ready.
+
+        An endpoint is an attribute of the session as well, unless the session has one of that name itself.
+
+        Returns:
+            The one result; a tuple with names, where there are several; None, where there is none. Of a server that
+            declares nothing, and has sent no tensor, its text.
+
+        Raises:
+            NotFoundError: the server has no such endpoint.
+            InputError: an argument is missing, unknown, or not what it has to be; or the endpoint answers in parts,
+                which `stream` is for.
+            RemoteError: its results are not what it has declared.
+        """
+        packed = Packed(endpoint, arguments, named)
+        result = self._core.call(
+            text(endpoint, "endpoint"), packed.names, packed.items, packed.kinds, limit(timeout_ms)
+        )
+        return result_in(result, endpoint, choose_framework(self._kind(packed.tensors)))
+
+    def call_async(self, endpoint: str, /, *arguments: Any, timeout_ms: Limit = None, **named: Any) -> CallFuture[Any]:
+        """The same beside the caller, as `calculate_async`."""
+        try:
+            packed = Packed(endpoint, arguments, named)
+            kind = choose_framework(self._kind(packed.tensors))
+            call = self._core.call_async(
+                text(endpoint, "endpoint"), packed.names, packed.items, packed.kinds, limit(timeout_ms)
+            )
+        except InputError as error:
+            return CallFuture.failed(error)
+        future: CallFuture[Any] = CallFuture(call, lambda: result_in(call.result(), endpoint, kind))
+        self._calls.add(future)
+        return future
+
+    async def acall(self, endpoint: str, /, *arguments: Any, timeout_ms: Limit = None, **named: Any) -> Any:
+        """`call` for asyncio, as `acalculate`."""
+        from .asyncio_calls import result_of
+
+        return await result_of(self.call_async(endpoint, *arguments, timeout_ms=timeout_ms, **named))
+
+    def endpoints(self) -> builtins.list[Endpoint]:
+        """What the server offers, in its order; none of one that declares nothing. Waits for the worker to be ready."""
+        return known_endpoints(self._core)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """An endpoint of the server, as a method; the first waits for the worker to be ready.
+
+        Raises:
+            AttributeError: there is none of this name.
+        """
+        if name.startswith("_"):
+            raise AttributeError(f"{type(self).__name__} has no {name!r}")
+        try:
+            epoch = self._core.epoch()
+            if self._offered[0] != epoch:
+                offered = {it.name: (it, it.signature()) for it in self.endpoints()}
+                self._offered = (epoch, offered)
+        except InputError as error:
+            raise no_attribute(self, name, (), f"endpoints are known of a worker that runs, and {error}") from None
+        known = self._offered[1].get(name)
+        if known is None:
+            raise no_attribute(self, name, tuple(self._offered[1]))
+        return method_for(self, *known)
 
     def calculate_n(self, command: str, *tensors: Any, timeout_ms: Limit = None) -> builtins.list[TensorT]:
         """The old name of `calculate_many`."""

@@ -34,7 +34,8 @@ class TR_API Result {
     const Value& value() const;
     const Value& value(const std::string& name) const;
     const Value& value(std::size_t index) const;
-    /// The one text. Where there is no result, or the server declares none: the text that it answered with, mostly "ok".
+    /// The one text. Where there is no result, or the server declares none: the text that it answered with, mostly
+    /// "ok".
     const std::string& text() const;
     const std::string& text(const std::string& name) const;
     const std::string& text(std::size_t index) const;

@@ -1,0 +1,190 @@
+"""Typed calls: arguments as the compiled module takes them, results as Python has them, and what a server declares."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections import namedtuple
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from .. import _core
+from ..data.tensors import export_tensor
+from ..endpoints.tensor_type import is_tensor
+from ..endpoints.value_types import plain
+from .arguments import text
+from .tensor_stream import tensor_over
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..data.tensors import Framework
+    from .session import PythonSession
+
+_SIMPLE = (int, float, str, bool, type(None))
+# As the compiled module knows them.
+_VALUE, _TENSOR, _TENSORS = range(3)
+
+
+@dataclass(frozen=True)
+class EndpointInput:
+    """One thing that an endpoint takes.
+
+    Attributes:
+        type: on one line: `float32 "b 3 h w"`, `int`, `list[str]`.
+        required: it has to be given.
+        default: what it is otherwise; None also where that has no form in JSON.
+        by_name: it can be given by name alone.
+    """
+
+    name: str
+    type: str
+    required: bool
+    default: Any
+    by_name: bool
+
+
+@dataclass(frozen=True)
+class EndpointOutput:
+    """One thing that an endpoint gives; its type as that of an input."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One thing that a server offers, as it says it; from `PythonSession.endpoints`.
+
+    Attributes:
+        doc: the first line of its docstring.
+        stream: it answers in parts: `PythonSession.stream`.
+        open: it takes named values that are not among its inputs.
+        outputs: of a stream those of each part.
+    """
+
+    name: str
+    doc: str
+    stream: bool
+    open: bool
+    inputs: tuple[EndpointInput, ...]
+    outputs: tuple[EndpointOutput, ...]
+
+    def signature(self) -> inspect.Signature:
+        """As a function of Python would have it; the annotations are the types, as texts."""
+        kinds = inspect.Parameter
+        parameters = [
+            kinds(
+                it.name,
+                kinds.KEYWORD_ONLY if it.by_name else kinds.POSITIONAL_OR_KEYWORD,
+                default=kinds.empty if it.required else it.default,
+                annotation=it.type,
+            )
+            for it in self.inputs
+        ]
+        parameters.append(kinds("timeout_ms", kinds.KEYWORD_ONLY, default=None, annotation="int | timedelta | None"))
+        if self.open:
+            parameters.append(kinds("values", kinds.VAR_KEYWORD))
+        outputs = ", ".join(it.type for it in self.outputs) or "None"
+        return inspect.Signature(parameters, return_annotation=outputs if len(self.outputs) < 2 else f"({outputs})")
+
+
+def known_endpoints(core: _core.Session) -> list[Endpoint]:
+    """Those of the worker, which is waited for."""
+    return [
+        Endpoint(
+            name,
+            doc,
+            stream,
+            is_open,
+            tuple(EndpointInput(*given) for given in inputs),
+            tuple(EndpointOutput(*output) for output in outputs),
+        )
+        for name, doc, stream, is_open, inputs, outputs in core.endpoints()
+    ]
+
+
+class Packed:
+    """The arguments of a call, as the compiled module takes them.
+
+    Attributes:
+        names: of each, "" for one without.
+        items: of each a value, an exported tensor, or a list of such.
+        kinds: which of these.
+        tensors: all of them, as they were given.
+
+    Raises:
+        InputError: one of them cannot be sent.
+    """
+
+    def __init__(self, endpoint: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        self.names: list[str | bytes] = [""] * len(arguments)
+        self.items: list[object] = []
+        self.kinds: list[int] = []
+        self.tensors: list[Any] = []
+        for place, item in enumerate(arguments):
+            self._add(item, endpoint, place)
+        for name, item in named.items():
+            self.names.append(text(name, "the name of an argument"))
+            self._add(item, endpoint, name)
+
+    def _add(self, item: Any, endpoint: str, which: int | str) -> None:
+        if type(item) in _SIMPLE:
+            self.items.append(item)
+            self.kinds.append(_VALUE)
+        elif is_tensor(item):
+            self.items.append(export_tensor(item))
+            self.kinds.append(_TENSOR)
+            self.tensors.append(item)
+        elif isinstance(item, (list, tuple)) and item and all(map(is_tensor, item)):
+            self.items.append([export_tensor(tensor) for tensor in item])
+            self.kinds.append(_TENSORS)
+            self.tensors += item
+        else:
+            label = which if isinstance(which, str) else f"argument {which}"
+            self.items.append(plain(item, f"{endpoint}: {label}"))
+            self.kinds.append(_VALUE)
+
+
+def result_in(result: _core.Result, endpoint: str, framework: Framework) -> Any:
+    """What a call gives: its one result, a tuple with names of several, or None.
+
+    Of a server that declares nothing, and has sent no tensor: its text.
+    """
+    declared, words, items = result
+    if not items:
+        return None if declared else words
+    found = [tensor_over(item, framework) if isinstance(item, _core.Tensor) else item for _, item in items]
+    return found[0] if len(found) == 1 else _tuple_type(endpoint, tuple(name for name, _ in items))(*found)
+
+
+@lru_cache(256)
+def _tuple_type(endpoint: str, names: tuple[str, ...]) -> Callable[..., Any]:
+    title = "".join(word.capitalize() for word in re.split(r"\W+|_", endpoint, flags=re.ASCII)) or "Endpoint"
+    return namedtuple(f"{title}Result" if title[0].isalpha() else "Result", names, rename=True, module=__name__)
+
+
+def method_for(session: PythonSession[Any], endpoint: Endpoint, signature: inspect.Signature) -> Callable[..., Any]:
+    """`session.blur`."""
+    name = endpoint.name
+
+    def method(*arguments: Any, **named: Any) -> Any:
+        return session.call(name, *arguments, **named)
+
+    method.__name__ = name
+    method.__qualname__ = f"{type(session).__name__}.{name}"
+    method.__doc__ = endpoint.doc
+    method.__signature__ = signature  # type: ignore[attr-defined]
+    return method
+
+
+def no_attribute(session: object, name: str, known: Sequence[str], reason: str = "") -> AttributeError:
+    """The error for a name that is neither of a session nor of an endpoint."""
+    import difflib
+
+    own = [one for one in dir(type(session)) if not one.startswith("_")]
+    close = difflib.get_close_matches(name, [*own, *known], 2)
+    meant = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
+    offers = f"this server offers {', '.join(known)}" if known else reason or "its server declares no endpoints"
+    return AttributeError(f"{type(session).__name__} has no {name!r}: {meant}{offers}")

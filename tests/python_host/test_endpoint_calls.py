@@ -1,0 +1,186 @@
+"""Calls of endpoints from Python: arguments, results, and endpoints as methods of a session."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import enum
+import inspect
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tech_renaissance import InputError, NotFoundError, PythonSession, RestartError, SessionOptions
+
+SERVER = Path(__file__).with_name("endpoints_server.py")
+IMAGE = np.ones((3, 2, 4), np.float32)
+PLANE = np.ones((2, 4), np.float32)
+
+
+@dataclasses.dataclass
+class Options:
+    depth: int
+    name: str
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+def test_arguments_by_position_and_by_name(session: PythonSession) -> None:
+    for result in (
+        session.call("scale", IMAGE, 5),
+        session.call("scale", IMAGE, factor=5),
+        session.call("scale", kind="b", factor=np.int64(5), image=IMAGE, timeout_ms=10_000),
+        session.scale(IMAGE, 5),
+        session.scale(image=IMAGE, factor=5, timeout_ms=10_000),
+        session.call_async("scale", IMAGE, factor=5).result(),
+    ):
+        assert isinstance(result, np.ndarray)
+        assert (result == 5).all()
+    assert session.call("self_and_endpoint", endpoint=1, session=2) == 3
+
+
+def test_what_comes_is_what_was_meant(session: PythonSession) -> None:
+    found = session.classify(PLANE)
+    assert found == ("cat", 0.5, None)
+    assert found._fields == ("label", "score", "mask")
+    assert type(session.classify(PLANE)) is type(found)
+    assert session.classify(PLANE, PLANE).mask.shape == (2, 4)
+    assert session.repeat("ab", 2) == "abab"
+    assert session.nothing() is None
+    assert session.call("a-b.c")._fields == ("result_0", "result_1")
+
+
+@pytest.mark.parametrize(
+    "value", [5, -0.5, True, "é\n\udcff", [1, [2.5, "x"]], {"z": 1, "a": {"b": []}}, 2**63 - 1, [], {}]
+)
+def test_a_value_comes_back(session: PythonSession, value: Any) -> None:
+    back = session.back(value)
+    assert back == value
+    assert type(back) is type(value)
+    if isinstance(value, dict):
+        assert list(back) == list(value), "in its order"
+
+
+def test_dataclasses_and_enumerations_are_values(session: PythonSession) -> None:
+    assert session.add(Options(2, "z"), (1, 2)) == {"z": 2, "a": 3}
+    assert session.back({"colour": Colour.RED, "size": np.float32(0.5)}) == {"colour": "red", "size": 0.5}
+    assert session.back(1, extra=2) == [1, {"extra": 2}]
+
+
+def test_any_number_of_tensors(session: PythonSession) -> None:
+    row = np.ones(2, np.float32)
+    assert session.put_together(row, row, times=2).shape == (8,)
+    assert session.put_together([row, row, row]).shape == (6,)
+    assert session.put_together().shape == session.put_together([]).shape == (0,)
+
+
+def test_results_come_in_the_kind_of_the_inputs(session: PythonSession) -> None:
+    torch = pytest.importorskip("torch")
+    assert isinstance(session.scale(torch.ones(3, 1, 1)), torch.Tensor)
+    assert isinstance(session.scale(IMAGE), np.ndarray)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named", "message"),
+    [
+        ((IMAGE.astype(float),), {}, "scale: image is float64: expected float32"),
+        ((PLANE,), {}, 'scale: image has shape (2, 4): expected 3 dims, "3 h w"'),
+        ((IMAGE, "5"), {}, 'scale: factor is "5": expected an int'),
+        ((IMAGE,), {"kind": "c"}, 'scale: kind is "c": expected "a" or "b"'),
+        ((IMAGE, 1, 2), {}, "scale takes 2 arguments without a name, found 3. It takes image, factor, kind"),
+        ((), {"imag": IMAGE}, "scale: there is no input 'imag': did you mean 'image'? It takes image, factor, kind"),
+        ((), {}, 'scale: image is missing: expected float32 "3 h w"'),
+        ((IMAGE, float("nan")), {}, "scale: argument 1: NaN is no value of JSON: expected a finite number"),
+        ((IMAGE, 2**63), {}, "scale: argument 1 is beyond 64 bits"),
+        ((IMAGE, object), {}, "scale: argument 1 is <class 'object'>: expected a tensor, or what JSON can say"),
+        ((IMAGE, {1: 2}), {}, "a key of scale: argument 1 is 1: expected a str"),
+    ],
+)
+def test_what_is_wrong_is_told_before_anything_is_sent(
+    session: PythonSession, arguments: tuple[Any, ...], named: dict[str, Any], message: str
+) -> None:
+    sent = session.stats().requests
+    for call in (session.call, lambda *a, **n: session.call_async(*a, **n).result()):
+        with pytest.raises(InputError) as error:
+            call("scale", *arguments, **named)
+        assert str(error.value).startswith(message)
+    assert session.stats().requests == sent
+
+
+def test_unknown_and_streaming_endpoints(session: PythonSession) -> None:
+    with pytest.raises(NotFoundError, match=r"unknown command 'scalee': did you mean 'scale'\? this server offers"):
+        session.call("scalee")
+    with pytest.raises(InputError, match=r"'frames' answers in parts: call it with stream\(\)"):
+        session.frames(3)
+    cycle: list[Any] = []
+    cycle.append(cycle)
+    with pytest.raises(InputError, match="nested more than"):
+        session.back(cycle)
+
+
+def test_what_a_server_offers(session: PythonSession) -> None:
+    scale = session.endpoints()[0]
+    assert (scale.name, scale.doc, scale.stream, scale.open) == ("scale", "Multiplies.", False, False)
+    assert [it.name for it in scale.inputs] == ["image", "factor", "kind"]
+    assert scale.inputs[0].type == 'float32 "3 h w"'
+    assert (scale.inputs[1].default, scale.inputs[1].required, scale.inputs[2].by_name) == (3, False, True)
+    assert [it.type for it in scale.outputs] == ['float32 "3 h w"']
+    assert {it.name for it in session.endpoints() if it.stream} == {"frames"}
+
+
+def test_an_endpoint_is_a_method(session: PythonSession) -> None:
+    assert (session.scale.__name__, session.scale.__doc__) == ("scale", "Multiplies.")
+    assert list(inspect.signature(session.scale).parameters) == ["image", "factor", "kind", "timeout_ms"]
+    assert inspect.signature(session.scale).parameters["factor"].default == 3
+    assert list(inspect.signature(session.back).parameters) == ["x", "timeout_ms", "values"]
+    assert session.stats().requests > 0, "that of a session stays what it is"
+    assert session.call("stats") == "the endpoint"
+    for it in session.endpoints():
+        it.signature()
+
+
+def test_what_is_neither_is_no_attribute(session: PythonSession) -> None:
+    with pytest.raises(AttributeError, match=r"PythonSession has no 'scael': did you mean 'scale'.*server offers"):
+        _ = session.scael
+    with pytest.raises(AttributeError, match="did you mean 'calculate'"):
+        _ = session.calculat
+    assert not hasattr(session, "_scale")
+    assert not hasattr(session, "__array__")
+
+
+def test_a_session_without_a_worker_has_no_endpoints(options: SessionOptions) -> None:
+    session = PythonSession(options)
+    assert not hasattr(session, "scale")
+    with pytest.raises(AttributeError, match=r"endpoints are known of a worker that runs, and .* call start\(\)"):
+        _ = session.scale
+    with session:
+        assert session.repeat("x", 1) == "x", "it waits for the worker"
+        session.restart()
+        assert session.repeat("x", 2) == "xx"
+    assert not hasattr(session, "scale")
+    with PythonSession(replace(options, script="default")) as other:
+        assert other.endpoints() == []
+        assert not hasattr(other, "scale")
+        assert other.call("numpy.add", PLANE, PLANE).sum() == 16
+        assert isinstance(other.call("help"), str)
+
+
+async def test_calls_that_are_awaited(options: SessionOptions) -> None:
+    async with PythonSession(options) as session:
+        results = await asyncio.gather(*(session.acall("scale", IMAGE, factor=n) for n in range(4)))
+        assert [result[0, 0, 0] for result in results] == [0, 1, 2, 3]
+        with pytest.raises(InputError, match="scale: image is missing"):
+            await session.acall("scale")
+
+
+def test_a_death_is_told(options: SessionOptions) -> None:
+    with PythonSession(options) as session:
+        session.wait_until_ready()
+        session.terminate()
+        with pytest.raises(RestartError):
+            session.call("nothing")
