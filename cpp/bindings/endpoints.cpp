@@ -72,6 +72,16 @@ py::tuple call(const Session& self, const std::string& endpoint, const std::vect
         self.call([&](const PythonSession& core) { return detail::EndpointCalls::call(core, endpoint, arguments); }));
 }
 
+std::shared_ptr<Stream> stream(Session& self, const std::string& endpoint, const std::vector<std::string>& names,
+                               const py::sequence& items, const std::vector<std::uint8_t>& kinds,
+                               std::int64_t timeout_ms) {
+    const BorrowedTensors borrowed(tensors_in(items, kinds));
+    Arguments arguments(Arguments::Keep::no);
+    put_together(arguments, endpoint, names, items, kinds, borrowed.views());
+    arguments.within(Limit(timeout_ms));
+    return self.stream([&](PythonSession& core) { return detail::EndpointCalls::stream(core, endpoint, arguments); });
+}
+
 std::unique_ptr<Call> call_async(const Session& self, const std::string& endpoint,
                                  const std::vector<std::string>& names, const py::sequence& items,
                                  const std::vector<std::uint8_t>& kinds, std::int64_t timeout_ms) {
@@ -110,6 +120,8 @@ void register_endpoints(py::module_& module) {
         .def("call", &call, py::arg("endpoint"), py::arg("names"), py::arg("items"), py::arg("kinds"),
              py::arg("timeout_ms"))
         .def("call_async", &call_async, py::arg("endpoint"), py::arg("names"), py::arg("items"), py::arg("kinds"),
+             py::arg("timeout_ms"))
+        .def("stream_endpoint", &stream, py::arg("endpoint"), py::arg("names"), py::arg("items"), py::arg("kinds"),
              py::arg("timeout_ms"))
         .def("endpoints", &endpoints)
         .def("epoch", [](const Session& self) {

@@ -341,7 +341,8 @@ void register_tensor_inputs(py::class_<Session>& session) {
             "stream",
             [](Session& self, const std::string& command, const py::sequence& tensors, std::int64_t timeout_ms) {
                 const BorrowedTensors borrowed(tensors);
-                return self.stream(command, borrowed.views(), timeout_ms);
+                return self.stream(
+                    [&](PythonSession& core) { return core.stream(command, borrowed.views(), timeout_ms); });
             },
             py::arg("command"), py::arg("tensors"), py::arg("timeout_ms"));
 }

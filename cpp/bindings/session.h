@@ -35,11 +35,11 @@ class Session {
         return what(*session);
     }
 
-    std::shared_ptr<Stream> stream(const std::string& command, const std::vector<TensorView>& tensors,
-                                   std::int64_t timeout_ms) {
+    /// @param begin gives a TensorStream of a PythonSession
+    template <class Begin>
+    std::shared_ptr<Stream> stream(Begin begin) {
         const std::shared_ptr<PythonSession> session = session_;
-        auto stream = std::make_shared<Stream>(
-            session, call([&](PythonSession& core) { return core.stream(command, tensors, timeout_ms); }));
+        auto stream = std::make_shared<Stream>(session, call(begin));
         const auto gone = [](const std::weak_ptr<Stream>& other) { return other.expired(); };
         streams_.erase(std::remove_if(streams_.begin(), streams_.end(), gone), streams_.end());
         streams_.push_back(stream);

@@ -106,6 +106,14 @@ class Session:
         kinds: Sequence[int],
         timeout_ms: int,
     ) -> Call: ...
+    def stream_endpoint(
+        self,
+        endpoint: str | bytes,
+        names: Sequence[str | bytes],
+        items: Sequence[object],
+        kinds: Sequence[int],
+        timeout_ms: int,
+    ) -> Stream: ...
     def endpoints(
         self,
     ) -> list[tuple[str, str, bool, bool, list[tuple[str, str, bool, Any, bool]], list[tuple[str, str]]]]: ...

@@ -116,11 +116,20 @@ def test_unknown_and_streaming_endpoints(session: PythonSession) -> None:
     with pytest.raises(NotFoundError, match=r"unknown command 'scalee': did you mean 'scale'\? this server offers"):
         session.call("scalee")
     with pytest.raises(InputError, match=r"'frames' answers in parts: call it with stream\(\)"):
-        session.frames(3)
+        session.call("frames", 3)
     cycle: list[Any] = []
     cycle.append(cycle)
     with pytest.raises(InputError, match="nested more than"):
         session.back(cycle)
+
+
+def test_a_stream_has_arguments_too(session: PythonSession) -> None:
+    for stream in (session.frames(3), session.stream("frames", 3), session.stream("frames", n=3), session.frames(n=3)):
+        assert [int(part[0]) for part in stream] == [0, 1, 2]
+    with pytest.raises(InputError, match=r"frames: n is 2\.5: expected an int"):
+        session.frames(2.5)
+    with pytest.raises(InputError, match="frames: n is missing"):
+        next(session.stream("frames"))
 
 
 def test_what_a_server_offers(session: PythonSession) -> None:
@@ -176,6 +185,7 @@ async def test_calls_that_are_awaited(options: SessionOptions) -> None:
         assert [result[0, 0, 0] for result in results] == [0, 1, 2, 3]
         with pytest.raises(InputError, match="scale: image is missing"):
             await session.acall("scale")
+        assert [int(part[0]) async for part in session.astream("frames", n=2)] == [0, 1]
 
 
 def test_a_death_is_told(options: SessionOptions) -> None:

@@ -273,11 +273,7 @@ TensorStream PythonSession::stream(const std::string& command, const std::vector
     session.refuse_quarantined(message, tensors);
     auto& conversation = state->conversation;
     session.recovering(conversation, deadline, [&] { conversation.begin(tensors, message, deadline); });
-    conversation.channel().note([&state](channel::Request& request) {
-        request.tensors = nullptr;  // they are the caller's from here on
-        request.lost = state->lost;
-    });
-    conversation.park();
+    state->begun();
     return TensorStream(std::move(state));
 }
 

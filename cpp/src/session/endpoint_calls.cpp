@@ -6,6 +6,7 @@
 #include "protocol/names.h"
 #include "session/core.h"
 #include "session/result_maker.h"
+#include "session/tensor_stream_state.h"
 #include "tech_renaissance/session/endpoint.h"
 
 namespace tr {
@@ -22,7 +23,9 @@ using Arguments = detail::EndpointArguments;
 /// One call of an endpoint. It refers to what its caller has given.
 class EndpointCall {
   public:
-    EndpointCall(const std::string& command, const Arguments& arguments) : command_(command), arguments_(arguments) {
+    /// @param takes_parts the answer may come in parts
+    EndpointCall(const std::string& command, const Arguments& arguments, bool takes_parts = false)
+        : command_(command), arguments_(arguments), takes_parts_(takes_parts) {
         given_.reserve(arguments.items().size());
         for (const auto& item : arguments.items())
             given_.push_back({item.name, item.is_value ? &item.value : nullptr, item.first, item.count, item.in_list});
@@ -36,7 +39,7 @@ class EndpointCall {
         if (offered == offered_) return;
         endpoint_ = offered->find(command_);
         sizes_.emplace(endpoint_ == nullptr ? 0 : endpoint_->symbols);
-        if (endpoint_ != nullptr && endpoint_->stream)
+        if (endpoint_ != nullptr && endpoint_->stream && !takes_parts_)
             throw InputError("'" + command_ + "' answers in parts: call it with stream(), which gives them one by one");
         auto plan = endpoint_ == nullptr ? protocol::plan_call(command_, given_, arguments_.tensors())
                                          : protocol::plan_call(*endpoint_, given_, arguments_.tensors(), *sizes_);
@@ -48,18 +51,26 @@ class EndpointCall {
         message_ = protocol::with_input_tags(command_, tensors().size());
         offered_ = std::move(offered);
     }
+    void begin(const Core& core, Conversation& conversation, Deadline deadline) {
+        prepare_for(core, conversation, deadline);
+        conversation.begin(tensors(), message_, deadline, attached_);
+    }
     Answer exchange(const Core& core, Conversation& conversation, Deadline deadline) {
-        prepare(conversation.endpoints(deadline));
-        core.refuse_quarantined(session::with_arguments(message_, attached_.arguments), tensors());
+        prepare_for(core, conversation, deadline);
         return conversation.exchange(tensors(), message_, deadline, attached_);
     }
     Result result(Answer answer) { return ResultMaker::make(std::move(answer), endpoint_, *sizes_); }
 
   private:
+    void prepare_for(const Core& core, Conversation& conversation, Deadline deadline) {
+        prepare(conversation.endpoints(deadline));
+        core.refuse_quarantined(session::with_arguments(message_, attached_.arguments), tensors());
+    }
     const std::vector<TensorView>& tensors() const { return in_order_.empty() ? arguments_.tensors() : in_order_; }
 
     const std::string& command_;
     const Arguments& arguments_;
+    const bool takes_parts_;
     std::vector<protocol::Given> given_;
     std::shared_ptr<const protocol::Endpoints> offered_;  ///< for which this was prepared
     const protocol::Endpoint* endpoint_ = nullptr;        ///< null: nothing is known of it
@@ -101,6 +112,18 @@ ResultFuture PythonSession::called_async(const std::string& endpoint, Arguments&
     return ResultFuture(std::move(future), std::move(call));
 }
 
+TensorStream PythonSession::streamed(const std::string& endpoint, const Arguments& given) const {
+    auto& session = core();
+    const Deadline deadline = session.deadline_of(given.limit());
+    EndpointCall call(endpoint, given, true);
+    if (auto offered = session.first().endpoints()) call.prepare(std::move(offered));
+    auto state = std::make_unique<TensorStream::State>(session, deadline, given.limit());
+    auto& conversation = state->conversation;
+    session.recovering(conversation, deadline, [&] { call.begin(session, conversation, deadline); });
+    state->begun();
+    return TensorStream(std::move(state));
+}
+
 std::vector<Endpoint> PythonSession::endpoints() const {
     auto& session = core();
     session.require_worker(session.worker().get());
@@ -121,6 +144,11 @@ Result detail::EndpointCalls::call(const PythonSession& session, const std::stri
 std::uint64_t detail::EndpointCalls::epoch(const PythonSession& session) {
     const auto worker = session.core().worker();
     return worker ? worker->epoch() : 0;
+}
+
+TensorStream detail::EndpointCalls::stream(const PythonSession& session, const std::string& endpoint,
+                                           const Arguments& given) {
+    return session.streamed(endpoint, given);
 }
 
 ResultFuture detail::EndpointCalls::call_async(const PythonSession& session, const std::string& endpoint,

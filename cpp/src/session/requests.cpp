@@ -121,7 +121,8 @@ void Conversation::send(const std::string& message, const std::vector<TensorView
         request.text = std::move(wire.text);
         if (!tensors.empty()) request.tensors = &tensors;
     }
-    if (core_.supervisor.recovers()) request.identity = identity_of(with_arguments(message, attached.arguments), tensors);
+    if (core_.supervisor.recovers())
+        request.identity = identity_of(with_arguments(message, attached.arguments), tensors);
     auto event = core_.event(SessionEvent::Kind::sent, worker_.get());
     event.request_id = request.id;
     event.bytes = bytes_of(tensors);

@@ -96,7 +96,9 @@ const std::string& Result::text(std::size_t index) const {
 }
 
 bool Result::has(const std::string& name) const noexcept {
-    return std::any_of(items_.begin(), items_.end(), [&](const Item& item) { return item.name == name; });
+    return std::any_of(items_.begin(), items_.end(), [&](const Item& item) {
+        return item.name == name && (holds_tensor(item.content) || !std::get<Value>(item.content).is_null());
+    });
 }
 
 bool Result::is_tensor(std::size_t index) const {

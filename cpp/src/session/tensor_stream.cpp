@@ -81,6 +81,14 @@ void TensorStream::State::note_more(bool more) {
 }
 
 /// A start has ended it, and its worker.
+void TensorStream::State::begun() {
+    conversation.channel().note([this](channel::Request& request) {
+        request.tensors = nullptr;  // they are the caller's from here on
+        request.lost = lost;
+    });
+    conversation.park();
+}
+
 void TensorStream::State::throw_lost() const {
     if (*lost) std::rethrow_exception(*lost);
     throw RestartError("this stream of session '" + core.id() +

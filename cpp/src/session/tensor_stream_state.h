@@ -20,6 +20,8 @@ struct TensorStream::State {
     State(const State&) = delete;
     State& operator=(const State&) = delete;
 
+    /// Its request has gone out.
+    void begun();
     [[noreturn]] void throw_lost() const;
     /// Whether the next tensor, or the end, has come with the part that was read last.
     void note_more(bool more);

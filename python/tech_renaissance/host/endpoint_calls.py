@@ -170,7 +170,7 @@ def method_for(session: PythonSession[Any], endpoint: Endpoint, signature: inspe
     name = endpoint.name
 
     def method(*arguments: Any, **named: Any) -> Any:
-        return session.call(name, *arguments, **named)
+        return (session.stream if endpoint.stream else session.call)(name, *arguments, **named)
 
     method.__name__ = name
     method.__qualname__ = f"{type(session).__name__}.{name}"

@@ -10,6 +10,7 @@ from concurrent.futures import wait as wait_for_futures
 from typing import TYPE_CHECKING, Any, Generic, overload
 
 from ..data.tensors import choose_framework, dims, export_tensor, find_dtype, framework_of
+from ..endpoints.tensor_type import is_tensor
 from ..errors import InputError
 from .arguments import inputs, limit, milliseconds, path, text, truth, whole_number
 from .calls import CallFuture, SentRequest
@@ -495,16 +496,19 @@ class PythonSession(Generic[TensorT]):
         if name.startswith("_"):
             raise AttributeError(f"{type(self).__name__} has no {name!r}")
         try:
-            epoch = self._core.epoch()
-            if self._offered[0] != epoch:
-                offered = {it.name: (it, it.signature()) for it in self.endpoints()}
-                self._offered = (epoch, offered)
+            known = self._known()
         except InputError as error:
             raise no_attribute(self, name, (), f"endpoints are known of a worker that runs, and {error}") from None
-        known = self._offered[1].get(name)
-        if known is None:
-            raise no_attribute(self, name, tuple(self._offered[1]))
-        return method_for(self, *known)
+        if name not in known:
+            raise no_attribute(self, name, tuple(known))
+        return method_for(self, *known[name])
+
+    def _known(self) -> dict[str, tuple[Endpoint, Signature]]:
+        """The endpoints of the worker that there is now, by name."""
+        epoch = self._core.epoch()
+        if self._offered[0] != epoch:
+            self._offered = (epoch, {it.name: (it, it.signature()) for it in self.endpoints()})
+        return self._offered[1]
 
     def calculate_n(self, command: str, *tensors: Any, timeout_ms: Limit = None) -> builtins.list[TensorT]:
         """The old name of `calculate_many`."""
@@ -513,18 +517,18 @@ class PythonSession(Generic[TensorT]):
 
     @overload
     def stream(
-        self, command: str, *tensors: Any, timeout_ms: Limit = None, framework: None = None
+        self, command: str, *tensors: Any, timeout_ms: Limit = None, framework: None = None, **named: Any
     ) -> TensorStream[TensorT]: ...
     @overload
     def stream(
-        self, command: str, *tensors: Any, timeout_ms: Limit = None, framework: Literal["numpy"]
+        self, command: str, *tensors: Any, timeout_ms: Limit = None, framework: Literal["numpy"], **named: Any
     ) -> TensorStream[NDArray[Any]]: ...
     @overload
     def stream(
-        self, command: str, *tensors: Any, timeout_ms: Limit = None, framework: Literal["torch"]
+        self, command: str, *tensors: Any, timeout_ms: Limit = None, framework: Literal["torch"], **named: Any
     ) -> TensorStream[Tensor]: ...
     def stream(
-        self, command: str, *tensors: Any, timeout_ms: Limit = None, framework: Framework | None = None
+        self, command: str, *tensors: Any, timeout_ms: Limit = None, framework: Framework | None = None, **named: Any
     ) -> TensorStream[Any]:
         """The tensors that the worker sends one by one in answer to one request, as they come.
 
@@ -536,7 +540,15 @@ class PythonSession(Generic[TensorT]):
             tensors: as for `calculate`.
             timeout_ms: for each of them.
             framework: "numpy" or "torch", of the tensors that come; None for that in which results come.
+            named: arguments of an endpoint that streams, as for `call`, which `tensors` may be as well.
         """
+        if named or not (all(map(is_tensor, tensors)) or command not in self._known()):
+            packed = Packed(command, tensors, named)
+            kind = choose_framework(framework or self._kind(packed.tensors))
+            core = self._core.stream_endpoint(
+                text(command, "command"), packed.names, packed.items, packed.kinds, limit(timeout_ms)
+            )
+            return TensorStream(self, core, kind)
         kind = choose_framework(framework or self._kind(tensors))
         exported = [export_tensor(tensor) for tensor in tensors]
         return TensorStream(self, self._core.stream(text(command, "command"), exported, limit(timeout_ms)), kind)
@@ -569,7 +581,9 @@ class PythonSession(Generic[TensorT]):
 
         return await result_of(self.calculate_async(command, *tensors, timeout_ms=timeout_ms, **named))
 
-    def astream(self, command: str, *tensors: Any, timeout_ms: Limit = None) -> AsyncGenerator[TensorT, None]:
+    def astream(
+        self, command: str, *tensors: Any, timeout_ms: Limit = None, **named: Any
+    ) -> AsyncGenerator[TensorT, None]:
         """`stream` for asyncio, in the kind in which results come.
 
             async for frame in session.astream("frames", start):
@@ -580,7 +594,7 @@ class PythonSession(Generic[TensorT]):
         """
         from .asyncio_calls import parts
 
-        return parts(self, lambda: self.stream(command, *tensors, timeout_ms=timeout_ms))
+        return parts(self, lambda: self.stream(command, *tensors, timeout_ms=timeout_ms, **named))
 
     async def __aenter__(self) -> Self:
         from .asyncio_calls import enter

@@ -1,4 +1,6 @@
 // Calls of endpoints, with real workers.
+#include <algorithm>
+#include <atomic>
 #include <future>
 #include <thread>
 
@@ -86,6 +88,18 @@ TEST_F(EndpointCallTest, NothingIsSentThatTheServerWouldRefuse) {
     EXPECT_TRUE(contains(unknown.what(), "unknown command 'scalee': did you mean 'scale'? this server offers scale, "));
     EXPECT_EQ(session_->stats().requests, 0U);
     EXPECT_TRUE(session_->call("scale", image_).tensor().defined()) << "goes on as ever";
+}
+
+TEST_F(EndpointCallTest, AStreamHasArgumentsToo) {
+    int sum = 0;
+    for (const Tensor& part : session_->stream("frames", {{"n", 4}})) sum = 10 * sum + int(part.data<float>()[0]);
+    EXPECT_EQ(sum, 123);
+    const std::vector<NamedArgument> given{{"n", 2}};
+    auto stream = session_->stream("frames", given, 10s);
+    EXPECT_TRUE(stream.next() && stream.next() && !stream.next());
+    EXPECT_EQ(expect_throw<InputError>([&] { session_->stream("frames", {{"n", 2.5}}); }).what(),
+              std::string("frames: n is 2.5: expected an int"));
+    EXPECT_TRUE(session_->call("scale", std::vector<NamedArgument>{{"image", image_}}, 10s).tensor().defined());
 }
 
 TEST_F(EndpointCallTest, ResultsThatAreNotAsDeclared) {

@@ -99,7 +99,8 @@ class EndpointArguments {
         (take_one(args), ...);
         return *this;
     }
-    EndpointArguments& take_named(std::initializer_list<NamedArgument> named) {
+    template <class Named>
+    EndpointArguments& take_named(const Named& named) {
         items_.reserve(items_.size() + named.size());
         tensors_.reserve(tensors_.size() + named.size());
         for (const auto& one : named) take_one(one);
@@ -128,6 +129,7 @@ class EndpointArguments {
             add(Item(), given);
         }
     }
+    void take_one(const std::vector<NamedArgument>& several) { take_named(several); }
     void take_one(const NamedArgument& named) {
         Item item;
         item.name = named.name_;

@@ -40,6 +40,8 @@ struct TR_API Waits {
 /// For bindings: call() with arguments that were put together one by one.
 struct TR_API EndpointCalls {
     static Result call(const PythonSession& session, const std::string& endpoint, const EndpointArguments& given);
+    static TensorStream stream(const PythonSession& session, const std::string& endpoint,
+                               const EndpointArguments& given);
     static ResultFuture call_async(const PythonSession& session, const std::string& endpoint,
                                    EndpointArguments&& given);
     /// Counts worker starts, as SessionStats::epoch.
@@ -229,7 +231,8 @@ class TR_API PythonSession {
     }
     /// Calls an endpoint of the server: `call("blur", image, 5)`, `call("blur", {{"image", image}, {"radius", 5}})`,
     /// `call("blur", image, {{"radius", 5}})`. Arguments are tensors, vectors of them, and values (see tr::Value);
-    /// without a name they are for the inputs in order. The limit is a std::chrono::duration, or a Limit, at the end: a
+    /// without a name they are for the inputs in order, and a std::vector<NamedArgument> stands for what is in it. The
+    /// limit is a std::chrono::duration, or a Limit, at the end: a
     /// plain number is an argument.
     ///
     /// What is given is checked against what the endpoint declares before a byte is sent, and so are the tensors that
@@ -290,6 +293,15 @@ class TR_API PythonSession {
     /// @param limit for each of them
     TensorStream stream(const std::string& command, const std::vector<TensorView>& tensors = {},
                         Limit limit = kDefaultTimeout) const;
+    /// The parts of an endpoint that streams, `stream("frames", {{"start", start}, {"count", 5}})`; as call().
+    TensorStream stream(const std::string& endpoint, std::initializer_list<NamedArgument> named,
+                        Limit limit = kDefaultTimeout) const {
+        return streamed(endpoint, given().take_named(named).within(limit));
+    }
+    TensorStream stream(const std::string& endpoint, const std::vector<NamedArgument>& named,
+                        Limit limit = kDefaultTimeout) const {
+        return streamed(endpoint, given().take_named(named).within(limit));
+    }
     /// The same as calculate(), beside the caller: calls are made in the order of these, as many at a time as
     /// SessionOptions::max_ongoing_requests says. The limit counts from here. The tensors are shared, not copied, so
     /// leave their contents alone until the future is ready. A session that goes while one is open ends it with an
@@ -342,6 +354,7 @@ class TR_API PythonSession {
     static detail::EndpointArguments given() { return detail::EndpointArguments(detail::EndpointArguments::Keep::no); }
     static detail::EndpointArguments kept() { return detail::EndpointArguments(detail::EndpointArguments::Keep::yes); }
     Result called(const std::string& endpoint, const detail::EndpointArguments& given) const;
+    TensorStream streamed(const std::string& endpoint, const detail::EndpointArguments& given) const;
     ResultFuture called_async(const std::string& endpoint, detail::EndpointArguments&& given) const;
 
     friend struct detail::EndpointCalls;

@@ -43,6 +43,7 @@ class TR_API Result {
     /// The server declares what it gives.
     bool is_declared() const noexcept { return declared_; }
     std::size_t size() const noexcept { return items_.size(); }
+    /// There is a result of this name, and it is not None.
     bool has(const std::string& name) const noexcept;
     bool is_tensor(std::size_t index) const;
     /// Of all results, in their order.
