@@ -124,8 +124,9 @@ def test_unknown_and_streaming_endpoints(session: PythonSession) -> None:
 
 
 def test_a_stream_has_arguments_too(session: PythonSession) -> None:
-    for stream in (session.frames(3), session.stream("frames", 3), session.stream("frames", n=3), session.frames(n=3)):
-        assert [int(part[0]) for part in stream] == [0, 1, 2]
+    for arguments, named in (((3,), {}), ((), {"n": 3})):
+        assert [int(part[0]) for part in session.frames(*arguments, **named)] == [0, 1, 2]
+        assert [int(part[0]) for part in session.stream("frames", *arguments, **named)] == [0, 1, 2]
     with pytest.raises(InputError, match=r"frames: n is 2\.5: expected an int"):
         session.frames(2.5)
     with pytest.raises(InputError, match="frames: n is missing"):

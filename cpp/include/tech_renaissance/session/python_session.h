@@ -21,6 +21,7 @@
 #include "tech_renaissance/session/session_event.h"
 #include "tech_renaissance/session/session_stats.h"
 #include "tech_renaissance/session/tensor_stream.h"
+#include "tech_renaissance/utils/tr_exception.h"
 #include "tech_renaissance/worker/session_options.h"
 
 namespace tr {
