@@ -199,11 +199,11 @@ std::string hello(std::string_view input) {
         const std::int8_t memory = 0;
         for (const auto& endpoint : found.table->all()) {
             protocol::Sizes sizes(endpoint.symbols);
-            for (const auto& input : endpoint.inputs) {
-                text += " " + hex(input.name + " " + to_text(input.type));
+            for (const auto& one : endpoint.inputs) {
+                text += " " + hex(one.name + " " + to_text(one.type));
                 try {
-                    check_tensor(input.type.tensor(), TensorView(&memory, Shape(2, 3)), sizes, "f", input.name);
-                    check_value(input.type, Value(5), "f", input.name);
+                    check_tensor(one.type.tensor(), TensorView(&memory, Shape(2, 3)), sizes, "f", one.name);
+                    check_value(one.type, Value(5), "f", one.name);
                 } catch (const InputError&) {
                     text += "!";
                 }

@@ -74,6 +74,28 @@ def test_what_calculate_takes(compiler: str, tmp_path: Path) -> None:
     assert refusals(compiler, tmp_path, TENSOR, *(f'session.calculate("f", {call});' for call in calls)) == len(calls)
 
 
+def test_what_call_takes(compiler: str, tmp_path: Path) -> None:
+    calls = (
+        "x", "x, 5", "x, 2.5, true, 10s", 'x, "text", std::string(), Limit(5s)', "view, std::vector<float>{1, 2}",
+        "std::vector<Tensor>{x}, std::vector<TensorView>{view}", "std::map<std::string, int>{}, nullptr",
+        '{{"a", x}}', '{{"a", x}, {"b", 5}}, 5s', '{{"a", "b"}}', '{{"a", "b"}, {"c", "d"}}', '{{std::string(), view}}',
+        '{{"list", {1, 2, 3}}, {"texts", {"x", "y"}}}', '{{"object", {{"depth", 2}, {"name", "x"}}}}, Limit(5s)',
+        'x, {{"b", 5}}', 'x, {{"b", 5}}, 20ms', 'x, NamedArgument("b", 5), 1h',
+        'std::vector<NamedArgument>{{"a", x}}, 5s',
+    )  # fmt: skip
+    said = compile_lines(
+        compiler, tmp_path, *(f'session.{name}("f", {it});' for it in calls for name in ("call", "call_async"))
+    )
+    assert said == ""
+    calls = ('{{"a", 1}}, 500', 'x, {{"a", 1}}, 2.5')
+    limit = "as a plain number may be meant for the endpoint: std::chrono::milliseconds(500)"
+    assert refusals(compiler, tmp_path, limit, *(f'session.call("f", {call});' for call in calls)) == len(calls)
+    calls = ("std::array<float, 3>{}", "&x", '{{"a", std::array<int, 2>{}}}')
+    taken = "call() takes tensors, std::vector of tensors, and what a tr::Value can be"
+    assert refusals(compiler, tmp_path, taken, *(f'session.call("f", {call});' for call in calls)) == len(calls)
+    assert refusals(compiler, tmp_path, "a letter is no value", "session.call(\"f\", 'x');") == 1
+
+
 def test_what_a_limit_may_be(compiler: str, tmp_path: Path) -> None:
     said = compile_lines(
         compiler,

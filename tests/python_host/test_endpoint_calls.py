@@ -180,6 +180,18 @@ def test_a_session_without_a_worker_has_no_endpoints(options: SessionOptions) ->
         assert isinstance(other.call("help"), str)
 
 
+def test_a_client_calls_them_too(options: SessionOptions) -> None:
+    with (
+        PythonSession(replace(options, session_id="shared")) as owner,
+        PythonSession.connect("shared", options) as client,
+    ):
+        assert client.repeat("ab", 2) == "abab"
+        assert [it.name for it in client.endpoints()] == [it.name for it in owner.endpoints()]
+        assert "repeat" in dir(client)
+        with pytest.raises(InputError, match="repeat: n is missing"):
+            client.repeat("ab")
+
+
 async def test_calls_that_are_awaited(options: SessionOptions) -> None:
     async with PythonSession(options) as session:
         results = await asyncio.gather(*(session.acall("scale", IMAGE, factor=n) for n in range(4)))

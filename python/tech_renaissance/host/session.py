@@ -503,6 +503,9 @@ class PythonSession(Generic[TensorT]):
             raise no_attribute(self, name, tuple(known))
         return method_for(self, *known[name])
 
+    def __dir__(self) -> builtins.list[str]:
+        return sorted({*super().__dir__(), *self._offered[1]})
+
     def _known(self) -> dict[str, tuple[Endpoint, Signature]]:
         """The endpoints of the worker that there is now, by name."""
         epoch = self._core.epoch()
