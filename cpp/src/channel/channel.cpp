@@ -300,9 +300,8 @@ std::vector<std::shared_ptr<Carrier>> Channel::carriers() const {
 
 std::shared_ptr<const protocol::Endpoints> Channel::endpoints() const {
     if (!ready()) return nullptr;
-    static const auto kUnknown = std::make_shared<const protocol::Endpoints>();  // of a worker that says nothing
     const std::lock_guard<std::mutex> lock(mutex_);
-    return hello_ ? hello_->table : kUnknown;
+    return hello_ ? hello_->table : std::make_shared<const protocol::Endpoints>();
 }
 
 std::optional<protocol::Hello> Channel::hello() const {

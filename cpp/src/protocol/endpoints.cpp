@@ -14,17 +14,19 @@ using nlohmann::json;
 
 constexpr const char* kHello = "hello.json";
 
-/// A member that is a list of objects, or is not there.
-const json& objects(const json& owner, const char* name) {
-    static const json kNone = json::array();
+/// A member that is a list of objects; empty where it is not there.
+std::vector<const json*> objects(const json& owner, const char* name) {
+    std::vector<const json*> all;
     const auto found = owner.find(name);
-    if (found == owner.end() || found->is_null()) return kNone;
+    if (found == owner.end() || found->is_null()) return all;
     if (!found->is_array())
         throw InputError(std::string(kHello) + ": expected a list in '" + name + "', found " + found->type_name());
-    for (const json& item : *found)
+    for (const json& item : *found) {
         if (!item.is_object())
             throw InputError(std::string(kHello) + ": expected objects in '" + name + "', found " + item.type_name());
-    return *found;
+        all.push_back(&item);
+    }
+    return all;
 }
 
 std::string name_in(const json& object, const char* list) {
@@ -50,16 +52,16 @@ Endpoint parse_endpoint(const json& object) {
     endpoint.doc = text_member(object, "doc", kHello);
     endpoint.stream = is_set(object, "stream", false);
     endpoint.open = is_set(object, "open", false);
-    for (const json& one : objects(object, "inputs")) {
-        Input input{name_in(one, "inputs"), type_in(one, symbols)};
-        input.required = is_set(one, "required", true);
-        input.by_name = is_set(one, "by_name", false);
-        if (const auto preset = one.find("default"); preset != one.end())
+    for (const json* one : objects(object, "inputs")) {
+        Input input{name_in(*one, "inputs"), type_in(*one, symbols)};
+        input.required = is_set(*one, "required", true);
+        input.by_name = is_set(*one, "by_name", false);
+        if (const auto preset = one->find("default"); preset != one->end())
             input.preset = Value::from_json(preset->dump(-1, ' ', false, json::error_handler_t::replace));
         endpoint.inputs.push_back(std::move(input));
     }
-    for (const json& one : objects(object, "outputs"))
-        endpoint.outputs.push_back({name_in(one, "outputs"), type_in(one, symbols)});
+    for (const json* one : objects(object, "outputs"))
+        endpoint.outputs.push_back({name_in(*one, "outputs"), type_in(*one, symbols)});
     endpoint.symbols = symbols.count();
     return endpoint;
 }
@@ -88,13 +90,13 @@ const Endpoint* Endpoints::find(std::string_view name) const {
 
 std::vector<std::string> endpoint_names(const json& hello) {
     std::vector<std::string> names;
-    for (const json& endpoint : objects(hello, "endpoints")) names.push_back(name_in(endpoint, "endpoints"));
+    for (const json* endpoint : objects(hello, "endpoints")) names.push_back(name_in(*endpoint, "endpoints"));
     return names;
 }
 
 std::vector<Endpoint> parse_endpoints(const json& hello) {
     std::vector<Endpoint> all;
-    for (const json& endpoint : objects(hello, "endpoints")) all.push_back(parse_endpoint(endpoint));
+    for (const json* endpoint : objects(hello, "endpoints")) all.push_back(parse_endpoint(*endpoint));
     return all;
 }
 

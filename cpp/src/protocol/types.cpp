@@ -52,11 +52,10 @@ const Name& name_of(Kind kind) {
 }
 
 const json& member(const json& object, const char* name, json::value_t kind) {
-    static const json kNothing;
     const auto found = object.find(name);
-    const json& value = found == object.end() ? kNothing : *found;
-    if (value.type() != kind) throw_malformed(name, value);
-    return value;
+    if (found == object.end()) throw_malformed(name, json());
+    if (found->type() != kind) throw_malformed(name, *found);
+    return *found;
 }
 
 /// Names that this version does not know cannot be those of a tensor that it has.
