@@ -297,6 +297,8 @@ class TR_API PythonSession {
     /// The parts of an endpoint that streams, `stream("frames", {{"start", start}, {"count", 5}})`; as call().
     TensorStream stream(const std::string& endpoint, std::initializer_list<NamedArgument> named,
                         Limit limit = kDefaultTimeout) const {
+        // {} may be meant for tensors, which wait for no worker.
+        if (named.size() == 0) return stream(endpoint, std::vector<TensorView>(), limit);
         return streamed(endpoint, given().take_named(named).within(limit));
     }
     TensorStream stream(const std::string& endpoint, const std::vector<NamedArgument>& named,
