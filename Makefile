@@ -4,7 +4,7 @@ JOBS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 PYTHON := $(CURDIR)/.venv/bin/python
 # The thread that watches a template is never joined: what belongs to the whole process is not destroyed at its exit.
 SANITIZER_OPTIONS := ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
-    TSAN_OPTIONS=halt_on_error=1:report_thread_leaks=0
+    TSAN_OPTIONS=halt_on_error=1:report_thread_leaks=0:suppressions=$(CURDIR)/tests/tsan.supp
 
 .PHONY: help setup demo test bench soak faults asan tsan fuzz lint format clean build-dev build-release
 .DEFAULT_GOAL := help

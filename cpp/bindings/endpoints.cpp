@@ -1,4 +1,6 @@
 // Typed calls, and what a server declares.
+#include "endpoints.h"
+
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -24,7 +26,8 @@ using Arguments = detail::EndpointArguments;
 /// What each argument is, as host/endpoint_calls.py says it.
 enum class Kind : std::uint8_t { value, tensor, tensors };
 
-/// All tensors of a call, in order.
+}  // namespace
+
 py::list tensors_in(const py::sequence& items, const std::vector<std::uint8_t>& kinds) {
     py::list found;
     for (std::size_t i = 0; i < kinds.size(); ++i) {
@@ -36,10 +39,11 @@ py::list tensors_in(const py::sequence& items, const std::vector<std::uint8_t>& 
     return found;
 }
 
-/// @param tensors views, or tensors, one for each of those
+namespace {
+
 template <class T>
-void put_together(Arguments& arguments, const std::string& endpoint, const std::vector<std::string>& names,
-                  const py::sequence& items, const std::vector<std::uint8_t>& kinds, const std::vector<T>& tensors) {
+void put(Arguments& arguments, const std::string& endpoint, const std::vector<std::string>& names,
+         const py::sequence& items, const std::vector<std::uint8_t>& kinds, const std::vector<T>& tensors) {
     auto next = tensors.begin();
     for (std::size_t i = 0; i < kinds.size(); ++i) {
         const py::object item = items[i];
@@ -61,6 +65,38 @@ void put_together(Arguments& arguments, const std::string& endpoint, const std::
         }
     }
 }
+
+}  // namespace
+
+void put_together(Arguments& arguments, const std::string& endpoint, const std::vector<std::string>& names,
+                  const py::sequence& items, const std::vector<std::uint8_t>& kinds,
+                  const std::vector<TensorView>& tensors) {
+    put(arguments, endpoint, names, items, kinds, tensors);
+}
+
+void put_together(Arguments& arguments, const std::string& endpoint, const std::vector<std::string>& names,
+                  const py::sequence& items, const std::vector<std::uint8_t>& kinds,
+                  const std::vector<Tensor>& tensors) {
+    put(arguments, endpoint, names, items, kinds, tensors);
+}
+
+py::list told(const std::vector<Endpoint>& found) {
+    py::list all;
+    for (const auto& endpoint : found) {
+        py::list inputs;
+        for (const auto& input : endpoint.inputs)
+            inputs.append(py::make_tuple(text(input.name), text(input.type), input.required,
+                                         input.preset ? object_of(*input.preset) : py::none(), input.by_name));
+        py::list outputs;
+        for (const auto& output : endpoint.outputs)
+            outputs.append(py::make_tuple(text(output.name), text(output.type)));
+        all.append(
+            py::make_tuple(text(endpoint.name), text(endpoint.doc), endpoint.stream, endpoint.open, inputs, outputs));
+    }
+    return all;
+}
+
+namespace {
 
 py::tuple call(const Session& self, const std::string& endpoint, const std::vector<std::string>& names,
                const py::sequence& items, const std::vector<std::uint8_t>& kinds, std::int64_t timeout_ms) {
@@ -96,20 +132,7 @@ std::unique_ptr<Call> call_async(const Session& self, const std::string& endpoin
 }
 
 py::list endpoints(const Session& self) {
-    const auto found = self.call([](const PythonSession& core) { return core.endpoints(); });
-    py::list all;
-    for (const auto& endpoint : found) {
-        py::list inputs;
-        for (const auto& input : endpoint.inputs)
-            inputs.append(py::make_tuple(text(input.name), text(input.type), input.required,
-                                         input.preset ? object_of(*input.preset) : py::none(), input.by_name));
-        py::list outputs;
-        for (const auto& output : endpoint.outputs)
-            outputs.append(py::make_tuple(text(output.name), text(output.type)));
-        all.append(
-            py::make_tuple(text(endpoint.name), text(endpoint.doc), endpoint.stream, endpoint.open, inputs, outputs));
-    }
-    return all;
+    return told(self.call([](const PythonSession& core) { return core.endpoints(); }));
 }
 
 }  // namespace

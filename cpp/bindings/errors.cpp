@@ -15,6 +15,7 @@ const char* class_name(const TRException& error) {
     if (dynamic_cast<const NotFoundError*>(&error) != nullptr) return "NotFoundError";
     if (dynamic_cast<const InputError*>(&error) != nullptr) return "InputError";
     if (dynamic_cast<const TimeoutError*>(&error) != nullptr) return "TimeoutError";
+    if (dynamic_cast<const OverloadedError*>(&error) != nullptr) return "OverloadedError";
     if (dynamic_cast<const RetryError*>(&error) != nullptr) return "RetryError";
     if (dynamic_cast<const RestartError*>(&error) != nullptr) return "RestartError";
     if (dynamic_cast<const RemoteError*>(&error) != nullptr) return "RemoteError";
@@ -28,6 +29,8 @@ void raise_in_python(const TRException& error) {
     value.attr("python_type") = text(error.python_type());
     value.attr("traceback") = text(error.traceback());
     if (const auto* death = dynamic_cast<const RestartError*>(&error)) value.attr("may_retry") = death->may_retry();
+    if (const auto* full = dynamic_cast<const OverloadedError*>(&error))
+        value.attr("retry_after_ms") = full->retry_after_ms();
     PyErr_SetObject(type.ptr(), value.ptr());
 }
 

@@ -353,7 +353,9 @@ void register_session(py::module_& module) {
     detail::set_interrupt_check(&check_signals);
     py::class_<Session> session(module, "Session",
                                 "A tr::PythonSession; limits are milliseconds, -1 for the session's default.");
-    define_with_options([&session](auto... arguments) {
+    py::class_<SessionOptions> options(module, "Options", "tr::SessionOptions, for a pool.");
+    define_with_options([&](auto... arguments) {
+        options.def(py::init(&make_options), arguments...);
         session.def(py::init(start_own_of(&make_options)), arguments...);
         session.def_static("connect", attach_of(&make_options), arguments...);
     });

@@ -35,8 +35,8 @@ class Stream::Use {
     std::unique_lock<std::timed_mutex> turn_;
 };
 
-// In each method the local `session` is declared before the GIL is given up: where it is the last owner, the session
-// is destroyed with the GIL held, as its deleter expects.
+// In each method the local `owner` is declared before the GIL is given up: where it is the last one to have the
+// session, that is destroyed with the GIL held, as its deleter expects.
 
 Stream::~Stream() {
     const py::gil_scoped_release no_gil;
@@ -45,19 +45,19 @@ Stream::~Stream() {
 }
 
 std::optional<Tensor> Stream::next() {
-    std::shared_ptr<PythonSession> session;
+    std::shared_ptr<void> owner;
     const py::gil_scoped_release no_gil;
     const Use use(*this);
     if (cut_off_) throw InputError("The session was closed before this stream had ended; its other tensors are lost");
     if (!stream_) return std::nullopt;
     try {
         auto tensor = stream_->next();
-        if (!tensor) end(session);
+        if (!tensor) end(owner);
         return tensor;
     } catch (const TimeoutError&) {
         throw;  // it may be waited for again
     } catch (...) {
-        end(session);
+        end(owner);
         throw;
     }
 }
@@ -70,29 +70,29 @@ bool Stream::is_ready() {
 }
 
 void Stream::cancel() {
-    std::shared_ptr<PythonSession> session;
+    std::shared_ptr<void> owner;
     const py::gil_scoped_release no_gil;
     const Use use(*this);
     if (!stream_) return;
     stream_->cancel();
-    end(session);
+    end(owner);
 }
 
 void Stream::leave_session() {
-    std::shared_ptr<PythonSession> session;
+    std::shared_ptr<void> owner;
     const py::gil_scoped_release no_gil;
     const std::unique_lock<std::timed_mutex> turn(mutex_, std::try_to_lock);
     if (!turn || !stream_) return;
     const Uninterrupted here;
-    end(session);
+    end(owner);
     cut_off_ = true;
 }
 
-/// Lets go of the stream, and gives out the session for the caller to let go of.
-void Stream::end(std::shared_ptr<PythonSession>& session) {
+/// Lets go of the stream, and gives out the owner for the caller to let go of.
+void Stream::end(std::shared_ptr<void>& owner) {
     const Uninterrupted here;
     stream_.reset();
-    session = std::move(session_);
+    owner = std::move(owner_);
 }
 
 void register_stream(py::module_& module) {

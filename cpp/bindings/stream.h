@@ -11,13 +11,12 @@
 
 namespace tr::python {
 
-/// A stream as Python holds it. Until it has ended it keeps its session, which a TensorStream must not outlive.
+/// A stream as Python holds it. Until it has ended it keeps its session or pool, which a TensorStream must not outlive.
 ///
 /// Every method is called with the GIL held, which it gives up while it waits. Calls of several threads take turns.
 class Stream {
   public:
-    Stream(std::shared_ptr<PythonSession> session, TensorStream stream)
-        : session_(std::move(session)), stream_(std::move(stream)) {}
+    Stream(std::shared_ptr<void> owner, TensorStream stream) : owner_(std::move(owner)), stream_(std::move(stream)) {}
     ~Stream();
     Stream(const Stream&) = delete;
     Stream& operator=(const Stream&) = delete;
@@ -33,9 +32,9 @@ class Stream {
   private:
     /// Held over a call.
     class Use;
-    void end(std::shared_ptr<PythonSession>& session);
+    void end(std::shared_ptr<void>& owner);
 
-    std::shared_ptr<PythonSession> session_;
+    std::shared_ptr<void> owner_;
     std::optional<TensorStream> stream_;
     std::timed_mutex mutex_;
     std::atomic<std::thread::id> user_{};  ///< who is in a call

@@ -3,10 +3,11 @@
 include(CMakePackageConfigHelpers)
 
 install(DIRECTORY include/ DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h"
-        PATTERN "session" EXCLUDE PATTERN "protocol" EXCLUDE PATTERN "worker" EXCLUDE PATTERN "channel" EXCLUDE
+        PATTERN "service" EXCLUDE PATTERN "session" EXCLUDE PATTERN "protocol" EXCLUDE PATTERN "worker" EXCLUDE PATTERN "channel" EXCLUDE
         PATTERN "utils/python_session.h" EXCLUDE)
 if(TR_BUILD_PYTHON_SESSION)
-    install(DIRECTORY include/tech_renaissance/channel include/tech_renaissance/protocol include/tech_renaissance/worker include/tech_renaissance/session
+    install(DIRECTORY include/tech_renaissance/channel include/tech_renaissance/protocol include/tech_renaissance/worker
+            include/tech_renaissance/session include/tech_renaissance/service
             DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/tech_renaissance" FILES_MATCHING PATTERN "*.h")
     install(FILES include/tech_renaissance/utils/python_session.h
             DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/tech_renaissance/utils")

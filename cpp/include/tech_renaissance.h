@@ -20,5 +20,6 @@
 #include "tech_renaissance/data/tsr.h"
 #include "tech_renaissance/utils/tr_exception.h"
 #ifdef TR_BUILD_PYTHON_SESSION
+#include "tech_renaissance/service/pool.h"
 #include "tech_renaissance/session/python_session.h"
 #endif

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Cancelled,
         InputError,
         NotFoundError,
+        OverloadedError,
         RemoteError,
         RestartError,
         RetryError,
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     )
     from .errors import TimeoutError as TimeoutError  # noqa: A004 - the name it has in C++
     from .host.calls import wait_any as wait_any
+    from .host.pool import Pool as Pool
+    from .host.pool_options import PoolOptions as PoolOptions
     from .host.session import PythonSession as PythonSession
     from .host.session_options import RestartPolicy as RestartPolicy
     from .host.session_options import SessionOptions as SessionOptions
@@ -43,12 +46,13 @@ if TYPE_CHECKING:
     from .worker.endpoints import run
     from .worker.server import TechRenaissanceServer
 
-# PythonSession and its options are left out: they need the compiled module, which a worker may not have. And so is
-# TimeoutError, which would take the place of the builtin that it is one of.
+# PythonSession, Pool and their options are left out: they need the compiled module, which a worker may not have. And so
+# is TimeoutError, which would take the place of the builtin that it is one of.
 __all__ = [
     "Cancelled",
     "InputError",
     "NotFoundError",
+    "OverloadedError",
     "RemoteError",
     "RestartError",
     "RetryError",
@@ -75,6 +79,9 @@ _HOME = {
     "Cancelled": "errors",
     "InputError": "errors",
     "NotFoundError": "errors",
+    "OverloadedError": "errors",
+    "Pool": "host.pool",
+    "PoolOptions": "host.pool_options",
     "PythonSession": "host.session",
     "RemoteError": "errors",
     "RestartError": "errors",

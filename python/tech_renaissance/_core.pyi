@@ -24,6 +24,126 @@ class Stream:
     def is_ready(self) -> bool: ...
     def cancel(self) -> None: ...
 
+class Options:
+    def __init__(self, **options: Any) -> None: ...
+
+class Pool:
+    def __init__(
+        self,
+        session: Options,
+        *,
+        workers: int,
+        max_queue_size: int,
+        when_full: str,
+        balance: str,
+        on_death: str,
+        max_repeats: int,
+        threads_per_worker: int,
+        worker_environment: Sequence[Mapping[bytes, bytes]],
+    ) -> None: ...
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def drain(self, timeout_ms: int) -> None: ...
+    def resize(self, workers: int, timeout_ms: int) -> None: ...
+    def reload(self, timeout_ms: int) -> None: ...
+    def size(self) -> int: ...
+    def stats(self) -> dict[str, Any]: ...
+    def end_streams(self) -> None: ...
+    def close(self) -> None: ...
+    def calculate(
+        self,
+        key: str | bytes | None,
+        priority: int,
+        command: str | bytes,
+        tensors: Sequence[Exported],
+        names: Sequence[str | bytes],
+        timeout_ms: int,
+    ) -> Tensor: ...
+    def calculate_many(
+        self,
+        key: str | bytes | None,
+        priority: int,
+        command: str | bytes,
+        tensors: Sequence[Exported],
+        names: Sequence[str | bytes],
+        timeout_ms: int,
+    ) -> list[Tensor]: ...
+    def calculate_named(
+        self,
+        key: str | bytes | None,
+        priority: int,
+        command: str | bytes,
+        tensors: Sequence[Exported],
+        names: Sequence[str | bytes],
+        timeout_ms: int,
+    ) -> dict[str, Tensor]: ...
+    def fetch_response(self, key: str | bytes | None, priority: int, message: str | bytes, timeout_ms: int) -> str: ...
+    def fetch_tensor(self, key: str | bytes | None, priority: int, message: str | bytes, timeout_ms: int) -> Tensor: ...
+    def stream(
+        self,
+        key: str | bytes | None,
+        priority: int,
+        command: str | bytes,
+        tensors: Sequence[Exported],
+        timeout_ms: int,
+    ) -> Stream: ...
+    def submit(
+        self,
+        key: str | bytes | None,
+        priority: int,
+        command: str | bytes,
+        tensors: Sequence[Exported],
+        names: Sequence[str | bytes],
+        timeout_ms: int,
+        waits: bool,
+    ) -> Call: ...
+    def call(
+        self,
+        key: str | bytes | None,
+        priority: int,
+        endpoint: str | bytes,
+        names: Sequence[str | bytes],
+        items: Sequence[object],
+        kinds: Sequence[int],
+        timeout_ms: int,
+    ) -> Result: ...
+    def stream_endpoint(
+        self,
+        key: str | bytes | None,
+        priority: int,
+        endpoint: str | bytes,
+        names: Sequence[str | bytes],
+        items: Sequence[object],
+        kinds: Sequence[int],
+        timeout_ms: int,
+    ) -> Stream: ...
+    def submit_call(
+        self,
+        key: str | bytes | None,
+        priority: int,
+        endpoint: str | bytes,
+        names: Sequence[str | bytes],
+        items: Sequence[object],
+        kinds: Sequence[int],
+        timeout_ms: int,
+        waits: bool,
+    ) -> Call: ...
+    def endpoints(self) -> list[Any]: ...
+
+class PoolMap:
+    def __init__(
+        self,
+        pool: Pool,
+        key: str | bytes | None,
+        priority: int,
+        command: str | bytes,
+        inputs: Callable[[], list[Exported] | None],
+        timeout_ms: int,
+        look_ahead: int,
+    ) -> None: ...
+    def next(self) -> Tensor | None: ...
+    def cancel(self) -> None: ...
+
 class SentRequest:
     def new_response(self) -> bool: ...
     def read_response(self) -> str: ...

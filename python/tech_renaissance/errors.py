@@ -5,7 +5,8 @@
     |   |-- TSRError        a .tsr file is malformed, or cannot be read or written (also a ValueError)
     |   `-- NotFoundError   E1004: no such command or tensor
     |-- RetryError      try again later: E3002, E4001, E4002
-    |   `-- TimeoutError    E3003: the deadline passed; the worker may still be at work (also the builtin TimeoutError)
+    |   |-- TimeoutError    E3003: the deadline passed; the worker may still be at work (also the builtin TimeoutError)
+    |   `-- OverloadedError E3002: the queue of a pool is full; it says when to try again
     |-- RestartError    the worker is gone or never came: start it again: E2002, E3001
     |-- RemoteError     the Python code raised: report it: E9999
     `-- ServerError     for servers of the older bridge to raise: E9999
@@ -74,6 +75,16 @@ class TimeoutError(RetryError, builtins.TimeoutError):  # noqa: A001 - the name 
     """The deadline passed; the worker may still be at work."""
 
     default_code = TIMEOUT
+
+
+class OverloadedError(RetryError):
+    """The queue of a pool is full (`PoolOptions.max_queue_size`). The call was not made.
+
+    Attributes:
+        retry_after_ms: when a place may be free: an estimate, from how long calls have taken.
+    """
+
+    retry_after_ms = 0
 
 
 class RestartError(TRException):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import sys
@@ -13,7 +14,18 @@ from pathlib import Path
 import pytest
 from snippets import REPOSITORY, matches, unfolded
 
-from tech_renaissance import PythonSession, RestartPolicy, SessionOptions, TRException, errors, read_tsr, write_tsr
+from tech_renaissance import (
+    Pool,
+    PoolOptions,
+    PythonSession,
+    RestartError,
+    RestartPolicy,
+    SessionOptions,
+    TRException,
+    errors,
+    read_tsr,
+    write_tsr,
+)
 
 PAGE = (REPOSITORY / "docs" / "errors.md").read_text(encoding="utf-8")
 EXAMPLES = REPOSITORY / "cpp" / "examples"
@@ -135,6 +147,27 @@ def request_ends_workers(folder: Path) -> None:
         session.fetch_response("crash")
 
 
+def queue_is_full(folder: Path) -> None:
+    full = PoolOptions(options(folder, EXAMPLES / "fragile_server.py"), max_queue_size=0, when_full="refuse")
+    with Pool(replace(full, workers=1)) as pool:
+        at_work = pool.submit("stall")
+        try:
+            pool.fetch_response("divide 1 1")
+        finally:
+            at_work.cancel()
+
+
+def no_worker_left(folder: Path) -> None:
+    script = folder / "server.py"
+    shutil.copy(EXAMPLES / "fragile_server.py", script)
+    policy = RestartPolicy(attempts=1)
+    with Pool(replace(options(folder, script), restart=policy), workers=1) as pool:
+        script.write_text("raise SystemExit('a line that is missing')")
+        with contextlib.suppress(RestartError):
+            pool.fetch_response("crash")
+        pool.fetch_response("divide 1 1")
+
+
 def malformed_file(folder: Path) -> None:
     write_tsr(1.5, folder / "x.tsr")
     with (folder / "x.tsr").open("ab") as file:
@@ -160,6 +193,8 @@ CASES = {
     "There is no such session": no_such_session,
     "The owner of a worker ends": owner_ends,
     "A tensor file is malformed": malformed_file,
+    "The queue of a pool is full": queue_is_full,
+    "No worker of a pool is left": no_worker_left,
 }
 
 

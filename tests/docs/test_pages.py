@@ -85,6 +85,27 @@ def test_readme(installation: Installation, tmp_path: Path) -> None:
 
 
 @BUILDS
+def test_pools(installation: Installation, tmp_path: Path) -> None:
+    """The programs of the page on pools compile unchanged and print what it says."""
+    page = REPOSITORY / "docs" / "pools.md"
+    write_files(page, tmp_path)
+    start = "cmake_minimum_required(VERSION 3.21)\nproject(pools LANGUAGES CXX)\nadd_executable(pool pool.cpp)\n"
+    lines = blocks(README, "cmake")[0].replace("my_program", "pool")
+    (tmp_path / "CMakeLists.txt").write_text(start + lines, encoding="utf-8")
+    option, place = installation.cmake_option
+    cmake(tmp_path, tmp_path / "build", **{option: place})
+    for command in commands(page):
+        program, *arguments = command.text.split()
+        if program != "python":
+            output = execute([str(tmp_path / program), *arguments], tmp_path)
+        elif installation.name == "wheel":
+            output = execute([sys.executable, *arguments], tmp_path, PYTHONPATH=str(installation.package))
+        else:
+            continue  # CMake installs the worker's side of the package alone
+        assert command.prints(output), f"$ {command.text}\n{output}"
+
+
+@BUILDS
 def test_the_tests_that_a_page_shows(installation: Installation, tmp_path: Path) -> None:
     """What the page on testing shows passes; where the package is installed, pytest finds the fixture by itself."""
     (name,) = write_files(REPOSITORY / "docs" / "testing.md", tmp_path)

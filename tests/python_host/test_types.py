@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from typed_host import asyncio_host, numpy_host, torch_host
+from typed_host import asyncio_host, numpy_host, pool_host, torch_host
 from typed_server import OtherServer, TypedServer
 
 from tech_renaissance import PythonSession, SessionOptions, TechRenaissanceServer
@@ -22,6 +22,7 @@ SERVER = Path(__file__).with_name("typed_server.py")
 def test_results_are_of_the_kind_that_was_named(options: SessionOptions) -> None:
     assert numpy_host(options) == 6
     assert torch_host(options).item() == 3
+    assert pool_host(options) == 2
     assert asyncio.run(asyncio_host(options)).item() == 3
 
 

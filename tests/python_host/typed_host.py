@@ -10,7 +10,17 @@ import torch
 from numpy.typing import NDArray
 from typing_extensions import assert_type
 
-from tech_renaissance import PythonSession, SessionOptions, TensorStream, read_tsr, tsr_info, wait_any, write_tsr
+from tech_renaissance import (
+    Pool,
+    PoolOptions,
+    PythonSession,
+    SessionOptions,
+    TensorStream,
+    read_tsr,
+    tsr_info,
+    wait_any,
+    write_tsr,
+)
 
 
 def numpy_host(options: SessionOptions) -> float:
@@ -43,6 +53,21 @@ def numpy_host(options: SessionOptions) -> float:
         assert_type(next(torch_stream), torch.Tensor)
         torch_stream.cancel()
         assert session.stats().carrier in ("mailbox", "files")
+        return float(total)
+
+
+def pool_host(options: SessionOptions) -> float:
+    """A pool whose results are arrays."""
+    with Pool(PoolOptions(options, workers=1), framework="numpy") as pool:
+        assert_type(pool, Pool[NDArray[Any]])
+        total = pool.by_key("a").with_priority(1).calculate("sum", np.ones(2))
+        assert_type(total, NDArray[Any])
+        assert_type(pool.submit("sum", np.ones(2)).result(), NDArray[Any])
+        for result in pool.map("sum", [np.ones(2)]):
+            assert_type(result, NDArray[Any])
+        for part in pool.stream("sum", np.ones(2)):
+            assert_type(part, NDArray[Any])
+        assert pool.stats().workers[0].state in ("ready", "busy")
         return float(total)
 
 

@@ -40,6 +40,9 @@ RetryError::RetryError(const std::string& message, ErrorCode code, std::string p
 TimeoutError::TimeoutError(const std::string& message, std::string python_type, std::string traceback)
     : RetryError(message, ErrorCode::timeout, std::move(python_type), std::move(traceback)) {}
 
+OverloadedError::OverloadedError(const std::string& message, std::int64_t retry_after_ms)
+    : RetryError(message, ErrorCode::overloaded), retry_after_ms_(retry_after_ms) {}
+
 RestartError::RestartError(const std::string& message, ErrorCode code, bool may_retry)
     : TRException(message, code), may_retry_(may_retry) {}
 
@@ -53,6 +56,7 @@ TSRError::~TSRError() = default;
 NotFoundError::~NotFoundError() = default;
 RetryError::~RetryError() = default;
 TimeoutError::~TimeoutError() = default;
+OverloadedError::~OverloadedError() = default;
 RestartError::~RestartError() = default;
 RemoteError::~RemoteError() = default;
 

@@ -26,6 +26,7 @@ struct TensorStream::State {
     /// Whether the next tensor, or the end, has come with the part that was read last.
     void note_more(bool more);
 
+    std::shared_ptr<const void> kept;  ///< for as long as it runs, by who gave it out; goes last
     session::Core& core;
     session::Conversation conversation;
     std::int64_t timeout_ms;

@@ -15,15 +15,26 @@ void Waiting::add(const std::shared_ptr<channel::Carrier>& carrier) {
     carrier->wake();
 }
 
+void Waiting::add(std::function<void()> then) {
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (!ended_) return others_.push_back(std::move(then));
+    }
+    then();
+}
+
 void Waiting::wake_all() {
     std::vector<std::weak_ptr<channel::Carrier>> carriers;
+    std::vector<std::function<void()>> others;
     {
         const std::lock_guard<std::mutex> lock(mutex_);
         ended_ = true;
         carriers = carriers_;
+        others.swap(others_);
     }
     for (const auto& known : carriers)
         if (const auto carrier = known.lock()) carrier->wake();
+    for (const auto& then : others) then();
 }
 
 void Worker::says_ready() {

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "channel/carrier.h"
@@ -45,12 +46,14 @@ struct Launched {
 class Waiting {
   public:
     void add(const std::shared_ptr<channel::Carrier>& carrier);
+    void add(std::function<void()> then);
     void wake_all();
 
   private:
     std::mutex mutex_;
     bool ended_ = false;
     std::vector<std::weak_ptr<channel::Carrier>> carriers_;
+    std::vector<std::function<void()>> others_;
 };
 
 /// One process, from its start to its end: how it was launched, how it is, how it ended. Any thread.
@@ -78,6 +81,8 @@ class Worker {
     platform::Process& process() const { return *process_; }
     /// Its end is to wake who waits with these.
     void wake_at_end(const std::vector<std::shared_ptr<channel::Carrier>>& carriers) const;
+    /// Has this called at its end, on the thread that notices it; at once where it has ended.
+    void at_end(std::function<void()> then) const { waiting_->add(std::move(then)); }
 
     /// Asks for a sign of life; one asks at a time.
     /// @returns silent also when others have asked all the while, unknown of a worker that is not ours

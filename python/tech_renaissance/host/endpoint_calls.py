@@ -90,7 +90,7 @@ class Endpoint:
         return inspect.Signature(parameters, return_annotation=outputs if len(self.outputs) < 2 else f"({outputs})")
 
 
-def known_endpoints(core: _core.Session) -> list[Endpoint]:
+def known_endpoints(core: _core.Session | _core.Pool) -> list[Endpoint]:
     """Those of the worker, which is waited for."""
     return [
         Endpoint(

@@ -122,7 +122,7 @@ class PythonSession(Generic[TensorT]):
             )
         else:
             options = script_path
-        self._open(_core.Session(**_arguments(options)), framework)
+        self._open(_core.Session(**worker_arguments(options)), framework)
 
     def _open(self, core: _core.Session, framework: Framework | None) -> None:
         self._framework = framework
@@ -170,7 +170,7 @@ class PythonSession(Generic[TensorT]):
             choose_framework(framework)
         if not isinstance(options, (SessionOptions, type(None))):
             raise InputError(f"options is {options!r:.200}: expected SessionOptions or None")
-        arguments = _arguments(options or SessionOptions()) | {"session_id": text(session_id, "session_id")}
+        arguments = worker_arguments(options or SessionOptions()) | {"session_id": text(session_id, "session_id")}
         session = cls.__new__(cls)
         session._open(_core.Session.connect(**arguments), framework)
         return session
@@ -684,7 +684,7 @@ class PythonSession(Generic[TensorT]):
         return result
 
 
-def _arguments(options: SessionOptions) -> dict[str, Any]:
+def worker_arguments(options: SessionOptions) -> dict[str, Any]:
     """The options as the compiled module takes them; the worker's interpreter is this one where nothing names one."""
     values = core_arguments(options)
     if not values["python"] and not any(map(os.environ.get, _INTERPRETER_VARIABLES)):

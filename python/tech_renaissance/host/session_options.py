@@ -177,7 +177,8 @@ def _texts(value: Any) -> list[str]:
     raise TypeError('a sequence of strings, such as ["one", "another"]')
 
 
-def _environment(value: Any) -> dict[bytes, bytes]:
+def environment_of(value: Any) -> dict[bytes, bytes]:
+    """Variables as the compiled module takes them."""
     kinds = (str, bytes, os.PathLike)
     if not isinstance(value, Mapping) or not all(isinstance(x, kinds) for pair in value.items() for x in pair):
         raise TypeError("a dict of strings")
@@ -207,7 +208,7 @@ _CONVERSIONS: dict[str, Callable[[Any], Any]] = {
     "str": _text,
     "WakeUp": _text,
     "Sequence[str]": _texts,
-    "dict[str, str]": _environment,
+    "dict[str, str]": environment_of,
     "Callable[[LogLevel, str], object] | None": _callback,
     "Callable[[dict[str, Any]], object] | None": _observer,
     "RestartPolicy": _policy,

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self, TypeVar
 
     from .. import _core
-    from .session import PythonSession
 
     # What results are, where that is known when the program is checked: with a framework that is named.
     TensorT = TypeVar("TensorT", default=Any)
@@ -37,9 +36,9 @@ class TensorStream(Generic[TensorT]):
     session, or when nobody refers to it any more. It may be read from any thread.
     """
 
-    def __init__(self, session: PythonSession[Any], core: _core.Stream, framework: str) -> None:
-        """For `PythonSession.stream`."""
-        self._session = session  # whose end would be the stream's
+    def __init__(self, owner: object, core: _core.Stream, framework: str) -> None:
+        """For `PythonSession.stream` and `Pool.stream`."""
+        self._owner = owner  # whose end would be the stream's
         self._core = core
         self._framework = framework
 

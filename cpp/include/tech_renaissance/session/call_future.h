@@ -18,6 +18,9 @@ class AsyncCall;
 }
 class PythonSession;
 class SentRequest;
+namespace detail {
+struct SessionAccess;
+}
 
 /// A handle on a call that goes on beside its caller; of a CallFuture or a ResultFuture. It may outlive its session,
 /// whose end ends the call. Any thread.
@@ -49,6 +52,7 @@ class TR_API CallFuture : public std::future<Tensor>, public AsyncHandle {
 
   private:
     friend class PythonSession;
+    friend struct detail::SessionAccess;
     CallFuture(std::future<Tensor> result, std::shared_ptr<session::AsyncCall> call)
         : std::future<Tensor>(std::move(result)), AsyncHandle(std::move(call)) {}
 };
@@ -60,6 +64,7 @@ class TR_API ResultFuture : public std::future<Result>, public AsyncHandle {
 
   private:
     friend class PythonSession;
+    friend struct detail::SessionAccess;
     ResultFuture(std::future<Result> result, std::shared_ptr<session::AsyncCall> call)
         : std::future<Result>(std::move(result)), AsyncHandle(std::move(call)) {}
 };

@@ -366,6 +366,7 @@ class TR_API PythonSession {
     friend TR_API void start_all(const std::vector<PythonSession*>& sessions, Limit limit);
     friend TR_API void stop_all(const std::vector<PythonSession*>& sessions);
     friend struct detail::Waits;
+    friend struct detail::SessionAccess;
     struct Drop {
         void operator()(session::Core* core) const;
     };

@@ -11,6 +11,10 @@
 
 namespace tr {
 
+namespace detail {
+struct SessionAccess;
+}
+
 /// The tensors of one request that is answered in parts, in the order sent; from PythonSession::stream().
 ///
 /// The worker is at most one part ahead of what was read. The stream holds a channel of the session: where there is no
@@ -72,6 +76,7 @@ class TR_API TensorStream {
 
   private:
     friend class PythonSession;
+    friend struct detail::SessionAccess;
     struct State;
     explicit TensorStream(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 
@@ -32,7 +33,8 @@ TR_API std::string to_string(ErrorCode code);
 ///     |   |-- TSRError        a .tsr file is malformed, or cannot be read or written
 ///     |   `-- NotFoundError   E1004: no such command or tensor
 ///     |-- RetryError      try again later: E3002, E4001, E4002
-///     |   `-- TimeoutError    E3003: the deadline passed; the worker may still be at work
+///     |   |-- TimeoutError    E3003: the deadline passed; the worker may still be at work
+///     |   `-- OverloadedError E3002: the queue of a pool is full; it says when to try again
 ///     |-- RestartError    the worker is gone or never came: start it again: E2002, E3001
 ///     `-- RemoteError     the Python code raised: report it: E9999
 ///
@@ -97,6 +99,19 @@ class TR_API TimeoutError : public RetryError {
   public:
     explicit TimeoutError(const std::string& message, std::string python_type = {}, std::string traceback = {});
     ~TimeoutError() override;
+};
+
+/// The queue of a pool is full (PoolOptions::max_queue_size). The call was not made.
+class TR_API OverloadedError : public RetryError {
+  public:
+    explicit OverloadedError(const std::string& message, std::int64_t retry_after_ms = 0);
+    ~OverloadedError() override;
+
+    /// When a place may be free: an estimate, from how long calls have taken; at least 1, milliseconds.
+    std::int64_t retry_after_ms() const noexcept { return retry_after_ms_; }
+
+  private:
+    std::int64_t retry_after_ms_;
 };
 
 class TR_API RestartError : public TRException {
