@@ -85,12 +85,15 @@ def test_readme(installation: Installation, tmp_path: Path) -> None:
 
 
 @BUILDS
-def test_pools(installation: Installation, tmp_path: Path) -> None:
-    """The programs of the page on pools compile unchanged and print what it says."""
-    page = REPOSITORY / "docs" / "pools.md"
+@pytest.mark.parametrize(("name", "target"), [("pools", "pool"), ("endpoints", "filters")])
+def test_page(name: str, target: str, installation: Installation, tmp_path: Path) -> None:
+    """The programs of a page compile unchanged and print what it says."""
+    page = REPOSITORY / "docs" / f"{name}.md"
     write_files(page, tmp_path)
-    start = "cmake_minimum_required(VERSION 3.21)\nproject(pools LANGUAGES CXX)\nadd_executable(pool pool.cpp)\n"
-    lines = blocks(README, "cmake")[0].replace("my_program", "pool")
+    start = (
+        f"cmake_minimum_required(VERSION 3.21)\nproject(page LANGUAGES CXX)\nadd_executable({target} {target}.cpp)\n"
+    )
+    lines = blocks(README, "cmake")[0].replace("my_program", target)
     (tmp_path / "CMakeLists.txt").write_text(start + lines, encoding="utf-8")
     option, place = installation.cmake_option
     cmake(tmp_path, tmp_path / "build", **{option: place})
