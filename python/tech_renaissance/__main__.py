@@ -1,4 +1,4 @@
-"""`python -m tech_renaissance`: where the C++ side is, for build systems; `replay`, `tsr` and `stubs`, for people."""
+"""`python -m tech_renaissance`: where the C++ side is, for build systems; for people `serve`, `replay`, `tsr`, `stubs`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from .data.tsr_convert import convert
 from .data.tsr_text import describe
 from .errors import TRException
 from .replay import replay
+from .services import command as services
 from .stubs import load as stubs
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -34,6 +35,7 @@ def main() -> int:
     writing = commands.add_parser("stubs", help="write typed functions for the endpoints of a server, in C++ or Python")
     stubs.add_arguments(writing)
     writing.set_defaults(run=_stubs)
+    services.add_commands(commands)
     arguments = parser.parse_args()
     if "run" in arguments:
         return int(arguments.run(arguments))

@@ -32,11 +32,12 @@ class EndpointOptions:
 
 
 class ServiceOptions:
-    """What `@service` says of a class; of a `TechRenaissanceServer` its attributes say it."""
+    """What `@service` says of a class; of a `TechRenaissanceServer` its attributes say it, but for the workers."""
 
-    def __init__(self, framework: Framework | None, threads: int) -> None:
+    def __init__(self, framework: Framework | None, threads: int, workers: int | None) -> None:
         self.framework = framework
         self.threads = threads
+        self.workers = workers
 
 
 @overload
@@ -99,20 +100,27 @@ def endpoint(
 @overload
 def service(kind: Class) -> Class: ...
 @overload
-def service(*, framework: Framework | None = None, threads: int = 0) -> Callable[[Class], Class]: ...
-def service(kind: Any = None, *, framework: Framework | None = None, threads: int = 0) -> Any:
+def service(
+    *, framework: Framework | None = None, threads: int = 0, workers: int | None = None
+) -> Callable[[Class], Class]: ...
+def service(
+    kind: Any = None, *, framework: Framework | None = None, threads: int = 0, workers: int | None = None
+) -> Any:
     """Marks a plain class, with endpoints, as one that `run` can serve, and returns it as it is.
 
     Args:
         kind: the class; it may have the hooks `on_start` and `on_shutdown` of a `TechRenaissanceServer`.
         framework: as of a `TechRenaissanceServer`.
         threads: as of a `TechRenaissanceServer`.
+        workers: how many `python -m tech_renaissance serve` starts, unless it is told otherwise; nobody else looks.
     """
+    if workers is not None and (type(workers) is not int or workers < 1):
+        raise InputError(f"workers is {workers!r:.200}: expected how many processes, at least 1")
 
     def mark(kind: Any) -> Any:
         if not isinstance(kind, type):
             raise InputError(f"@service over {kind!r:.200}: expected a class")
-        setattr(kind, _SERVICE, ServiceOptions(framework, threads))
+        setattr(kind, _SERVICE, ServiceOptions(framework, threads, workers))
         return kind
 
     return mark if kind is None else mark(kind)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..platform.stop_signals import StopSignals
+    from .tally import Tally
 
 
 # Of the message of a failure, where there is hardly room: it fits into what the request took.
@@ -38,6 +39,7 @@ class Call:
         waiting: how many threads wait for it to be cancelled.
         thread: which runs it, of a server with `threads`.
         logic: the coroutine of its main_logic, where that is one.
+        tally: of the class: counts calls, where somebody wants to know.
         hear: waits for the next time that the worker's event loop looks for news; None for a server without one.
     """
 
@@ -46,6 +48,7 @@ class Call:
     hear: Callable[[], Awaitable[None]] | None = None
     waiting = thread = _parts = 0
     logic: Any = None
+    tally: Tally | None = None
     _news = -1
     _tensors: Sequence[str] = ()
     _names = ""  # of some of these, each behind its tag
@@ -57,6 +60,8 @@ class Call:
         self._short = request.id is not None and not request.legacy  # an answer that needs no more than its texts
         self._stop = stop
         channel.call = self
+        if self.tally is not None and self._is_counted():
+            self.tally.begin()
 
     def is_for_main_logic(self) -> bool:
         """It can be read, and does not ask the worker to leave."""
@@ -255,6 +260,8 @@ class Call:
                 channel.name_tensors()
             if not self._tensors and channel.tensors.stored_at:
                 channel.give_back()
+            if self.answered and self.tally is not None:
+                self._count(failed=False)
             if armed:
                 stop.arm()
             if self.answered:
@@ -343,8 +350,18 @@ class Call:
                 self.fail(failure_from(self._unwritten(error)))
             else:
                 self._insist(response, status, error)
+        if self.answered and self.tally is not None:
+            self._count(failed=response.failure is not None)
         if armed:
             stop.arm()
+
+    def _count(self, *, failed: bool) -> None:
+        tally, self.tally = self.tally, None  # once
+        if tally is not None and self._is_counted():
+            tally.end(failed)
+
+    def _is_counted(self) -> bool:
+        return self.request.problem is None and not self.request.command.startswith("__")  # those are the worker's own
 
     def _insist(self, response: Response, status: str, error: InputError | OSError) -> None:
         """A failure has to be told: in short, and as soon as there is room for it."""
