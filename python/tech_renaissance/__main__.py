@@ -1,4 +1,4 @@
-"""`python -m tech_renaissance`: where the C++ side is, for build systems; for people `serve`, `replay`, `tsr`, `stubs`."""
+"""`python -m tech_renaissance`: where the C++ side is, for build systems; for people `serve`, `replay` and more."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Served:
             stderr=subprocess.PIPE,
             text=True,
             cwd=workspace.parent,
-            env=_environment(workspace, environment),
+            env=environment_of(workspace, **environment),
         )
 
     def __enter__(self) -> Served:
@@ -91,10 +91,10 @@ def command(workspace: Path, name: str, *arguments: object, **environment: str) 
         check=False,
         timeout=60,
         cwd=workspace.parent,
-        env=_environment(workspace, environment),
+        env=environment_of(workspace, **environment),
     )
 
 
-def _environment(workspace: Path, more: dict[str, str]) -> dict[str, str]:
+def environment_of(workspace: Path, **more: str) -> dict[str, str]:
     package = {"PYTHONPATH": PACKAGE_PARENT, "TR_PYTHON": sys.executable, "TR_WORKSPACE": str(workspace)}
     return {**os.environ, **package, **more}

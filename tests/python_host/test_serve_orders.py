@@ -1,0 +1,140 @@
+"""Orders to what is served, from other processes; what is shown."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from serving import SERVICES, Served, command, environment_of
+
+FILTERS = f"{SERVICES}:Filters"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    return tmp_path / "workspace"
+
+
+def rows(text: str) -> dict[str, dict[str, str]]:
+    """The workers of a table, by name; the columns by their headings."""
+    lines = [re.split(r"\s{2,}", line) for line in text.splitlines() if "  " in line]
+    return {line[0]: dict(zip(lines[0], line)) for line in lines[1:]}
+
+
+def test_status_tells_what_workers_have_done(workspace: Path) -> None:
+    with Served(workspace, FILTERS).ready() as served, served.connect() as session:
+        session.fetch_response(json.dumps({"command": "variable", "arguments": {"name": "A"}}))
+        with pytest.raises(Exception, match="on purpose"):
+            session.fetch_response("fail")
+        found = served.command("status", "filters")
+        assert found.stdout.startswith(f"filters: ready, process {served.process.pid}\n")
+        workers = rows(found.stdout)
+        assert list(workers) == ["filters-0", "filters-1"]
+        first = workers["filters-0"]
+        assert first["pid"] == str(session.stats().worker_pid)
+        assert (first["state"], first["calls"], first["failures"], first["restarts"]) == ("ready", "2", "1", "0")
+        assert first["memory"].endswith(" MiB")
+        assert workers["filters-1"]["calls"] == "0"
+        listed = served.command("ls")
+        assert listed.stdout == f"filters: ready, process {served.process.pid}: Filters (2)\n"
+
+
+def test_scale_adds_and_takes_workers(workspace: Path) -> None:
+    with Served(workspace, FILTERS, "--workers", 1).ready() as served:
+        more = served.command("scale", "filters", "Filters=3")
+        assert list(rows(more.stdout)) == ["filters-0", "filters-1", "filters-2"]
+        with served.connect("filters-2") as session:
+            assert session.fetch_response("threads")
+        fewer = served.command("scale", "filters", "Filters=1")
+        assert list(rows(fewer.stdout)) == ["filters-0"]
+        for services, message in (
+            ("Filtrs=2", "there is no service 'Filtrs': did you mean 'Filters'?"),
+            ("Filters=0", "Filters cannot have 0 workers: expected 1 to 1024"),
+            ("Filters", "'Filters': expected SERVICE=N"),
+        ):
+            refused = served.command("scale", "filters", services)
+            assert refused.returncode == 1
+            assert message in refused.stderr
+
+
+def test_reload_gives_each_worker_a_new_process(workspace: Path) -> None:
+    with Served(workspace, FILTERS).ready() as served:
+        before = {worker["pid"] for worker in rows(served.command("status", "filters").stdout).values()}
+        found = served.command("reload", "filters")
+        after = rows(found.stdout)
+        assert {worker["restarts"] for worker in after.values()} == {"0"}
+        assert before.isdisjoint({worker["pid"] for worker in after.values()})
+        served.signal()
+        assert served.end() == (0, "")
+
+
+def test_a_reload_that_fails_leaves_the_others(workspace: Path, tmp_path: Path) -> None:
+    script = tmp_path / "changing.py"
+    script.write_text(SERVICES.read_text(encoding="utf-8"), encoding="utf-8")
+    with Served(workspace, f"{script}:Filters").ready() as served:
+        script.write_text("syntax error", encoding="utf-8")
+        failed = served.command("reload", "filters")
+        assert failed.returncode == 1
+        assert failed.stderr.startswith("filters-0 failed: ")
+        found = served.command("status", "filters")
+        assert [worker["state"] for worker in rows(found.stdout).values()] == ["failed", "ready"]
+        assert "filters-0: failed: " in found.stdout
+        script.write_text(SERVICES.read_text(encoding="utf-8"), encoding="utf-8")
+        again = served.command("reload", "filters")
+        assert [worker["state"] for worker in rows(again.stdout).values()] == ["ready", "ready"]
+
+
+def test_stop_ends_it_and_waits(workspace: Path) -> None:
+    with Served(workspace, FILTERS).ready() as served:
+        assert served.command("stop", "filters").stdout == "filters has ended\n"
+        assert served.process.poll() is not None or served.process.wait(1) == 0
+        gone = served.command("stop", "filters")
+        assert gone.returncode == 1
+        assert gone.stderr.startswith("nobody serves 'filters' in ")
+
+
+def test_what_a_dead_process_has_left_is_no_hindrance(workspace: Path) -> None:
+    with Served(workspace, FILTERS).ready() as served:
+        served.process.kill()
+        served.process.wait()
+    assert (workspace / "served" / "filters" / "control").exists()
+    assert command(workspace, "status", "filters").stderr.endswith(": nothing is served\n")
+    assert command(workspace, "ls").stdout == ""
+    with Served(workspace, FILTERS).ready() as served:
+        assert served.command("ls").stdout.startswith("filters: ready")
+
+
+def test_nobody_else_may_give_orders(workspace: Path) -> None:
+    with Served(workspace, FILTERS).ready():
+        place = workspace / "served" / "filters"
+        assert stat.S_IMODE(place.stat().st_mode) == 0o700
+        for file in place.iterdir():
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+
+
+def test_a_table_is_kept_true_in_a_terminal(workspace: Path) -> None:
+    workspace.parent.mkdir(exist_ok=True)
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tech_renaissance", "serve", FILTERS],
+        stdout=slave,
+        stderr=slave,
+        env=environment_of(workspace),
+    )
+    os.close(slave)
+    shown = ""
+    while not re.search(r"filters-0 +ready .*\r\nfilters-1 +ready ", shown.split("\x1b[J")[-1]):
+        shown += os.read(master, 4096).decode()
+    assert re.search(r"\x1b\[3F\x1b\[J", shown)  # the one before is cleared away
+    assert "worker     state" in shown
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
+    os.close(master)
