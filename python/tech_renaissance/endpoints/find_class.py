@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.machinery
 import importlib.util
 import os
 import sys
@@ -12,6 +13,14 @@ from ..errors import InputError, NotFoundError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+
+class _Script(importlib.machinery.SourceFileLoader):
+    """Leaves no bytecode behind, as a script that is run: it could be taken for that of a later version."""
+
+    def get_code(self, fullname: str) -> Any:
+        """See the base."""
+        return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def class_named(name: str) -> Any:
@@ -40,7 +49,7 @@ def _from_file(path: str) -> Any:
     folder = os.path.dirname(os.path.abspath(path))
     if folder not in sys.path:
         sys.path.insert(0, folder)  # as it is when the script runs
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=_Script(name, path))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

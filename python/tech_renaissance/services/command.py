@@ -83,9 +83,9 @@ def _serve(arguments: argparse.Namespace) -> int:
     workspace = workspace_of(plans, arguments.workspace)
     place = Place(workspace, name)
     screen = Screen(quiet=arguments.quiet)
+    serving = Serving(plans, place, workspace, screen, check=arguments.check, watch=arguments.reload)
     place.claim()
     try:
-        serving = Serving(plans, place, workspace, screen, check=arguments.check, keeps_failed=arguments.reload)
         return serving.run()
     finally:
         place.remove()

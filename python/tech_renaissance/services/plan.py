@@ -44,6 +44,12 @@ class Plan:
         return self.kind.__name__
 
     @property
+    def source(self) -> str:
+        """The file that it is defined in; empty where there is none."""
+        file = getattr(sys.modules.get(self.kind.__module__), "__file__", None)
+        return os.path.abspath(file) if file else ""
+
+    @property
     def has_endpoints(self) -> bool:
         """Else it has a main_logic alone."""
         return bool(self.signatures)

@@ -15,6 +15,7 @@ from .control import Control
 from .screen import Screen, table
 from .served_service import ServedService, at_once
 from .settings import nearest
+from .sources import Sources, mistake_in
 from .worker_logs import WorkerLogs
 
 if TYPE_CHECKING:
@@ -38,17 +39,21 @@ class Serving:
         workspace: of their sessions.
         screen: where all is told.
         check: they are ended as soon as all are ready.
-        keeps_failed: whoever changes sources will mend what has failed; else that ends everything.
+        watch: they get new workers when a source changes. What fails waits for that; else it ends everything.
+
+    Raises:
+        InputError: sources cannot be watched.
     """
 
     def __init__(
-        self, plans: list[Plan], place: Place, workspace: str, screen: Screen, *, check: bool, keeps_failed: bool
+        self, plans: list[Plan], place: Place, workspace: str, screen: Screen, *, check: bool, watch: bool
     ) -> None:
         self.services = [ServedService(plan, workspace, place, self._tell) for plan in plans]
         self.screen = screen
         self._place = place
         self._check = check
-        self._keeps_failed = keeps_failed
+        folders = [os.path.dirname(plan.source) for plan in plans if plan.source]
+        self._sources = Sources(folders, self._sources_changed) if watch else None
         self._ready = False
         self._stopping = False
         self._status = 0
@@ -68,6 +73,8 @@ class Serving:
             threading.Thread(target=self._start, name="start", daemon=True).start()
             return self._run()
         finally:
+            if self._sources is not None and self._ready:
+                self._sources.stop()
             control.close()
             self._logs.stop()
             for number, handler in before.items():
@@ -111,7 +118,7 @@ class Serving:
             self.screen.complain(f"{worker.session_id}: {problem}")
         elif state == "ready":
             self.screen.say(f"{worker.session_id}: ready, process {worker.pid()}")
-        if state == "failed" and worker.in_loop and not self._keeps_failed:
+        if state == "failed" and worker.in_loop and self._sources is None:
             self._events.put(("failed", f"{worker.session_id} {worker.error.splitlines()[0]}"))
         else:
             self._events.put(("look", None))
@@ -145,6 +152,9 @@ class Serving:
             self.screen.say(f"{service.plan.name} is served as {names}")
         self.screen.say(f"{self._place.name} is ready")
         _tell_systemd("READY=1")
+        if self._sources is not None:
+            self._sources.start()
+            self.screen.say("sources are watched")
 
     def _stop(self, why: str) -> None:
         if self._stopping:
@@ -203,6 +213,22 @@ class Serving:
         """New workers of these services, or of all, one after the other. Raises TRException."""
         for service in [self._service(name) for name in names] or self.services:
             service.reload(service.plan.settings.graceful_shutdown_timeout_s)
+
+    def _sources_changed(self, paths: set[str]) -> None:
+        """On a thread of its own."""
+        mistakes = list(filter(None, map(mistake_in, sorted(paths))))
+        names = ", ".join(sorted(map(os.path.basename, paths)))
+        if mistakes:
+            self.screen.complain(f"{names} changed, and workers are left as they are: {'; '.join(mistakes)}")
+            return
+        self.screen.say(f"{names} changed")
+        try:
+            self.reload([])
+        except TRException as error:
+            if not self._stopping:
+                self.screen.complain(f"{self._place.name} waits for another change: {str(error).splitlines()[0]}")
+        else:
+            self.screen.say(f"{self._place.name} is reloaded")
 
     def _service(self, name: str) -> ServedService:
         found = {service.plan.name: service for service in self.services}
