@@ -43,11 +43,13 @@ if TYPE_CHECKING:
     from .host.several import start_all as start_all
     from .host.several import stop_all as stop_all
     from .host.tensor_stream import TensorStream
+    from .services.client import attach as attach
+    from .services.depends import depends
     from .worker.endpoints import run
     from .worker.server import TechRenaissanceServer
 
-# PythonSession, Pool and their options are left out: they need the compiled module, which a worker may not have. And so
-# is TimeoutError, which would take the place of the builtin that it is one of.
+# PythonSession, Pool, attach and their options are left out: they need the compiled module, which a worker may not
+# have. And so is TimeoutError, which would take the place of the builtin that it is one of.
 __all__ = [
     "Cancelled",
     "InputError",
@@ -64,6 +66,7 @@ __all__ = [
     "TensorStream",
     "TsrInfo",
     "__version__",
+    "depends",
     "endpoint",
     "export_tsr",
     "get_tsr_info",
@@ -96,6 +99,8 @@ _HOME = {
     "TimeoutError": "errors",
     "Tensor": "endpoints.tensor_type",
     "TsrInfo": "data.tsr",
+    "attach": "services.client",
+    "depends": "services.depends",
     "endpoint": "endpoints.declare",
     "export_tsr": "data.tsr",
     "get_tsr_info": "data.tsr",

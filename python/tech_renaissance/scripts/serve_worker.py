@@ -12,6 +12,7 @@ import sys
 
 from tech_renaissance import TechRenaissanceServer
 from tech_renaissance.endpoints.find_class import class_named
+from tech_renaissance.services.depends import VARIABLE, require_host
 from tech_renaissance.worker.call import Call
 from tech_renaissance.worker.endpoints import PlainServer
 from tech_renaissance.worker.tally import tally_of_environment
@@ -24,6 +25,8 @@ def main() -> None:
     if not getattr(sys.flags, "safe_path", False):
         sys.path[0] = os.getcwd()  # in place of this folder
     Call.tally = tally_of_environment()
+    if os.environ.get(VARIABLE):
+        require_host(target)  # now, and not in the middle of a call
     made = class_named(target)()
     server = made if isinstance(made, TechRenaissanceServer) else PlainServer(made)
     for name, value in json.loads(settings).items():  # in place of what a decorator or an attribute says

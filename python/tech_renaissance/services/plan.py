@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from ..endpoints.signature import Signature
 from ..errors import InputError
 from ..host.session_options import SessionOptions
 from ..worker.server import TechRenaissanceServer
+from .depends import VARIABLE
 
 if TYPE_CHECKING:
     from .layers import Settings
@@ -30,6 +32,7 @@ class Plan:
         session: its sessions are this, "-", and a number.
         settings: of it.
         signatures: of its endpoints.
+        needs: the services that it calls.
     """
 
     kind: type
@@ -37,6 +40,7 @@ class Plan:
     session: str
     settings: Settings
     signatures: dict[str, Signature] = field(default_factory=dict)
+    needs: list[Plan] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -54,13 +58,15 @@ class Plan:
         """Else it has a main_logic alone."""
         return bool(self.signatures)
 
-    def options(self, number: int, workers: int, workspace: str) -> SessionOptions:
-        """Of the session of worker `number`, one of so many."""
+    def options(self, number: int, workers: int, workspace: str, directory: str) -> SessionOptions:
+        """Of the session of worker `number`, one of so many; what it depends on is found in `directory`."""
         settings = self.settings
         environment = {name: str(threads) for name, threads in self._threads(workers).items()}
         environment.update(settings.environment)
         several = settings.worker_environment
         environment.update(several[number % len(several)] if several else {})
+        if self.needs:
+            environment[VARIABLE] = json.dumps({need.name: need.found_in(directory) for need in self.needs})
         return SessionOptions(
             script=_SCRIPT,
             arguments=[self.target, self._for_worker()],
@@ -76,9 +82,11 @@ class Plan:
             quiet=True,
         )
 
-    def _for_worker(self) -> str:
-        import json
+    def found_in(self, directory: str) -> dict[str, str]:
+        """What those that depend on it have to know."""
+        return {"directory": directory, "session": self.session, "framework": self.settings.framework}
 
+    def _for_worker(self) -> str:
         own = {"threads": self.settings.threads, "framework": self.settings.framework}
         return json.dumps({name: value for name, value in own.items() if value})
 

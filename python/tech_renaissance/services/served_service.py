@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RestartError
-from ..worker.tally import Counts
+from ..worker.tally import ENDING, Counts
 from .served_worker import ServedWorker
 
 if TYPE_CHECKING:
@@ -87,8 +87,8 @@ class ServedService:
         }
 
     def _made(self, number: int, among: int) -> ServedWorker:
-        options = self.plan.options(number, among, self._workspace)
-        counts = Counts(f"{self._place.directory}/{options.session_id}.calls")
+        options = self.plan.options(number, among, self._workspace, self._place.directory)
+        counts = Counts(f"{self._place.directory}/{options.session_id}{ENDING}", make=True)
         return ServedWorker(self.plan, options, counts, self._tell)
 
 

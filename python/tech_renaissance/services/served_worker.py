@@ -114,7 +114,7 @@ class ServedWorker:
     def close(self) -> None:
         """Removes what is left of it; it has left."""
         self._session.close()
-        self.counts.close()
+        self.counts.remove()
 
     # ---------------------------------------------------------------------------------------------- on its own thread
 

@@ -12,6 +12,8 @@ from ..platform.system import CLOEXEC, NOFOLLOW
 _WORDS = struct.Struct("=QQQ")  # begun, ended, failed of these
 #: The path of the file, in the environment of a worker whose calls are to be counted.
 VARIABLE = "TR_TALLY"
+#: Of the file's name, behind the session's id.
+ENDING = ".calls"
 
 
 class Tally:
@@ -46,25 +48,36 @@ class Tally:
 
 
 class Counts:
-    """The supervisor's side: makes the file, which is 0600, and reads it."""
+    """What others see of it.
 
-    def __init__(self, path: str) -> None:
+    Args:
+        path: of the file.
+        make: it is made, 0600; for the supervisor alone.
+    """
+
+    def __init__(self, path: str, *, make: bool = False) -> None:
         self.path = path
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | CLOEXEC | NOFOLLOW, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC if make else os.O_RDONLY
+        descriptor = os.open(path, flags | CLOEXEC | NOFOLLOW, 0o600)
         try:
-            os.ftruncate(descriptor, _WORDS.size)
-            self._words = mmap.mmap(descriptor, _WORDS.size)
+            if make:
+                os.ftruncate(descriptor, _WORDS.size)
+            self._words = mmap.mmap(descriptor, _WORDS.size, access=mmap.ACCESS_READ)
         finally:
             os.close(descriptor)
 
     def read(self) -> tuple[int, int, int]:
-        """How many calls are at work, have ended, and have failed; the first of a moment, and 0 after a death."""
+        """How many calls are at work, have ended, and have failed; the first is of no use after a death."""
         begun, ended, failed = _WORDS.unpack_from(self._words)
         return max(0, begun - ended), ended, failed
 
     def close(self) -> None:
-        """Removes the file."""
+        """Reads no more."""
         self._words.close()
+
+    def remove(self) -> None:
+        """The same, and the file goes."""
+        self.close()
         if os.path.lexists(self.path):
             os.unlink(self.path)
 
