@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .host.several import start_all as start_all
     from .host.several import stop_all as stop_all
     from .host.tensor_stream import TensorStream
+    from .services.client import ServiceClient as ServiceClient
     from .services.client import attach as attach
     from .services.depends import depends
     from .worker.endpoints import run
@@ -91,6 +92,7 @@ _HOME = {
     "RestartPolicy": "host.session_options",
     "RetryError": "errors",
     "ServerError": "errors",
+    "ServiceClient": "services.client",
     "SessionOptions": "host.session_options",
     "TRException": "errors",
     "TSRError": "errors",

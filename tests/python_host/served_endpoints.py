@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -62,6 +63,17 @@ class Wrong:
     @endpoint(example={"number": "five"})
     def double(self, number: int) -> int:
         return 2 * number
+
+
+class Slow:
+    """Takes its time to start."""
+
+    @endpoint
+    def nothing(self) -> None: ...
+
+    def on_start(self) -> None:
+        print("starting", flush=True)
+        threading.Event().wait()
 
 
 class Never:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import threading
@@ -22,10 +21,6 @@ def workspace(tmp_path: Path) -> Path:
     return tmp_path / "workspace"
 
 
-def ask(session: PythonSession, endpoint: str, **arguments: object) -> str:
-    return session.fetch_response(json.dumps({"command": endpoint, "arguments": arguments}))
-
-
 class Waiting:
     """A call that is at work until it is let go."""
 
@@ -39,7 +34,7 @@ class Waiting:
 
     def _run(self) -> None:
         try:
-            self.outcome = ask(self._session, "wait_for", path=str(self._fifo))
+            self.outcome = self._session.call("wait_for", path=str(self._fifo))
         except Exception as error:
             self.outcome = error
 
@@ -106,6 +101,15 @@ def test_a_second_signal_ends_at_once(workspace: Path, tmp_path: Path) -> None:
         assert isinstance(call.ended(), RestartError)
 
 
+def test_a_signal_ends_the_start(workspace: Path) -> None:
+    with Served(workspace, f"{SERVICES}:Slow") as served:
+        assert served.until_error("starting") == "[slow-0] starting"
+        served.signal()
+        assert served.end()[0] == 0
+        assert served.lines == ["slow ends: SIGINT", "slow has ended"]
+    assert PythonSession.list(workspace) == []
+
+
 def test_a_dead_worker_is_replaced(workspace: Path) -> None:
     with Served(workspace, FILTERS, "--workers", 1).ready() as served, served.connect() as session:
         before = session.stats().worker_pid
@@ -126,7 +130,7 @@ def test_a_worker_that_dies_again_and_again_ends_it(workspace: Path) -> None:
         for _ in range(3):
             served.until("filters-0: ready")
             with served.connect() as session, pytest.raises(RestartError):
-                ask(session, "die")
+                session.call("die")
         status, error = served.end()
     assert status == 1
     assert "another is started in 0.01 s" in error

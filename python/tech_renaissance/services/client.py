@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from ..data.tensors import Framework
     from ..host.arguments import Limit
+    from ..host.endpoint_calls import Endpoint
+    from ..host.tensor_stream import TensorStream
 
 _AT_ONCE = 64  # calls of this program in one worker
 _PATIENCE_SECONDS = 10.0  # for a worker to be there
@@ -78,6 +80,16 @@ class ServiceClient:
     def fetch_response(self, message: str, timeout_ms: Limit = None) -> str:
         """As `PythonSession.fetch_response`."""
         return str(self._made(lambda session: session.fetch_response(message, timeout_ms)))
+
+    def stream(self, command: str, *tensors: Any, timeout_ms: Limit = None) -> TensorStream[Any]:
+        """As `PythonSession.stream`."""
+        found: TensorStream[Any] = self._made(lambda session: session.stream(command, *tensors, timeout_ms=timeout_ms))
+        return found
+
+    def endpoints(self) -> list[Endpoint]:
+        """What it offers, as `PythonSession.endpoints`."""
+        found: list[Endpoint] = self._made(lambda session: session.endpoints())
+        return found
 
     def __getattr__(self, endpoint: str) -> Callable[..., Any]:
         if endpoint.startswith("_"):
@@ -182,13 +194,16 @@ def attach(name: str, *, workspace: str = "", framework: Framework | None = None
             y = filters.blur(x, radius=5)
 
     Args:
-        name: as `python -m tech_renaissance ls` tells it.
+        name: as `python -m tech_renaissance ls` tells it; or "front.filters", for a service that Front depends on.
         workspace: as of `SessionOptions`.
         framework: as of `PythonSession`.
 
     Raises:
         NotFoundError: nobody serves it; the message says what is served.
     """
-    from .place import place_of
+    from .place import place_of, served
 
-    return ServiceClient(place_of(name, workspace).directory, name, framework)
+    owner = name.rpartition(".")[0]
+    graphs = {place.name for place in served(workspace)}
+    place = place_of(owner if name not in graphs and owner in graphs else name, workspace)
+    return ServiceClient(place.directory, name, framework)

@@ -37,13 +37,16 @@ class Control:
         finally:
             os.umask(before)
         self._socket.listen(8)
+        self._obeying: set[threading.Thread] = set()
         threading.Thread(target=self._run, name="control", daemon=True).start()
 
     def close(self) -> None:
-        """Hears no more."""
+        """Hears no more, and waits for what is being done: nothing of it may be left when the interpreter ends."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
+        for thread in list(self._obeying):
+            thread.join()
 
     def _run(self) -> None:
         while True:
@@ -59,11 +62,13 @@ class Control:
                 order = json.loads(_line(peer))
                 if not isinstance(order, dict):
                     raise InputError("an order that is no JSON object")
+                self._obeying.add(threading.current_thread())
                 answer = self._obey(order)
             except TRException as error:
                 answer = {"error": str(error)}
             except ValueError as error:
                 answer = {"error": f"an order that is no JSON: {error}"}
+            self._obeying.discard(threading.current_thread())
             peer.sendall(json.dumps(answer).encode() + b"\n")
 
 

@@ -33,6 +33,8 @@ class ServedService:
         self._place = place
         self._tell = tell
         self._changing = threading.Lock()
+        self._coming = threading.Lock()
+        self._gone = False
 
     def start(self) -> None:
         """Starts all, and returns when each is ready.
@@ -49,24 +51,36 @@ class ServedService:
             RestartError: why one is not ready.
         """
         with self._changing:
-            fresh = [self._made(i, number) for i in range(len(self.workers), number)]
-            going = self.workers[number:]
-            self.workers = self.workers[:number] + fresh
-            for worker in fresh:
-                worker.start()
+            fresh, going = self._changed_to(number)
             at_once(going, lambda worker: worker.leave(grace_s))
             for worker in going:
                 worker.close()
             try:
                 _require(fresh, [worker.wait_until_settled() for worker in fresh])
             except RestartError:
-                self.workers = [worker for worker in self.workers if worker not in fresh]
+                with self._coming:
+                    self.workers = [worker for worker in self.workers if worker not in fresh]
                 at_once(fresh, _dismiss)
                 raise
 
+    def _changed_to(self, number: int) -> tuple[list[ServedWorker], list[ServedWorker]]:
+        """Those that are new, which are being started, and those that are too many."""
+        with self._coming:
+            if self._gone:
+                raise RestartError(f"{self.plan.session} has ended")
+            fresh = [self._made(i, number) for i in range(len(self.workers), number)]
+            going = self.workers[number:]
+            self.workers = self.workers[:number] + fresh
+            for worker in fresh:
+                worker.start()
+            return fresh, going
+
     def leave(self, grace_s: float) -> None:
         """Ends all, side by side, each when its calls at work have ended."""
-        at_once(list(self.workers), lambda worker: worker.leave(grace_s))
+        with self._coming:
+            self._gone = True
+            workers = list(self.workers)
+        at_once(workers, lambda worker: worker.leave(grace_s))
 
     def reload(self, grace_s: float) -> None:
         """Gives each worker a new process, one after the other, each when its calls have ended.

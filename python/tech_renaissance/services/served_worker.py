@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .plan import Plan
 
 _CHECK = "__check__"
+_LOOK_SECONDS = 0.2
 _STEADY_SECONDS = 10.0  # a worker that has lived so long, or answered a call, did not die of its start
 
 
@@ -73,6 +74,7 @@ class ServedWorker:
 
     def reload(self, grace_s: float) -> bool:
         """Another worker in place of this one, when its calls at work have ended; whether that is ready."""
+        self.wait_until_settled()
         with self._changed:
             if self.state in ("leaving", "stopped"):
                 return False
@@ -95,16 +97,10 @@ class ServedWorker:
             self._changed.notify_all()
         if has_one:
             self._let_go(grace_s)
-        else:
+            self._thread.join()
+        while self._thread.is_alive():  # it may be about to start one
             self._session.terminate()
-        self._thread.join()
-
-    def kill(self) -> None:
-        """Ends it at once."""
-        with self._changed:
-            self._leaving = self._meant = True
-            self._changed.notify_all()
-        self._session.terminate()
+            self._thread.join(_LOOK_SECONDS)
 
     def pid(self) -> int:
         """Of its process; 0 where there is none."""

@@ -19,6 +19,8 @@ from .sources import Sources, mistake_in
 from .worker_logs import WorkerLogs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .place import Place
     from .plan import Plan
     from .served_worker import ServedWorker
@@ -57,6 +59,7 @@ class Serving:
         self._ready = False
         self._stopping = False
         self._status = 0
+        self._threads: list[threading.Thread] = []
         self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._logs = WorkerLogs(self.workers, screen.complain)
 
@@ -70,15 +73,21 @@ class Serving:
         control = Control(self._place, self.obey)
         self._logs.start()
         try:
-            threading.Thread(target=self._start, name="start", daemon=True).start()
+            self._on_thread(self._start)
             return self._run()
         finally:
+            for thread in self._threads:  # which are about to end, and must not be in the middle of something then
+                thread.join()
             if self._sources is not None and self._ready:
                 self._sources.stop()
             control.close()
             self._logs.stop()
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def _on_thread(self, what: Callable[[], None]) -> None:
+        self._threads.append(threading.Thread(target=what, name=what.__name__, daemon=True))
+        self._threads[-1].start()
 
     # -------------------------------------------------------------------------------------------------------- events
 
@@ -90,7 +99,7 @@ class Serving:
                 self._say_ready()
                 if self._check:
                     self._stop("checked")
-            elif event == "failed":
+            elif event == "failed" and not self._stopping:
                 self.screen.complain(f"{self._place.name} has failed: {what}")
                 self._status = FAILED
                 self._stop("failed")
@@ -162,7 +171,7 @@ class Serving:
         self._stopping = True
         _tell_systemd("STOPPING=1")
         self.screen.say(f"{self._place.name} ends: {why}")
-        threading.Thread(target=self._leave, name="stop", daemon=True).start()
+        self._on_thread(self._leave)
 
     def _leave(self) -> None:
         """On a thread of its own: those that call others first."""
@@ -185,7 +194,7 @@ class Serving:
             with suppress(ProcessLookupError):
                 if pid := worker.pid():
                     os.kill(pid, signal.SIGKILL)
-        at_once(self.workers(), lambda worker: worker.kill())
+        at_once(self.workers(), lambda worker: worker.leave(0))
         return CUT_SHORT
 
     # -------------------------------------------------------------------------------------------------------- orders

@@ -40,18 +40,21 @@ class Sources:
         self._changed = changed
         self._paths: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._observer = observers.Observer()
+        self._thread = threading.Thread(target=self._run, name="sources", daemon=True)
         for folder in set(folders):
             self._observer.schedule(self, folder, recursive=True)
 
     def start(self) -> None:
         """Hears from now on."""
         self._observer.start()
-        threading.Thread(target=self._run, name="sources", daemon=True).start()
+        self._thread.start()
 
     def stop(self) -> None:
-        """Hears no more."""
+        """Hears no more, and waits for what is being done."""
         self._observer.stop()
         self._observer.join()
+        self._paths.put("")
+        self._thread.join()
 
     def dispatch(self, event: Any) -> None:
         """For watchdog."""
@@ -65,10 +68,12 @@ class Sources:
         while True:
             paths = {self._paths.get()}
             try:
-                while True:
+                while "" not in paths:
                     paths.add(self._paths.get(timeout=_QUIET_SECONDS))
             except queue.Empty:
                 self._changed(paths)
+            if "" in paths:
+                return
 
 
 def mistake_in(path: str) -> str:

@@ -1,0 +1,104 @@
+"""Services that depend on one another."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from served_endpoints import Filters
+from served_graph_endpoints import Front
+from serving import SERVICES, Served, command
+
+from tech_renaissance import InputError, NotFoundError, RemoteError, ServiceClient, attach
+
+GRAPH = SERVICES.with_name("served_graph_endpoints.py")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    return tmp_path / "workspace"
+
+
+def test_a_service_calls_another_ones_workers(workspace: Path) -> None:
+    image = np.ones((2, 3), "f4")
+    with Served(workspace, f"{GRAPH}:Front").ready("front") as served:
+        started = [line for line in served.lines if ": ready" in line]
+        assert [line.split("-")[0] for line in started] == ["front.filters", "front.filters", "front"]
+        with attach("front", workspace=str(workspace)) as front:
+            np.testing.assert_array_equal(front.twice(image, by=2.0), image + 4)
+            mine, its = front.whose()
+            assert mine != its
+            with pytest.raises(RemoteError, match="on purpose"):
+                front.fail()
+            os.kill(its, signal.SIGKILL)
+            for _ in range(10):  # goes to the other one meanwhile
+                np.testing.assert_array_equal(front.twice(image), image + 1)
+            assert served.command("scale", "front", "Filters=1", "Front=2").returncode == 0
+            assert served.command("reload", "front").returncode == 0
+            np.testing.assert_array_equal(front.twice(image), image + 1)
+        with attach("front.filters", workspace=str(workspace), framework="numpy") as filters:
+            assert isinstance(filters, ServiceClient)
+            np.testing.assert_array_equal(filters.brighten(image), image + np.float32(0.5))
+            assert [it.name for it in filters.endpoints()][:2] == ["brighten", "wait_for"]
+        served.signal()
+        assert served.end()[0] == 0
+
+
+def test_settings_are_of_each_service(workspace: Path) -> None:
+    arguments = ("--workers", 3, "--set", "Filters.workers=1")
+    found = command(workspace, "serve", f"{GRAPH}:Front", "--dry-run", *arguments)
+    parts = found.stdout.split("Front: ")
+    assert "workers = 1" in parts[0]
+    assert "workers = 3" in parts[1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("UnknownEndpoint", "self.filters.brigthen: there is no endpoint 'brigthen': did you mean 'brighten'?"),
+        ("UnknownArgument", "self.filters.brighten takes no 'buy': did you mean 'by'?"),
+        ("MissingArgument", "self.filters.brighten lacks image"),
+        ("OtherDtype", 'self.filters.brighten: image would be uint8 "h w": expected float32 "h w"'),
+        ("OtherResult", 'the result of show would be float32 "h w": expected uint8 "h w"'),
+        ("OtherValue", "self.filters.brighten: by is 'much': expected a float"),
+        ("Hen", "Hen depends on Egg depends on Hen: expected no circle"),
+    ],
+)
+def test_what_cannot_go_well_is_told_before_anything_starts(workspace: Path, kind: str, message: str) -> None:
+    found = command(workspace, "serve", f"{GRAPH}:{kind}")
+    assert found.returncode == 1
+    assert message in found.stderr
+    if kind != "Hen":
+        assert found.stderr.startswith(f"{GRAPH}:")
+    assert not workspace.exists()
+
+
+def test_alone_it_says_how_to_serve_both() -> None:
+    with pytest.raises(InputError, match=r"Front.filters depends on Filters, which nobody serves .* serve .*:Front'"):
+        Front().twice(np.ones((1, 1), "f4"))
+
+
+def test_a_test_puts_an_object_in_its_place() -> None:
+    front = Front()
+    front.filters = Filters()
+    assert front.twice(np.zeros((1, 1), "f4"))[0, 0] == 1
+
+
+def test_an_interpreter_without_the_compiled_module_is_told(workspace: Path, tmp_path: Path) -> None:
+    blind = tmp_path / "blind"
+    blind.mkdir()
+    (blind / "sitecustomize.py").write_text("import sys\nsys.modules['tech_renaissance._core'] = None\n")
+    settings = ("--set", f"Front.environment.PYTHONPATH={blind}")
+    with Served(workspace, f"{GRAPH}:Front", *settings) as served:
+        status, error = served.end()
+    assert status == 1
+    assert "needs the compiled module tech_renaissance._core" in error
+    assert "front has failed: front-0 failed" in error
+
+
+def test_attach_says_what_is_served(workspace: Path) -> None:
+    with pytest.raises(NotFoundError, match=r"nobody serves 'front' in .*: nothing is served"):
+        attach("front", workspace=str(workspace))
