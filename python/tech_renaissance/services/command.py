@@ -110,7 +110,7 @@ def _print_status(found: dict[str, Any]) -> None:
     for service in found["services"]:
         for worker in service["workers"]:
             if worker["error"]:
-                print(f"{worker['session']}: {worker['error'].splitlines()[0]}")
+                print(f"{worker['session']}: {worker['error']}")
 
 
 def _scale(arguments: argparse.Namespace) -> None:

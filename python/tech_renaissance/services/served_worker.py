@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .plan import Plan
 
 _CHECK = "__check__"
+_LOG_FOLLOWS = "; the end of its log:"
 _LOOK_SECONDS = 0.2
 _STEADY_SECONDS = 10.0  # a worker that has lived so long, or answered a call, did not die of its start
 
@@ -194,6 +195,7 @@ class ServedWorker:
     def _become(self, state: str, text: str, *, bad: bool = False) -> None:
         if self._leaving and state != "stopped":
             return
+        text = text.split("\n")[0].replace(_LOG_FOLLOWS, "")  # its log has been told already
         self.error = text if bad else ""
         if state == "ready":
             self._begun, self._reloads, self.in_loop = True, False, False

@@ -128,7 +128,7 @@ class Serving:
         elif state == "ready":
             self.screen.say(f"{worker.session_id}: ready, process {worker.pid()}")
         if state == "failed" and worker.in_loop and self._sources is None:
-            self._events.put(("failed", f"{worker.session_id} {worker.error.splitlines()[0]}"))
+            self._events.put(("failed", f"{worker.session_id} {worker.error}"))
         else:
             self._events.put(("look", None))
 
@@ -150,7 +150,7 @@ class Serving:
             for service in self.services:
                 service.start()
         except TRException as error:
-            self._events.put(("failed", str(error).splitlines()[0]))
+            self._events.put(("failed", str(error)))
         else:
             self._events.put(("ready", None))
 
@@ -235,7 +235,7 @@ class Serving:
             self.reload([])
         except TRException as error:
             if not self._stopping:
-                self.screen.complain(f"{self._place.name} waits for another change: {str(error).splitlines()[0]}")
+                self.screen.complain(f"{self._place.name} waits for another change: {error}")
         else:
             self.screen.say(f"{self._place.name} is reloaded")
 
