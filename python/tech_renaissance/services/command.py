@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, TRException
 from ..platform.process import ProcessWatch
+from ..platform.system import IS_WINDOWS
 
 if TYPE_CHECKING:
     import argparse
@@ -56,6 +57,8 @@ def told(function: Any) -> Any:
 
     def run(arguments: argparse.Namespace) -> int:
         try:
+            if IS_WINDOWS:
+                raise InputError("nothing is served on Windows, where programs cannot attach to another's worker")
             return int(function(arguments) or 0)
         except TRException as error:
             sys.stdout.flush()

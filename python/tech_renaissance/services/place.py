@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import stat
@@ -67,6 +66,8 @@ class Place:
 
     def is_served(self) -> bool:
         """Some process holds the lock."""
+        import fcntl
+
         try:
             lock = os.open(f"{self.directory}/{_LOCK}", os.O_RDWR | CLOEXEC | NOFOLLOW)
         except OSError:
@@ -82,6 +83,8 @@ class Place:
 
 def _locked(lock: int) -> bool:
     """Locks it; whoever looks just then whether it is locked is waited for."""
+    import fcntl
+
     for _ in range(_LOOKS):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
