@@ -47,6 +47,21 @@ def test_status_tells_what_workers_have_done(workspace: Path) -> None:
         assert listed.stdout == f"filters: ready, process {served.process.pid}: Filters (2)\n"
 
 
+def test_status_tells_what_is_at_work_and_what_waits(workspace: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    served = Served(workspace, FILTERS, "--workers", 1)
+    with served.ready(), served.connect() as first, served.connect() as second:
+        calls = [first.call_async("wait_for", path=str(tmp_path / "fifo"))]
+        served.until_error("waiting")
+        calls.append(second.call_async("who"))
+        while rows(served.command("status", "filters").stdout)["filters-0"]["queue"] == "0":
+            pass
+        worker = rows(served.command("status", "filters").stdout)["filters-0"]
+        assert (worker["state"], worker["at work"], worker["queue"]) == ("busy", "1", "1")
+        (tmp_path / "fifo").write_text("done", encoding="utf-8")
+        assert [call.result() for call in calls] == ["done", int(worker["pid"])]
+
+
 def test_scale_adds_and_takes_workers(workspace: Path) -> None:
     with Served(workspace, FILTERS, "--workers", 1).ready() as served:
         more = served.command("scale", "filters", "Filters=3")

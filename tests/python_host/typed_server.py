@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_type
 
-from tech_renaissance import TechRenaissanceServer
+from tech_renaissance import TechRenaissanceServer, depends, endpoint
 
 
 class TypedServer(TechRenaissanceServer[NDArray[np.float32]]):
@@ -49,6 +49,27 @@ class OtherServer(TechRenaissanceServer):
         self.get_tensors(parameters).sum()  # type: ignore[union-attr]  # pyright: ignore[reportOptionalMemberAccess]
         self.get_tensors(parameters, None)[0].sum()
         return command == "wait"
+
+
+class Counter:
+    """A service that another one calls."""
+
+    @endpoint
+    def count(self, text: str) -> int:
+        """Its words."""
+        return len(text.split())
+
+
+class Front:
+    """A type checker sees an object of the other class."""
+
+    counter = depends(Counter)
+
+    @endpoint
+    def twice(self, text: str) -> int:
+        """As many again."""
+        assert_type(self.counter.count(text), int)
+        return 2 * self.counter.count(text)
 
 
 class WrongServer(TechRenaissanceServer):

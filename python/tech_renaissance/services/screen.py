@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_HEADINGS = ("worker", "state", "pid", "at work", "calls", "failures", "restarts", "memory")
+_HEADINGS = ("worker", "state", "pid", "at work", "queue", "calls", "failures", "restarts", "memory")
 _MIB = 1 << 20
 
 
@@ -24,7 +24,7 @@ def table(services: Iterable[dict[str, Any]]) -> list[str]:
 
 def _row(worker: dict[str, Any]) -> tuple[str, ...]:
     memory = f"{worker['memory'] / _MIB:.0f} MiB" if worker["memory"] else "-"
-    counts = (str(worker[name]) for name in ("at_work", "calls", "failures", "restarts"))
+    counts = (str(worker[name]) for name in ("at_work", "queue", "calls", "failures", "restarts"))
     return (worker["session"], worker["state"], str(worker["pid"] or "-"), *counts, memory)
 
 

@@ -120,6 +120,7 @@ def _described(worker: ServedWorker) -> dict[str, Any]:
         "state": "busy" if state == "ready" and at_work else state,
         "pid": pid,
         "at_work": at_work if pid else 0,
+        "queue": worker.waiting() if pid else 0,
         "calls": calls,
         "failures": failures,
         "restarts": worker.restarts,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from ..channel.mailbox import request_waits
 from ..errors import RemoteError, ServerError, TRException
 from ..host.session import PythonSession
 from ..worker.tally import VARIABLE, Counts
@@ -107,6 +109,14 @@ class ServedWorker:
         """Of its process; 0 where there is none."""
         stats = self._session.stats()
         return stats.worker_pid if stats.worker_state not in ("none", "dead") else 0
+
+    def waiting(self) -> int:
+        """How many calls it has yet to take."""
+        folder = os.path.dirname(self.log_path)
+        channels = [folder]
+        with contextlib.suppress(OSError):
+            channels += [entry.path for entry in os.scandir(f"{folder}/channels")]
+        return sum(request_waits(f"{channel}/mailbox") for channel in channels)
 
     def close(self) -> None:
         """Removes what is left of it; it has left."""
