@@ -40,7 +40,7 @@ FILE_BYTES = _LEASES + 2 * LEASES * _LEASE_BYTES
 
 
 def request_waits(path: str) -> bool:
-    """Whether a worker has yet to take the request in a channel; for whoever looks at its mailbox, False without one."""
+    """Whether a worker has yet to take the request in a channel, for whoever looks at its mailbox."""
     try:
         descriptor = os.open(path, os.O_RDONLY | CAREFUL)
         try:
