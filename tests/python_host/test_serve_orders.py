@@ -135,6 +135,15 @@ def test_nobody_else_may_give_orders(workspace: Path) -> None:
             assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
 
 
+def test_a_folder_that_others_may_write_to_is_refused(workspace: Path) -> None:
+    place = workspace / "served" / "filters"
+    place.mkdir(parents=True)
+    place.chmod(0o777)
+    found = command(workspace, "serve", FILTERS)
+    assert found.returncode == 1
+    assert "is no folder of this user alone" in found.stderr
+
+
 def test_a_table_is_kept_true_in_a_terminal(workspace: Path) -> None:
     workspace.parent.mkdir(exist_ok=True)
     master, slave = pty.openpty()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import os
 import queue
@@ -77,10 +78,10 @@ class Sources:
 
 
 def mistake_in(path: str) -> str:
-    """What keeps a file from being compiled; empty when nothing does, or it is gone."""
+    """What is no Python in a file; empty when all is, or it is gone."""
     try:
         with open(path, "rb") as file:
-            compile(file.read(), path, "exec", dont_inherit=True)
+            ast.parse(file.read(), path)
     except SyntaxError as error:
         return f"{path}:{error.lineno}: {error.msg}"
     except (OSError, ValueError):
