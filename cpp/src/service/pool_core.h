@@ -162,18 +162,20 @@ class PoolCore {
     void wait_at_gate(Lock& lock, const std::shared_ptr<Waiter>& waiter, const std::string& what);
     void wait_while(Lock& lock, const std::shared_ptr<Waiter>& waiter, const std::string& what,
                     bool (*waits)(const Waiter&));
+    void freed(Slot& slot);
+    [[noreturn]] void throw_late(const Waiter& waiter, const std::string& what) const;
+
+    // dispatch.cpp
     std::shared_ptr<Slot> choose(const detail::PoolTerms& terms);
     bool any_free() const;
     void give(const std::shared_ptr<Waiter>& waiter, std::shared_ptr<Slot> slot);
     void dispatch();
-    void freed(Slot& slot);
     void refuse_all(const std::exception_ptr& reason);
     std::int64_t retry_after_ms() const;
     std::exception_ptr none_left() const;
     bool any_hope() const;
     void refuse_if_none_left();
     bool is_quiet() const;
-    [[noreturn]] void throw_late(const Waiter& waiter, const std::string& what) const;
 
     // keep.cpp
     void keep(const std::shared_ptr<Slot>& slot);
