@@ -85,7 +85,7 @@ def test_readme(installation: Installation, tmp_path: Path) -> None:
 
 
 @BUILDS
-@pytest.mark.parametrize(("name", "target"), [("pools", "pool"), ("endpoints", "filters")])
+@pytest.mark.parametrize(("name", "target"), [("pools", "pool"), ("endpoints", "filters"), ("coming-from", "coming")])
 def test_page(name: str, target: str, installation: Installation, tmp_path: Path) -> None:
     """The programs of a page compile unchanged and print what it says."""
     page = REPOSITORY / "docs" / f"{name}.md"
