@@ -119,7 +119,7 @@ class TR_API Value {
 
     std::variant<std::monostate, bool, std::int64_t, double, std::string, std::shared_ptr<const List>,
                  std::shared_ptr<const Object>>
-        content_;
+        content_{};
 };
 
 /// "null", "a bool", "a whole number", "a number", "a text", "a list", "an object".

@@ -26,7 +26,7 @@ class PoolCalls;
 namespace detail {
 /// What a call asks of the pool.
 struct PoolTerms {
-    std::optional<std::uint64_t> key;  ///< hashed
+    std::optional<std::uint64_t> key{};  ///< hashed
     int priority = 0;
 };
 /// For bindings, as EndpointCalls.
@@ -181,7 +181,7 @@ class TR_API PoolCalls {
     std::vector<Tensor> results_of(const std::string& command, const detail::CallArguments& call) const;
     std::map<std::string, Tensor> named_results_of(const std::string& command, const detail::CallArguments& call) const;
 
-    detail::PoolTerms terms_;
+    detail::PoolTerms terms_{};
 };
 
 /// Several workers of one server behind one call.

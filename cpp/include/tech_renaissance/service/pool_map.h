@@ -62,12 +62,19 @@ class TR_API PoolMap {
 
         iterator() = default;
         explicit iterator(PoolMap* map) : map_(map), current_() { ++*this; }
+        iterator(const iterator&) = default;
+        iterator& operator=(const iterator&) = default;
         const Tensor& operator*() const { return *current_; }
         const Tensor* operator->() const { return &*current_; }
         iterator& operator++() {
             current_ = map_->next();
             if (!current_) map_ = nullptr;
             return *this;
+        }
+        iterator operator++(int) {
+            const iterator before = *this;
+            ++*this;
+            return before;
         }
         friend bool operator==(const iterator& a, const iterator& b) { return a.map_ == b.map_; }
         friend bool operator!=(const iterator& a, const iterator& b) { return !(a == b); }
