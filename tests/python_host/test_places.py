@@ -80,7 +80,7 @@ def test_a_misspelt_main_logic_is_told_when_the_server_starts(options: SessionOp
         "        return True\n"
         "Server().run()\n"
     )
-    expected = rf"Server does not override main_logic\(.*its method 'main_loop' \(at {re.escape(str(script))}:3"
+    expected = rf"Server has no endpoint, and does not override main_logic\(.*its method 'main_loop' \(at {re.escape(str(script))}:3"
     with (
         pytest.raises(RestartError, match=expected),
         PythonSession(replace(options, script=script)) as session,
