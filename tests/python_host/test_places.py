@@ -80,7 +80,8 @@ def test_a_misspelt_main_logic_is_told_when_the_server_starts(options: SessionOp
         "        return True\n"
         "Server().run()\n"
     )
-    expected = rf"Server has no endpoint, and does not override main_logic\(.*its method 'main_loop' \(at {re.escape(str(script))}:3"
+    meant = rf"its method 'main_loop' \(at {re.escape(str(script))}:3"
+    expected = rf"Server has no endpoint, and does not override main_logic\(.*{meant}"
     with (
         pytest.raises(RestartError, match=expected),
         PythonSession(replace(options, script=script)) as session,
