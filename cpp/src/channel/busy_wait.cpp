@@ -105,19 +105,19 @@ bool BusyWait::look(const std::atomic<std::uint32_t>& word, std::uint32_t seen, 
 }
 
 void BusyWait::lost_the_core() {
+    // What is rare is slept over once, and leaves nothing behind that would keep it from looking again.
     const bool rare = looks_.exchange(0, memory_order_relaxed) >= kRare;
-    const int pause = rare ? kShortestInterval
-                           : std::clamp(4 * pause_.load(memory_order_relaxed), kShortestInterval, kLongestInterval);
+    const int pause = rare ? 0 : std::clamp(4 * pause_.load(memory_order_relaxed), kShortestInterval, kLongestInterval);
     pause_.store(pause, memory_order_relaxed);
     favourite_.store(sleeping, memory_order_relaxed);
-    left_.store(pause, memory_order_relaxed);
+    left_.store(std::max(pause, kShortestInterval), memory_order_relaxed);
 }
 
 void BusyWait::ended(bool looked, Clock::duration taken) {
     const Kind kind = looked ? looking : sleeping;
     const auto ns = std::max<std::int64_t>(1, std::chrono::nanoseconds(taken).count());
     recent_[kind].add(ns);
-    if (looked) looks_.fetch_add(1, memory_order_relaxed);
+    if (looked && looks_.load(memory_order_relaxed) < kRare) looks_.fetch_add(1, memory_order_relaxed);
 
     const auto limit = std::chrono::nanoseconds(window_).count() * 3 / 2;
     const bool calm = pause_.load(memory_order_relaxed) == 0;

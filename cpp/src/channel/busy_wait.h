@@ -64,7 +64,7 @@ class BusyWait {
     std::atomic<std::int64_t> decided_{0};  ///< the median of the favourite when it was found to be that
     std::atomic<bool> doubt_{false};        ///< the next trial is due as the favourite's waits have changed
     std::atomic<bool> long_{false};         ///< it sleeps as waits were longer than the window
-    std::atomic<int> looks_{0};             ///< since the core was lost
+    std::atomic<int> looks_{0};             ///< since the core was lost, no more than are asked for
     std::atomic<int> left_;                 ///< waits until the other kind is tried; below 0 it is being tried
     std::atomic<int> interval_;             ///< between two trials
     std::atomic<int> pause_{0};             ///< after the core was lost to others: waits until the next trial

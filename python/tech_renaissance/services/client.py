@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 64  # calls of this program in one worker
 _PATIENCE_SECONDS = 10.0  # for a worker to be there
+# Seconds between two looks at a folder that has no worker yet: what is waited for is a process that starts.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.2
 
 

@@ -16,6 +16,7 @@ from ..protocol.messages import check_tag
 _FOLDER = "served"
 _LOCK = "lock"
 _SOCKET = "control"
+# Who looks whether a lock is held has it for a moment; there is nothing that would tell of the end of that.
 _LOOKS = 10
 _PAUSE_SECONDS = 0.02
 

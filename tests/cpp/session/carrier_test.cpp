@@ -149,6 +149,10 @@ TEST(BusyWaitTest, LooksAgainAfterAPauseAndAfterASliceThatIsRarelyLost) {
         waits(10'000, microseconds(2));
     }
     EXPECT_LT(slept, 20 * 600) << "a core that is lost once in 10'000 waits is not given up";
+    for (int i = 0; i < 10; ++i) waits(1, microseconds(1'000'000));  // it is idle
+    slept = 0;
+    waits(1'000, microseconds(2));
+    EXPECT_LT(slept, 100) << "and when waits are short again, it looks at once";
 }
 
 TEST(BusyWaitTest, GoesOnLookingWhereSleepingIsAsShort) {
