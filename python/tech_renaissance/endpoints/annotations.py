@@ -7,7 +7,7 @@ import sys
 from ..data.tsr_header import BY_NAME
 from ..errors import InputError
 from .dims import Dims
-from .tensor_type import Tensor, TensorType, _Annotation
+from .tensor_type import Tensor, TensorAnnotation, TensorType
 from .value_types import (
     AnyType,
     DictType,
@@ -98,9 +98,9 @@ def tensor_of(annotation: Any, where: str) -> TensorType | None:
     """That of an annotation which means a tensor; None for another one."""
     if annotation is Tensor:
         return TensorType()
-    if isinstance(annotation, _Annotation):
+    if isinstance(annotation, TensorAnnotation):
         return annotation.tensor
-    said = next((it.tensor for it in getattr(annotation, "__metadata__", ()) if isinstance(it, _Annotation)), None)
+    said = next((it.tensor for it in getattr(annotation, "__metadata__", ()) if isinstance(it, TensorAnnotation)), None)
     if said is not None:  # Annotated[torch.Tensor, Tensor["float32", "n"]], which type checkers understand
         plain = tensor_of(annotation.__origin__, where) or TensorType()
         return TensorType(said.dtypes, said.dims, plain.framework)

@@ -118,7 +118,7 @@ def dtypes_of(name: str) -> tuple[str, ...]:
     )
 
 
-class _Annotation:
+class TensorAnnotation:
     """What `Tensor[...]` gives; the type is read from it when a server starts, as from any annotation."""
 
     def __init__(self, tensor: TensorType) -> None:
@@ -142,7 +142,7 @@ class _Annotation:
         return hash((self.tensor.dtypes, self.tensor.dims and self.tensor.dims.text))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Annotation) and repr(self) == repr(other)
+        return isinstance(other, TensorAnnotation) and repr(self) == repr(other)
 
 
 class Tensor:
@@ -153,7 +153,7 @@ class Tensor:
     understand `Annotated[torch.Tensor, Tensor["float32", "b 3 h w"]]`.
     """
 
-    def __class_getitem__(cls, item: str | tuple[str, str]) -> _Annotation:
+    def __class_getitem__(cls, item: str | tuple[str, str]) -> TensorAnnotation:
         """The type.
 
         Raises:
@@ -162,4 +162,4 @@ class Tensor:
         parts = item if isinstance(item, tuple) else (item,)
         if len(parts) not in (1, 2) or not all(isinstance(part, str) for part in parts):
             raise InputError(f'Tensor[{item!r:.200}]: expected a dtype and dims, Tensor["float32", "b 3 h w"]')
-        return _Annotation(TensorType(dtypes_of(parts[0]), Dims(parts[1]) if len(parts) == 2 else None))
+        return TensorAnnotation(TensorType(dtypes_of(parts[0]), Dims(parts[1]) if len(parts) == 2 else None))

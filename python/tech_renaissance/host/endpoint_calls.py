@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import re
-from collections import namedtuple
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from .. import _core
 from ..data.tensors import export_tensor
+from ..endpoints.result_tuple import result_tuple
 from ..endpoints.tensor_type import is_tensor
 from ..endpoints.value_types import plain
 from .arguments import text
@@ -156,13 +154,7 @@ def result_in(result: _core.Result, endpoint: str, framework: Framework) -> Any:
     if not items:
         return None if declared else words
     found = [tensor_over(item, framework) if isinstance(item, _core.Tensor) else item for _, item in items]
-    return found[0] if len(found) == 1 else _tuple_type(endpoint, tuple(name for name, _ in items))(*found)
-
-
-@lru_cache(256)
-def _tuple_type(endpoint: str, names: tuple[str, ...]) -> Callable[..., Any]:
-    title = "".join(word.capitalize() for word in re.split(r"\W+|_", endpoint, flags=re.ASCII)) or "Endpoint"
-    return namedtuple(f"{title}Result" if title[0].isalpha() else "Result", names, rename=True, module=__name__)
+    return found[0] if len(found) == 1 else result_tuple(endpoint, tuple(name for name, _ in items))(*found)
 
 
 def method_for(session: PythonSession[Any], endpoint: Endpoint, signature: inspect.Signature) -> Callable[..., Any]:

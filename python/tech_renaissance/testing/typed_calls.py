@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections import namedtuple
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..endpoints.declare import marked
+from ..endpoints.result_tuple import result_tuple
 from ..endpoints.signature import RESULT, Signature
 from ..endpoints.tensor_type import TensorType, is_tensor
 from ..endpoints.value_types import plain
@@ -69,7 +67,7 @@ def result_of(
         found = {"result": results[0]}
     found.update(values)
     if it is not None and it.outputs.shape in ("tuple", "members"):
-        return _tuple_type(name, tuple(it.outputs.kinds))(*(found.get(key) for key in it.outputs.kinds))
+        return result_tuple(name, tuple(it.outputs.kinds))(*(found.get(key) for key in it.outputs.kinds))
     if it is not None and it.outputs.shape == "none":
         return None
     if not found:
@@ -77,9 +75,4 @@ def result_of(
         return text if is_text or text != OK else None
     if len(found) == 1 and "result" in found:
         return found["result"]
-    return _tuple_type(name, tuple(found))(*found.values())
-
-
-@lru_cache(maxsize=256)
-def _tuple_type(name: str, fields: tuple[str, ...]) -> Any:
-    return namedtuple(re.sub(r"\W", "_", name), fields, rename=True)
+    return result_tuple(name, tuple(found))(*found.values())
