@@ -30,6 +30,7 @@ void register_session(pybind11::module_& module);
 void register_calls(pybind11::module_& module);
 void register_endpoints(pybind11::module_& module);
 void register_pool(pybind11::module_& module);
+void register_loans(pybind11::module_& module);
 void register_signals(pybind11::module_& module);
 
 }  // namespace tr::python

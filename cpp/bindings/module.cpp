@@ -11,5 +11,6 @@ PYBIND11_MODULE(_core, module) {
     tr::python::register_calls(module);
     tr::python::register_endpoints(module);
     tr::python::register_pool(module);
+    tr::python::register_loans(module);
     tr::python::register_signals(module);
 }

@@ -166,6 +166,7 @@ std::string Channel::take_hello(protocol::Hello hello) {
     }
     if (mailbox_ && !hello.mailbox.empty() && !tensors_->is_shared()) tensors_->share();
     if (tensors_->is_shared() && hello.has_feature(protocol::kBuffersFeature)) tensors_->let_names_wait();
+    if (tensors_->is_shared() && hello.has_feature(protocol::kLoansFeature)) tensors_->lend();
     std::string line = "Python " + hello.python + ", carrier " + carrier_->name() + ", woken by " + hello.wake_up +
                        (fallback_.empty() ? "" : " (" + fallback_ + ")");
     hello_ = std::move(hello);

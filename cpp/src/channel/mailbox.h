@@ -97,7 +97,7 @@ class TR_API Mailbox {
     struct Lease {
         std::atomic<std::uint64_t> inode;
         std::atomic<std::uint32_t> count;
-        std::uint32_t unused;
+        std::atomic<std::uint32_t> lent;  ///< 1: another session's, which nobody may write to; else 0
     };
     /// This side's buffers (kLeases of them): it writes the inodes, the peer the counts.
     Lease* own_leases() const { return leases(side_); }

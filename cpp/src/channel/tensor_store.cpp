@@ -28,6 +28,11 @@ constexpr std::uint64_t kSpare = 1U << 20;  ///< bytes that may wait to be used 
 TensorStore::TensorStore(std::string directory, DirectoryMark mark)
     : directory_(std::move(directory)), mark_(std::move(mark)) {}
 
+TensorStore::~TensorStore() {
+    for (const auto& buffer : buffers_)
+        if (buffer->lender) end_loan(buffer);
+}
+
 void TensorStore::attach(std::shared_ptr<Mailbox> mailbox) {
     const std::lock_guard<std::mutex> lock(mutex_);
     try {
@@ -37,6 +42,7 @@ void TensorStore::attach(std::shared_ptr<Mailbox> mailbox) {
     }
     behind_ = false;
     for (auto& buffer : buffers_) buffer->place = buffer->path;
+    own_loans();
     // What lies under a tag that the dead worker has not come to give its result may be anything.
     for (const auto& [path, inode] : told_)
         if (const auto found = platform::identify(path); found && found->inode != inode) platform::remove_file(path);
@@ -45,6 +51,7 @@ void TensorStore::attach(std::shared_ptr<Mailbox> mailbox) {
     names_.attach(mailbox_);
     shared_ = false;
     reads_places_ = false;
+    lends_ = false;
     in_flight_.clear();
     peer_files_.clear();
     std::vector<std::shared_ptr<Buffer>> held;
@@ -71,6 +78,8 @@ void TensorStore::share() {
 void TensorStore::request_begins(std::uint64_t id, bool with_names) {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (with_names) follow_or_say_why();
+    if (has_loans_)
+        for (const auto& buffer : buffers_) buffer->is_awaited = false;
     in_flight_.push_back(id);
 }
 
@@ -114,15 +123,17 @@ void TensorStore::remove(const std::string& tag) {
     platform::remove_anything(path_of(tag));
 }
 
-void TensorStore::store(const TensorView& tensor, const std::string& tag, bool for_a_request) {
+void TensorStore::store(const TensorView& tensor, const std::string& tag, For purpose) {
     const std::string path = path_of(tag);
     const auto header = encode_tsr_header(tensor.dtype(), tensor.shape());
     const std::uint64_t bytes = header.size() + tensor.nbytes();
     const std::lock_guard<std::mutex> lock(mutex_);
     try {
         stored_.store(Clock::now(), std::memory_order_relaxed);
+        const bool for_a_request = purpose == For::only_request;
         const bool names_may_wait = for_a_request && reads_places_;
         told_.erase(path);
+        return_loans();
         if (!names_may_wait) follow();
         if (shared_) {
             if (const auto own = buffer_of(tensor, header, path); own && put_under(own, path, names_may_wait)) {
@@ -130,6 +141,7 @@ void TensorStore::store(const TensorView& tensor, const std::string& tag, bool f
                 trim();
                 return;
             }
+            if (purpose != For::itself && borrow(tensor, header, path)) return;
             if (const auto buffer = take_buffer(bytes, path)) {
                 auto* memory = static_cast<char*>(buffer->file.memory.get());
                 if (std::memcmp(memory, header.data(), header.size()) != 0)
@@ -194,7 +206,7 @@ bool TensorStore::is_lent(const Buffer& buffer) const {
 
 /// Nobody can see what the buffer holds, or will before it is sent again.
 bool TensorStore::is_free(const std::shared_ptr<Buffer>& buffer) {
-    if (!is_unseen(buffer)) return false;
+    if (buffer->lender || !is_unseen(buffer)) return false;
     const auto found = names_.identify(buffer->path);
     return found && found->inode == buffer->file.identity.inode && found->links == 1;
 }
@@ -258,11 +270,18 @@ std::shared_ptr<TensorStore::Buffer> TensorStore::spare_buffer(std::uint64_t byt
     return make_buffer(bytes);
 }
 
+/// Of this side's lease table; kLeases when none is.
+std::size_t TensorStore::free_slot() const {
+    const auto* leases = mailbox_->own_leases();
+    std::size_t slot = 0;
+    while (slot < Mailbox::kLeases && leases[slot].inode.load(std::memory_order_relaxed) != 0) ++slot;
+    return slot;
+}
+
 /// @returns nothing when no more buffers can be shared
 std::shared_ptr<TensorStore::Buffer> TensorStore::make_buffer(std::uint64_t bytes) {
     auto* leases = mailbox_->own_leases();
-    std::size_t slot = 0;
-    while (slot < Mailbox::kLeases && leases[slot].inode.load(std::memory_order_relaxed) != 0) ++slot;
+    const std::size_t slot = free_slot();
     if (slot == Mailbox::kLeases) return nullptr;
     mark_.require();
     follow();
@@ -277,6 +296,7 @@ std::shared_ptr<TensorStore::Buffer> TensorStore::make_buffer(std::uint64_t byte
     names_.changed();
     buffer->slot = slot;
     leases[slot].count.store(0, std::memory_order_relaxed);
+    leases[slot].lent.store(0, std::memory_order_relaxed);
     TR_SEQUENCE_POINT("buffer to be listed");
     leases[slot].inode.store(buffer->file.identity.inode, std::memory_order_release);
     buffers_.push_back(buffer);
@@ -322,6 +342,11 @@ std::uint64_t TensorStore::trim(std::uint64_t keep) {
 
 void TensorStore::rest(Clock::time_point now) {
     constexpr std::chrono::seconds kAWhile(1);
+    if (has_loans_) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        await_loans();
+        return_loans();
+    }
     const auto stored = stored_.load(std::memory_order_relaxed);
     if (stored == Clock::time_point() || now - stored < kAWhile) return;
     const std::lock_guard<std::mutex> lock(mutex_);

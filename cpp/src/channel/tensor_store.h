@@ -13,6 +13,7 @@
 #include "channel/directory_mark.h"
 #include "channel/file_names.h"
 #include "channel/mailbox.h"
+#include "channel/tensor_files.h"
 #include "platform/file.h"
 #include "protocol/buffers.h"
 #include "tech_renaissance/data/tensor.h"
@@ -33,6 +34,9 @@ class TensorStore {
     using Clock = std::chrono::steady_clock;
 
     TensorStore(std::string directory, DirectoryMark mark);
+    ~TensorStore();
+    TensorStore(const TensorStore&) = delete;
+    TensorStore& operator=(const TensorStore&) = delete;
 
     /// A worker starts that may use this mailbox. Tensors that are held stay valid; what the dead worker held is free.
     void attach(std::shared_ptr<Mailbox> mailbox);
@@ -41,6 +45,8 @@ class TensorStore {
     bool is_shared() const { return shared_; }
     /// It also reads where a tensor lies whose name is behind.
     void let_names_wait() { reads_places_ = true; }
+    /// It also takes tensors of other sessions where they lie.
+    void lend() { lends_ = true; }
 
     /// A request is about to be published: until it has ended, the worker may look tags up. Waits for a tensor that
     /// another thread is storing, maybe where the worker is going to look. Several may be in flight, in other channels.
@@ -50,16 +56,22 @@ class TensorStore {
     /// It has been answered, or there is nobody left to answer it.
     void request_ended(std::uint64_t id);
 
-    /// Puts a tensor under a tag. The memory of a tensor made by empty() is the file, so nothing is copied.
-    /// @param for_a_request it will be named in the next one, which tells where it lies
-    void store(const TensorView& tensor, const std::string& tag, bool for_a_request = false);
+    /// What a tensor is put under a tag for.
+    enum class For {
+        itself,        ///< to be there until another is
+        request,       ///< for the next request in this channel, while others may be in flight
+        only_request,  ///< for the next one, which can tell where it lies, as there is no other
+    };
+    /// Puts a tensor under a tag. The memory of a tensor made by empty() is the file, so nothing is copied; nor of a
+    /// large one that lies in a file of another session, which is lent for a request.
+    void store(const TensorView& tensor, const std::string& tag, For purpose = For::itself);
     /// What a request has to tell of names that are behind; empty when none is.
     std::string places() const;
     bool names_are_behind() const { return behind_; }
     /// Has them follow.
     void name_all();
-    /// A request has been answered at this time. When it is a while since tensors were sent, the memory that waits to
-    /// be used again is given back.
+    /// A request has been answered at this time: what was lent for it goes back. When it is a while since tensors were
+    /// sent, the memory that waits to be used again is given back.
     void rest(Clock::time_point now);
     /// They have not for a while: who looks at the files is to see what is.
     bool names_are_due(Clock::time_point now) const;
@@ -88,6 +100,9 @@ class TensorStore {
         /// The last request that was in flight when it lost its tag, or 0. As long as that or one before it is, the
         /// worker may be about to look at what it found there.
         std::uint64_t lost_in = 0;
+        /// Of a loan: mailbox of the session that the file is of. Nobody writes there as long as its memory is held.
+        std::shared_ptr<Mailbox> lender;
+        bool is_awaited = false;  ///< a loan whose request has not begun
     };
     /// A file of the worker's, mapped.
     struct PeerFile {
@@ -106,9 +121,17 @@ class TensorStore {
     std::shared_ptr<Buffer> buffer_over(const void* data) const;
     std::shared_ptr<Buffer> buffer_of(const TensorView& tensor, const std::vector<unsigned char>& header,
                                       const std::string& path);
+    std::shared_ptr<Buffer> borrow(const TensorView& tensor, const std::vector<unsigned char>& header,
+                                   const std::string& path);
+    void return_loans();
+    void await_loans();
+    void end_loan(const std::shared_ptr<Buffer>& buffer);
+    void own_loans();
+    TensorFile file_of(const platform::SharedFile& file, const std::string& path) const;
     std::shared_ptr<Buffer> take_buffer(std::uint64_t bytes, const std::string& path);
     std::shared_ptr<Buffer> spare_buffer(std::uint64_t bytes);
     std::shared_ptr<Buffer> make_buffer(std::uint64_t bytes);
+    std::size_t free_slot() const;
     bool put_under(const std::shared_ptr<Buffer>& buffer, const std::string& path, bool names_may_wait);
     bool take_place(const std::shared_ptr<Buffer>& buffer, const std::string& path);
     bool change_places(const std::shared_ptr<Buffer>& buffer, const std::string& path);
@@ -139,6 +162,8 @@ class TensorStore {
     FileNames names_;
     std::atomic<bool> shared_{false};
     std::atomic<bool> reads_places_{false};  ///< the worker does
+    std::atomic<bool> lends_{false};         ///< the worker takes loans
+    std::atomic<bool> has_loans_{false};
     std::atomic<bool> behind_{false};
     Clock::time_point followed_{};
     std::atomic<Clock::time_point> stored_{};  ///< when a buffer was last asked for; the epoch of the clock: none since

@@ -70,6 +70,8 @@ Tensor TensorStore::load_from(const std::string& path, const std::string& tag, c
 Tensor TensorStore::tensor_over(const std::shared_ptr<Buffer>& buffer, const std::string& path) const {
     const auto header = header_of(buffer->file, path);
     std::shared_ptr<void> memory(buffer, static_cast<char*>(buffer->file.memory.get()) + header.header_bytes);
+    if (!buffer->lender)
+        TensorFiles::of_process().add(buffer->file.memory.get(), memory, file_of(buffer->file, buffer->path));
     return Tensor::from_storage(std::move(memory), header.shape, header.dtype);
 }
 
@@ -77,7 +79,7 @@ Tensor TensorStore::tensor_over(const std::shared_ptr<Buffer>& buffer, const std
 Tensor TensorStore::result_over(const std::shared_ptr<Buffer>& buffer, const std::string& path) const {
     constexpr long kOwners = 2;  // the table and the caller
     Tensor over = tensor_over(buffer, path);
-    const bool is_alone = buffer.use_count() == kOwners + 1 && !buffer->is_kept;
+    const bool is_alone = buffer.use_count() == kOwners + 1 && !buffer->is_kept && !buffer->lender;
     if (!is_alone) return Tensor::from_data(over.raw_data(), over.shape(), over.dtype());
     buffer->is_made = false;
     return over;
@@ -108,6 +110,7 @@ Tensor TensorStore::load_leased(const PeerFile& file, const std::string& path) c
                                         generation = platform::fork_generation()](void*) {
         if (platform::fork_generation() == generation) count.fetch_sub(1, std::memory_order_acq_rel);
     });
+    TensorFiles::of_process().add(file.file.memory.get(), memory, file_of(file.file, path));
     return Tensor::from_storage(std::move(memory), header.shape, header.dtype);
 }
 
@@ -121,18 +124,21 @@ const TensorStore::PeerFile* TensorStore::peer_file_at(const protocol::BufferPla
 
 /// The worker's buffer of this inode, mapped; nothing when it is not one that has leases.
 const TensorStore::PeerFile* TensorStore::peer_file(std::uint64_t inode, const std::string& path) {
-    if (const auto known = peer_files_.find(inode); known != peer_files_.end()) return &known->second;
     const auto* leases = mailbox_->peer_leases();
     const auto lists = [leases](std::size_t slot, std::uint64_t wanted) {
         return leases[slot].inode.load(std::memory_order_acquire) == wanted;
     };
+    const auto known = peer_files_.find(inode);
+    if (known != peer_files_.end() && lists(known->second.slot, inode)) return &known->second;
+    // One that lies in another slot by now has been lent again.
+    const auto mapped = known != peer_files_.end() ? known->second.file : platform::SharedFile();
     // A new buffer, so an old one may be gone: mappings would keep its memory.
     for (auto entry = peer_files_.begin(); entry != peer_files_.end();)
         entry = lists(entry->second.slot, entry->first) ? std::next(entry) : peer_files_.erase(entry);
     std::size_t slot = 0;
     while (slot < Mailbox::kLeases && !lists(slot, inode)) ++slot;
     if (slot == Mailbox::kLeases) return nullptr;
-    PeerFile file{platform::map_shared(path), slot};
+    PeerFile file{mapped.memory ? mapped : platform::map_shared(path), slot};
     if (!file.file.memory || file.file.identity.inode != inode) return nullptr;
     return &peer_files_.emplace(inode, std::move(file)).first->second;
 }

@@ -19,6 +19,7 @@ inline constexpr std::size_t kMaxRecordBytes = 1U << 20;
 inline constexpr const char* kArgumentsFeature = "arguments";
 inline constexpr const char* kNamesFeature = "names";
 inline constexpr const char* kBuffersFeature = "buffers";  ///< of either side
+inline constexpr const char* kLoansFeature = "loans";      ///< of a worker
 inline constexpr const char* kEndpointsFeature = "endpoints";
 
 /// What a worker says of itself when it is ready.

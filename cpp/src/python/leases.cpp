@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "platform/fork.h"
+#include "platform/private_pages.h"
 #include "python/functions.h"
 
 namespace tr::python {
@@ -36,6 +37,9 @@ PyObject* leases_set_inode(LeaseTable& self, Arguments arguments) {
 }
 PyObject* leases_count(LeaseTable& self, Arguments arguments) {
     return number(self.slot(arguments[0]).count.load(std::memory_order_acquire));
+}
+PyObject* leases_is_lent(LeaseTable& self, Arguments arguments) {
+    return number(self.slot(arguments[0]).lent.load(std::memory_order_relaxed));
 }
 PyObject* leases_set_count(LeaseTable& self, Arguments arguments) {
     self.slot(arguments[0]).count.store(static_cast<std::uint32_t>(to_number(arguments[1])), std::memory_order_release);
@@ -68,6 +72,13 @@ struct SharedMemory {
         held += static_cast<std::uint32_t>(change);
         if (lease != nullptr && platform::fork_generation() == generation)
             lease->count.fetch_add(static_cast<std::uint32_t>(change), std::memory_order_acq_rel);
+    }
+
+    /// What is held is no part of the file any more.
+    void give_up_leases() {
+        if (lease != nullptr && platform::fork_generation() == generation)
+            lease->count.fetch_sub(held, std::memory_order_acq_rel);
+        lease = nullptr;
     }
 
     Py_buffer memory{};
@@ -124,6 +135,13 @@ PyObject* memory_hand_out(PyObject* self, Arguments, Py_ssize_t count) {
 PyObject* memory_held(SharedMemory& self, Arguments) {
     return number(self.held);
 }
+PyObject* memory_is_untouched(SharedMemory& self, Arguments) {
+    return PyBool_FromLong(platform::is_untouched(self.memory.buf, static_cast<std::size_t>(self.memory.len)));
+}
+PyObject* memory_give_up_leases(SharedMemory& self, Arguments) {
+    self.give_up_leases();
+    return none();
+}
 
 }  // namespace
 
@@ -131,7 +149,7 @@ PyObject* lease_table(const std::shared_ptr<Mailbox>& mailbox, Mailbox::Lease* l
     static PyMethodDef functions[] = {
         function_of<LeaseTable, 1, leases_inode>("inode"), function_of<LeaseTable, 2, leases_set_inode>("set_inode"),
         function_of<LeaseTable, 1, leases_count>("count"), function_of<LeaseTable, 2, leases_set_count>("set_count"),
-        function_of<LeaseTable, 1, leases_find>("find"),
+        function_of<LeaseTable, 1, leases_find>("find"),   function_of<LeaseTable, 1, leases_is_lent>("is_lent"),
     };
     Ref into(PyDict_New());
     PyObject* self = capsule(std::make_unique<LeaseTable>(LeaseTable{mailbox, leases}));
@@ -154,6 +172,8 @@ PyObject* shared_memory(PyObject*, Arguments arguments, Py_ssize_t count) {
     static PyMethodDef functions[] = {
         {"hand_out", reinterpret_cast<void*>(&memory_hand_out), METH_FASTCALL, nullptr},
         function_of<SharedMemory, 0, memory_held>("held"),
+        function_of<SharedMemory, 0, memory_give_up_leases>("give_up_leases"),
+        function_of<SharedMemory, 0, memory_is_untouched>("is_untouched"),
     };
     return answer(PyExc_TypeError, PyExc_TypeError, [&] {
         require_count(count, 3);

@@ -67,8 +67,9 @@ void Conversation::begin(const std::vector<TensorView>& tensors, const std::stri
     try {
         // Requests of other channels, which may name a tag of this one, would not tell where it lies.
         const bool alone = core_.turns.count() == 1;
+        const auto purpose = alone ? channel::TensorStore::For::only_request : channel::TensorStore::For::request;
         for (std::size_t i = 0; i < tensors.size(); ++i)
-            channel_->tensors()->store(tensors[i], protocol::input_tag(i), alone);
+            channel_->tensors()->store(tensors[i], protocol::input_tag(i), purpose);
         if (alone && core_.turns.count() != 1) channel_->tensors()->name_all();
     } catch (const RestartError&) {
         if (worker_->is_ours() || channel_->is_there()) throw;

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 else:
     import _weakref as weakref  # without the containers
 
+_MADV_POPULATE_WRITE = 23  # of Linux 5.14; makes each page writable, so a copy of it where it is the file's
+
 # Tensors may be dropped on any thread, also by the garbage collector in the middle of the same work.
 _leases_lock = _thread.RLock()
 
@@ -35,14 +37,18 @@ class Buffer:
         hand_out: gives the memory, for a tensor. Until that is gone, and with it the last tensor over it, this counts
             as a lease of the host's buffer.
         held: how many of those there are in this process.
+        give_up_leases: has none of them count as a lease any more; only with the library, as the next one.
+        is_untouched: of a private mapping: nothing has been written to it.
     """
 
-    __slots__ = ("_header", "_header_bytes", "address", "hand_out", "held", "inode", "memory", "path", "place", "size",
-                 "slot")  # fmt: skip
+    __slots__ = ("_header", "_header_bytes", "address", "give_up_leases", "hand_out", "held", "inode", "is_untouched",
+                 "memory", "path", "place", "size", "slot")  # fmt: skip
 
     address: int
     hand_out: Callable[[], Any]
     held: Callable[[], int]
+    give_up_leases: Callable[[], None]
+    is_untouched: Callable[[], bool]
 
     def __init__(self, path: str, mapping: Mapping, inode: int, slot: int, leases: Leases | None) -> None:
         self.path = self.place = path
@@ -58,6 +64,7 @@ class Buffer:
         else:
             shared = library.module.shared_memory(mapping, None if leases is None else leases.self, slot)
             self.address, self.hand_out, self.held = shared["address"], shared["hand_out"], shared["held"]
+            self.give_up_leases, self.is_untouched = shared["give_up_leases"], shared["is_untouched"]
 
     def header(self, path: str) -> TsrHeader:
         """What the file says of its contents; it may have been written again since the last look."""
@@ -67,6 +74,15 @@ class Buffer:
                 self._header = decode_header(view, self.size, path)
             self._header_bytes = self.memory[: self._header.header_bytes]
         return self._header
+
+    def make_own(self) -> None:
+        """Of a private mapping: has it share no page with the file any more, and gives up the leases."""
+        try:
+            self.memory.madvise(_MADV_POPULATE_WRITE)
+        except OSError:  # an older kernel
+            for start in range(0, self.size, mmap.PAGESIZE):
+                self.memory[start] = self.memory[start]
+        self.give_up_leases()
 
     def give_back_space(self) -> None:
         """Though the other side may still map it; nobody may read or write it any more."""

@@ -84,6 +84,10 @@ class LeaseTable:
         """How many leases there are."""
         return self._halves[4 * slot + 2]
 
+    def is_lent(self, slot: int) -> int:
+        """Whether the buffer is another session's, which nobody may write to."""
+        return self._halves[4 * slot + 3]
+
     def set_count(self, slot: int, count: int) -> None:
         """Says how many leases there are."""
         self._halves[4 * slot + 2] = count
@@ -302,6 +306,7 @@ class LibraryLeases:
     inode: Callable[[int], int]
     set_inode: Callable[[int, int], None]
     count: Callable[[int], int]
+    is_lent: Callable[[int], int]
     set_count: Callable[[int, int], None]
     find: Callable[[int], int]
     self: object

@@ -8,6 +8,7 @@ used again.
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import time
 
@@ -22,6 +23,7 @@ from ..platform.place import is_full, is_place_error, place_error
 from ..platform.system import CAREFUL, CLOEXEC, NOFOLLOW
 from ..protocol.messages import places_in
 from .buffer import Buffer, PureMemory
+from .lending import Lending
 from .names import Names
 from .places import Places
 from .tensor_store import TensorStore
@@ -35,10 +37,12 @@ if TYPE_CHECKING:
     from .mailbox import Messages
 
 _OPEN = os.O_RDWR | CAREFUL
+_READ = os.O_RDONLY | CAREFUL
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | CLOEXEC | NOFOLLOW
 _SPARE = 1 << 20
 # Up to here a copy is quicker than a lease, and than giving a file another name.
 _SMALL = (64 << 10) + MAX_HEADER
+_MOST_UNTOUCHED = 8
 # Up to here it is quicker than giving a file of the host's a second name at once, where that may not wait.
 _MIDDLE = 200 << 10
 
@@ -53,10 +57,13 @@ class SharedTensorStore(TensorStore):
         directory: of the channel.
         writer: of the files in it.
         mailbox: of the channel.
+        epoch: of this worker.
         names_may_wait: the host reads where tensors lie whose names are behind.
     """
 
-    def __init__(self, directory: str, writer: AtomicWriter, mailbox: Messages, *, names_may_wait: bool) -> None:
+    def __init__(
+        self, directory: str, writer: AtomicWriter, mailbox: Messages, epoch: int, *, names_may_wait: bool
+    ) -> None:
         super().__init__(directory, writer)
         PureMemory.inherited = False
         self._host = mailbox.host_leases
@@ -65,6 +72,9 @@ class SharedTensorStore(TensorStore):
         self._host_buffers: dict[int, Buffer] = {}
         self._own_buffers: dict[int, Buffer] = {}
         self._places = Places(directory, self._names, self._own_buffers, may_wait=names_may_wait)
+        self.loans: list[Buffer] = []
+        self._untouched: dict[int, Mapping] = {}  # of loans that went back, by inodes
+        self._lending = Lending(directory, epoch, self._own, self._names, self._places, self._own_buffers)
         self._sent_back: dict[str, Buffer] = {}  # the host's buffers that the answer to come refers to
 
     # -------------------------------------------------------------------------------------------------- receiving
@@ -92,8 +102,11 @@ class SharedTensorStore(TensorStore):
                 # Where it is nowhere, somebody has put another tensor under the tag.
                 return self.load(tag, framework) if found is None else found
             return self._load(path, tag, framework, map_large=self._host.find(inode) < 0)
+        if not buffer.address:  # a result that is another session's
+            return self._load(path, tag, framework, map_large=False)
         if inode in self._host_buffers:
             buffer.path, buffer.place = name, path  # by which it can be found, should it be sent back by reference
+            self._lending.tell_of(buffer)
         if buffer.size <= _SMALL or inode in self._own_buffers:
             # A copy costs less than a lease; and what is done to a result read again must not touch the host's.
             return _tensor_in(buffer, path, framework, None)
@@ -119,23 +132,56 @@ class SharedTensorStore(TensorStore):
         slot = self._host.find(inode)
         if slot < 0:
             return None
+        lent = self._host.is_lent(slot)
+        mapping = self._untouched.pop(inode, None) if lent else None
+        if mapping is None:
+            mapping = self._map(path, inode, private=bool(lent))
+        if mapping is None:
+            return None
+        buffer = Buffer(path, mapping, inode, slot, self._host)
+        if lent:
+            self.stored_at = time.monotonic()
+            self.loans.append(buffer)
+        else:
+            self._host_buffers[inode] = buffer
+        return buffer
+
+    def _map(self, path: str, inode: int, *, private: bool) -> Mapping | None:
+        """The file of this inode, if that is what lies there; None where it cannot be mapped.
+
+        Args:
+            path: where it lies.
+            inode: of the file.
+            private: what is written to it reaches nobody.
+        """
         size = 0
         try:
-            descriptor = open_file(path, _OPEN)
+            descriptor = open_file(path, _READ if private else _OPEN)
             try:
                 status = os.fstat(descriptor)
                 size = status.st_size
                 if status.st_ino != inode or size == 0:
                     return None
-                mapping = Mapping(descriptor, size).protect(path)
+                access = mmap.ACCESS_COPY if private else mmap.ACCESS_DEFAULT
+                return Mapping(descriptor, size, access=access).protect(path)
             finally:
                 close_file(descriptor)
         except OSError as error:
             if error.errno == errno.EMFILE or not is_place_error(error):
                 return None  # what else may be wrong with it, reading it will tell
             raise place_error(error, f"mapping {os.path.basename(path)}", self.directory, size) from None
-        buffer = self._host_buffers[inode] = Buffer(path, mapping, inode, slot, self._host)
-        return buffer
+
+    def own_loans(self) -> None:
+        """See TensorStore."""
+        for buffer in self.loans:
+            if buffer.held():
+                buffer.make_own()
+            elif buffer.is_untouched():
+                # It shows what the file holds, now and later; to map one takes as long as to copy it.
+                self._untouched[buffer.inode] = buffer.memory
+                if len(self._untouched) > _MOST_UNTOUCHED:
+                    del self._untouched[next(iter(self._untouched))]
+        self.loans.clear()
 
     def sweep(self) -> None:
         """Unmaps what the host has let go of."""
@@ -167,6 +213,7 @@ class SharedTensorStore(TensorStore):
         header, address, data_bytes = described
         size = len(header) + data_bytes
         try:
+            self._lending.give_back()
             if size > _SMALL and address and self._by_reference(header, address, size, path):
                 return
             buffer = self._writable(size, path)
@@ -226,21 +273,27 @@ class SharedTensorStore(TensorStore):
 
     def settle(self) -> None:
         """See TensorStore. What the server has kept of the inputs that it sends back is its own from now on."""
+        self._lending.settle(self._copy_under)
         if not self._sent_back:
             return
         for path, buffer in self._sent_back.items():
             if not buffer.held() or not self._places.has(path, buffer):
                 continue
-            copy = self._writable(buffer.size, "")
-            if copy is None:
-                self._places.take_back(path)
-                self._places.follow()
-                self._writer.write(path, buffer.memory)
-                self._names.changed()
-            else:
-                copy.memory[:] = buffer.memory
-                self._places.put_under(copy, path)
+            self._copy_under(buffer.memory, path)
         self._sent_back.clear()
+
+    def _copy_under(self, contents: memoryview | Mapping, path: str) -> None:
+        """Puts a copy of a tensor file where another is."""
+        copy = self._writable(len(contents), "")
+        if copy is None:
+            self._places.take_back(path)
+            self._places.follow()
+            self._places.set_aside(path)
+            self._writer.write(path, contents)
+            self._names.changed()
+        else:
+            copy.memory[:] = contents
+            self._places.put_under(copy, path)
 
     def _by_reference(self, header: bytes, address: int, size: int, path: str) -> bool:
         """Whether the tensor lies in a buffer, and has been sent with that.
@@ -260,6 +313,8 @@ class SharedTensorStore(TensorStore):
                         return False
                     buffer.memory[: len(header)] = header
                 return self._places.put_under(buffer, path)
+        if self._lending.borrow(header, address, size, path):
+            return True
         if size > _MIDDLE or self._places.may_wait:
             for buffer in self._host_buffers.values():
                 if buffer.address == start and buffer.size == size and buffer.held():
@@ -309,6 +364,7 @@ class SharedTensorStore(TensorStore):
                 raise
             mapping, inode = self._reserve(path, size)
         self._names.changed()
+        self._lending.unlist(inode)  # a file that has had this inode before
         buffer = self._own_buffers[inode] = Buffer(path, mapping, inode, slot, None)
         self._own.set_count(slot, 0)
         self._own.set_inode(slot, inode)
@@ -353,6 +409,9 @@ class SharedTensorStore(TensorStore):
 
     def give_back(self) -> None:
         """See TensorStore. Raises OSError."""
+        self._untouched.clear()
+        self._lending.give_back()
+        self._lending.unlist()
         self._places.withdraw_lent(_SPARE)
         self._places.follow()
         for path, buffer in list(self._places.by_path.items()):

@@ -33,6 +33,7 @@ class TensorStore:
     """
 
     stored_at = 0.0
+    loans: Sequence[object] = ()  # tensors of other sessions, which were lent for the request at work
 
     def __init__(self, directory: str, writer: AtomicWriter) -> None:
         self.directory = directory
@@ -99,6 +100,9 @@ class TensorStore:
 
     def settle(self) -> None:
         """Called before an answer, or a part of one, is published: what was stored for it must not change any more."""
+
+    def own_loans(self) -> None:
+        """A request is over: what the server has kept of tensors that were lent for it is its own from now on."""
 
     def places(self, tags: Sequence[str]) -> str:
         """What an answer has to tell of those whose files have yet to get the names of their tags."""

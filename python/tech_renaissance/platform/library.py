@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import mmap
     from typing import Any
 
-_VERSION = 6  # of what the module offers
+_VERSION = 7  # of what the module offers
 
 #: The module, once it has been loaded.
 module: Any = None

@@ -17,7 +17,7 @@ from .system import CAREFUL, IS_WINDOWS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable
 
 # Below this, mapping, faulting and unmapping cost more than copying.
 _SMALL = 64 << 10
@@ -37,6 +37,7 @@ class Mapping(mmap.mmap):
 
     # Goes before the mapping itself does, as what a subclass adds is let go of first.
     guard: object = None
+    when_gone: Callable[[], None] | None = None  # called just before it goes
 
     def __new__(cls, descriptor: int, size: int, **options: Any) -> Mapping:
         """Raises OSError (EMFILE) rather than take the second half of the descriptors, which are the server's."""
@@ -49,6 +50,8 @@ class Mapping(mmap.mmap):
         return self
 
     def __del__(self) -> None:
+        if self.when_gone is not None:
+            self.when_gone()
         _keeping.pop()
 
     def protect(self, path: str) -> Mapping:

@@ -24,6 +24,8 @@ EXIT = "exit"
 
 #: What a worker of this version can do besides the first version of the protocol; its hello says so.
 FEATURES = ("channels", "cancel", "arguments", "names", "buffers", "endpoints")
+#: The same of one that has the library.
+LIBRARY_FEATURES = (*FEATURES, "loans")
 
 READY = "ready"
 BUSY = "busy"

@@ -311,6 +311,8 @@ class Call:
         """`main_logic` has come to its end, and its answer is out."""
         with self.channel.lock:
             self.over = True
+            if self.channel.tensors.loans:
+                self.channel.tensors.own_loans()
         if self.waiting:
             self.channel.bell.ring()
 

@@ -136,7 +136,9 @@ class Channels:
             from ..channel.shared_tensor_store import SharedTensorStore
 
             reads = "buffers" in channel.record.features
-            channel.tensors = SharedTensorStore(channel.directory, channel.writer, leases, names_may_wait=reads)
+            channel.tensors = SharedTensorStore(
+                channel.directory, channel.writer, leases, channel.record.epoch, names_may_wait=reads
+            )
         return channel
 
     def _watch(self) -> bool:

@@ -81,6 +81,9 @@ class Dispatcher:
             call.fail_as_cancelled()
         stop.armed = False
         call.over = True
+        if channel.tensors.loans:
+            with channel.lock:
+                channel.tensors.own_loans()
         if call.waiting:
             channel.bell.ring()
         return not stop.requested and self.exit is None

@@ -9,7 +9,7 @@ from .._version import __version__
 from ..channel.session_dir import find_session, read_host_record, sweep
 from ..channel.tensor_store import TensorStore
 from ..errors import Cancelled
-from ..platform import steps
+from ..platform import library, steps
 from ..platform.files import AtomicWriter, Place, keep_spares, remove
 from ..platform.output import log, log_output
 from ..platform.place import place_error
@@ -215,7 +215,7 @@ class Runtime:
             "mailbox": channels.mailbox,
             "fallback": channels.fallback,
             "commands": self.endpoints.names() if self.endpoints else list(map(str, self._server.commands)),
-            "features": list(messages.FEATURES),
+            "features": list(messages.FEATURES if library.module is None else messages.LIBRARY_FEATURES),
             "endpoints": self.endpoints.describe() if self.endpoints else [],
             "timestamp": messages.now_ms(),
         }

@@ -244,7 +244,9 @@ TEST_F(CarrierTest, NamesThatAreBehindAreToldOfAndFollow) {
     TensorStore store(workspace_.path(), {lock, platform::identify(lock)->inode});
     store.attach(host_);
     store.share();
-    const auto send = [&](const char* tag, double value) { store.store(Tensor::full(Shape(5'000), value), tag, true); };
+    const auto send = [&](const char* tag, double value) {
+        store.store(Tensor::full(Shape(5'000), value), tag, channel::TensorStore::For::only_request);
+    };
     const auto under = [&](const std::string& name) {
         const auto file = platform::map_shared(workspace_.path() + "/" + name);
         return static_cast<float*>(file.memory.get())[file.identity.size / sizeof(float) - 1];
@@ -296,7 +298,9 @@ TEST_F(CarrierTest, ABufferThatTheWorkerSendsBackIsNotWrittenWhileATagHasIt) {
     store.attach(host_);
     store.share();
     store.let_names_wait();
-    const auto send = [&](double value) { store.store(Tensor::full(Shape(50'000), value), "a", true); };
+    const auto send = [&](double value) {
+        store.store(Tensor::full(Shape(50'000), value), "a", channel::TensorStore::For::only_request);
+    };
     const auto inode_of = [&](const std::string& name) {
         return platform::identify(workspace_.path() + "/" + name)->inode;
     };

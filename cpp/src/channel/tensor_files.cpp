@@ -1,0 +1,108 @@
+#include "channel/tensor_files.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "platform/file.h"
+#include "platform/fork.h"
+
+namespace tr::channel {
+namespace {
+
+/// A name that the file has now; empty when it has none in its directory.
+std::string name_of(const TensorFile& file) {
+    const auto is_it = [&file](const std::string& path) {
+        const auto found = platform::identify(path);
+        return found && found->inode == file.inode;
+    };
+    if (is_it(file.path)) return file.path;
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(file.directory, error))
+        if (const std::string path = entry.path().string(); is_it(path)) return path;
+    return {};
+}
+
+/// A file of the host's, mapped, with a lease; empty when it has no name, or is no buffer any more.
+std::shared_ptr<void> leased(const TensorFile& file, std::uint32_t slot) {
+    auto& lease = file.mailbox->peer_leases()[slot];
+    lease.count.fetch_add(1, std::memory_order_acq_rel);
+    const auto give_back = [&lease, mailbox = file.mailbox, generation = platform::fork_generation()] {
+        if (platform::fork_generation() == generation) lease.count.fetch_sub(1, std::memory_order_acq_rel);
+    };
+    platform::SharedFile mapped;
+    try {
+        const std::string name = name_of(file);
+        if (!name.empty()) mapped = platform::map_shared(name);
+    } catch (const std::system_error&) {
+        // A copy will do, or tell what is wrong.
+    }
+    if (!mapped.memory || mapped.identity.inode != file.inode || lease.inode != file.inode) {
+        give_back();
+        return nullptr;
+    }
+    return {mapped.memory.get(), [memory = mapped.memory, give_back](void*) { give_back(); }};
+}
+
+}  // namespace
+
+TensorFiles& TensorFiles::of_process() {
+    static auto* const files = new TensorFiles;  // tensors may outlive what is destroyed at the process's end
+    return *files;
+}
+
+void TensorFiles::add(const void* start, const std::shared_ptr<void>& memory, TensorFile file) {
+    if (file.size <= kSmall) return;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (known_.size() >= forget_at_) forget_the_gone();
+    known_.insert_or_assign(start, Known{std::move(file), memory, std::nullopt});
+}
+
+void TensorFiles::add_input(const void* start, TensorFile file, std::uint32_t slot) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    known_.insert_or_assign(start, Known{std::move(file), {}, slot});
+}
+
+void TensorFiles::forget(const void* start) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    known_.erase(start);
+}
+
+std::optional<TensorFiles::Found> TensorFiles::find(const void* start) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const auto entry = known_.find(start);
+    if (entry == known_.end()) return std::nullopt;
+    const auto& known = entry->second;
+    auto memory = known.slot ? leased(known.file, *known.slot) : known.memory.lock();
+    if (!memory) return std::nullopt;
+    return Found{std::shared_ptr<void>(memory, known.slot ? memory.get() : const_cast<void*>(start)), known.file};
+}
+
+void TensorFiles::forget_the_gone() {
+    for (auto entry = known_.begin(); entry != known_.end();)
+        entry = !entry->second.slot && entry->second.memory.expired() ? known_.erase(entry) : std::next(entry);
+    forget_at_ = std::max<std::size_t>(64, 2 * known_.size());
+}
+
+bool link_to(const TensorFile& file, const std::string& name) {
+    // It may be renamed between the look and the link, so what came of it is looked at as well.
+    for (int attempt = 0; attempt < 2; ++attempt) {
+        const std::string known = name_of(file);
+        if (known.empty()) return false;
+        try {
+            platform::link_file(known, name);
+        } catch (const std::system_error&) {
+            continue;
+        }
+        const auto made = platform::identify(name);
+        if (made && made->inode == file.inode) {
+            file.mailbox->tell_names_changed();
+            return true;
+        }
+        platform::remove_file(name);
+    }
+    return false;
+}
+
+}  // namespace tr::channel
