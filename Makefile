@@ -39,7 +39,7 @@ test: build-dev ## Run every test: C++, Python, both together, packages, lint
 	echo "test: Python"; $(PYTHON) -m pytest || failed="$$failed Python"; \
 	if [ -n "$$failed" ]; then echo "test: failed:$$failed"; exit 1; fi; echo "test: everything passed"
 
-bench: setup ## Measure beside the rivals and write docs/performance.*; QUICK=1: three minutes, nothing written there
+bench: setup ## Measure beside the rivals and write docs/performance.*; QUICK=1: four minutes, nothing written there
 	$(call cmake_build,release,-DTR_BUILD_BENCHMARKS=ON -DTR_BUILD_BINDINGS=ON)
 	@tests/benchmarks/run $(PYTHON) build/release $(JOBS) $(if $(QUICK),--quick,--docs)
 

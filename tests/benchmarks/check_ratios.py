@@ -13,8 +13,20 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from figures import Rounds, mean_us, median_us, percentiles_us, ratio, size_text, tensor, time_text
-from rows import ROWS
+from figures import (
+    Rounds,
+    difference_us,
+    hand_over,
+    mean_us,
+    median_us,
+    percentiles_us,
+    ratio,
+    size_text,
+    tensor,
+    time_text,
+)
+from rows import KEYS, ROWS
+from service_tables import ADDED, CHAINS
 
 MIB = 1 << 20
 
@@ -147,6 +159,31 @@ def check_several(results: dict[str, Any], checks: Checks) -> None:
     checks.at_most("quick calls beside one of a second / otherwise idle", beside, 2)
 
 
+def check_services(results: dict[str, Any], checks: Checks) -> None:
+    found = results.get("endpoints", {})
+    for title, key, base in ADDED:
+        added = difference_us(found.get(key), found.get(base))
+        if key.startswith("python_"):
+            if added is not None:
+                print(f"      {title}, adds: {added:.2f} µs")
+        else:
+            checks.at_most(f"{title}, adds", added, 3, " µs")
+    for key in ("services", "call.pool"):
+        rates = results.get("workers", {}).get(key, {})
+        gained = median(rates["2"]) / median(rates["1"]) if rates.get("1") and rates.get("2") else None
+        checks.at_least(f"calls a second of two workers that compute / of one, {KEYS[key].title}", gained, 1.9)
+    for title, whole, stage, count in CHAINS:
+        cost = hand_over(results.get("graph", {}), whole, stage, count)
+        checks.at_most(f"64 MiB to the next stage / memcpy, {title}", cost, 0.3)
+    functions = results.get("functions", {})
+    for way, measured in functions.items():
+        quickest = min((rounds for key, rounds in measured.items() if key != "call.pool"), key=median_us, default=None)
+        checks.at_most(f"Pool, Python, {way} / the quickest rival", ratio(measured.get("call.pool"), quickest), 1)
+    for line in results.get("batching", []):
+        if "ratio" in line:
+            checks.at_least(line["ratio"], line["value"], 5 if line["ratio"].endswith("/ unbatched") else 0.9)
+
+
 def main() -> None:
     """See the module."""
     default = Path(__file__).resolve().parents[2] / "build" / "bench" / "results.json"
@@ -162,6 +199,7 @@ def main() -> None:
     check_load(results, checks)
     check_several(results, checks)
     check_resources(results, checks)
+    check_services(results, checks)
     sys.exit(0 if checks.good else 1)
 
 

@@ -43,6 +43,23 @@ def ratio(rounds: Rounds | None, floor: Rounds | None) -> float | None:
     return median_us(rounds) / median_us(floor)
 
 
+def difference_us(rounds: Rounds | None, other: Rounds | None) -> float | None:
+    """By how much one is slower than the other: the median of what their turns, which alternate, differ by."""
+    if not rounds or not other:
+        return None
+    return percentile([median_us([one]) - median_us([two]) for one, two in zip(rounds, other)], 0.5)
+
+
+def hand_over(graph: dict[str, Rounds], whole: str, stage: str, count: int) -> float | None:
+    """What it costs to hand 64 MiB from one stage to the next, as a share of a memcpy of them.
+
+    That of `whole` without three times `stage`, divided by the `count` of times that the tensor changes hands.
+    """
+    if not graph.get(whole) or not graph.get(stage) or not graph.get("memcpy"):
+        return None
+    return (median_us(graph[whole]) - 3 * median_us(graph[stage])) / count / median_us(graph["memcpy"])
+
+
 def tensor(results: dict[str, Any], operation: str, size: int, row: str) -> Rounds | None:
     """The rounds of one row with tensors of one size."""
     found: Rounds | None = results.get("tensors", {}).get(operation, {}).get(str(size), {}).get(row)

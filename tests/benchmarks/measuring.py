@@ -51,7 +51,7 @@ def sizes_of_matrices(microseconds: tuple[int, ...]) -> list[tuple[int, int]]:
 
 
 class Plan:
-    """How much of everything: a full run takes a quarter of an hour, a quick one three minutes.
+    """How much of everything: a full run takes some twenty minutes, a quick one four.
 
     Attributes:
         sizes: of tensors, bytes.
@@ -88,30 +88,36 @@ class Run:
     Attributes:
         results: as results.json holds them.
         say: gets a line about what is going on.
+        programs: the folder of the host programs.
     """
 
     def __init__(self, plan: Plan, programs: Path, keys: set[str], say: Callable[[str], None]) -> None:
         self.plan = plan
         self.say = say
         self.results: dict[str, Any] = {"absent": {}, "describe": {}}
-        self._programs = programs
-        self._rows = [row for row in ROWS if not keys or row.key in keys]
+        self.programs = programs
+        self._keys = keys
+        self._rows = self.chosen(ROWS)
 
-    def _leave_out(self, row: str, what: str, reason: str) -> None:
+    def chosen(self, rows: list[Row]) -> list[Row]:
+        """Those of them that are to be measured."""
+        return [row for row in rows if not self._keys or row.key in self._keys]
+
+    def leave_out(self, row: str, what: str, reason: str) -> None:
         self.results["absent"].setdefault(row, {})[what] = reason
 
     @contextlib.contextmanager
-    def _hosts(self, rows: list[Row], what: str) -> Iterator[dict[str, Host]]:
+    def hosts(self, rows: list[Row], what: str) -> Iterator[dict[str, Host]]:
         """The hosts of those rows that can be had, with their workers ready."""
         hosts: dict[str, Host] = {}
         try:
             for row in rows:
                 try:
-                    host = row.open(self._programs)
+                    host = row.open(self.programs)
                     hosts[row.key] = host
                     self.results["describe"][row.key] = host.ask("info")["description"]
                 except Absent as reason:
-                    self._leave_out(row.key, what, str(reason))
+                    self.leave_out(row.key, what, str(reason))
                     if row.key in hosts:
                         hosts.pop(row.key).close()
             yield hosts
@@ -119,7 +125,7 @@ class Run:
             for host in hosts.values():
                 host.close()
 
-    def _take_turns(self, hosts: dict[str, Host], rounds: int, command: str, what: str) -> dict[str, list[list[int]]]:
+    def take_turns(self, hosts: dict[str, Host], rounds: int, command: str, what: str) -> dict[str, list[list[int]]]:
         """Nanoseconds of every host, a list for each round."""
         samples: dict[str, list[list[int]]] = {}
         left = dict(hosts)
@@ -129,7 +135,7 @@ class Run:
                 try:
                     samples.setdefault(key, []).append(host.ask(command)["ns"])
                 except Absent as reason:
-                    self._leave_out(key, what, str(reason))
+                    self.leave_out(key, what, str(reason))
                     del left[key]
         return {key: rounds_of for key, rounds_of in samples.items() if rounds_of}
 
@@ -142,13 +148,13 @@ class Run:
         self.say("text round trips")
         plan = self.plan
         rows = [row for row in self._rows if row.key != "memcpy" and row.text]
-        with self._hosts(rows, "text") as hosts:
+        with self.hosts(rows, "text") as hosts:
             command = f"measure text 0 {plan.text_samples} {plan.text_ms}"
-            self.results["text_after_pause"] = self._take_turns(hosts, plan.text_rounds, f"{command} 0", "text")
+            self.results["text_after_pause"] = self.take_turns(hosts, plan.text_rounds, f"{command} 0", "text")
             settled = f"measure text 0 {10 * plan.text_samples} {plan.text_ms} {_SETTLED_MS}"
             pids = {key: (info["host_pid"], info["worker_pid"]) for key, info in self._infos(hosts).items()}
             before = {key: sum(map(cpu_seconds, pair)) for key, pair in pids.items()}
-            self.results["text"] = self._take_turns(hosts, plan.text_rounds, settled, "text")
+            self.results["text"] = self.take_turns(hosts, plan.text_rounds, settled, "text")
             taken = {key: sum(map(sum, rounds)) / 1e6 for key, rounds in self.results["text"].items()}
             self.results["text_cpu"] = {
                 key: (sum(map(cpu_seconds, pair)) - before[key])
@@ -167,14 +173,14 @@ class Run:
         rounds, milliseconds = self.plan.text_rounds, self.plan.text_ms
 
         def take_turns(name: str, words: str) -> None:
-            for key, samples in self._take_turns(hosts, 4, words, "load").items():
+            for key, samples in self.take_turns(hosts, 4, words, "load").items():
                 load.setdefault(name, {}).setdefault(key, []).extend(samples)
 
         # Started anew again and again: where the scheduler has put two processes makes more of a difference than what
         # they do, and may last for as long as they live.
         sizes = sizes_of_matrices((50, 200, 1000, 5000))
         for _ in range(rounds // 4):
-            with self._hosts(rows, "load") as hosts:
+            with self.hosts(rows, "load") as hosts:
                 for microseconds, size in sizes:
                     take_turns(
                         f"computes {microseconds / 1000:g} ms",
@@ -184,7 +190,7 @@ class Run:
         others = [subprocess.Popen(loop) for _ in range(2 * len(os.sched_getaffinity(0)))]
         try:
             for _ in range(2 * rounds):
-                with self._hosts(rows, "load") as hosts:
+                with self.hosts(rows, "load") as hosts:
                     take_turns("busy loops", f"measure text 0 {self.plan.text_samples} {milliseconds} 0")
         finally:
             for other in others:
@@ -204,13 +210,13 @@ class Run:
         self.results["placement"] = placement
         for name, (host_cores, worker_cores) in places.items():
             self.say(f"text round trips on {name}")
-            with self._hosts(rows, "placement") as hosts:
+            with self.hosts(rows, "placement") as hosts:
                 for host in hosts.values():
                     info = host.ask("info")
                     pin(info["host_pid"], host_cores)
                     pin(info["worker_pid"], worker_cores)
                 command = f"measure text 0 {plan.text_samples} {plan.text_ms} 1"
-                placement[name] = self._take_turns(hosts, max(3, plan.text_rounds // 2), command, "placement")
+                placement[name] = self.take_turns(hosts, max(3, plan.text_rounds // 2), command, "placement")
 
     def tensors(self) -> None:
         """Every operation, at every size."""
@@ -218,19 +224,19 @@ class Run:
         rows = [row for row in self._rows if row.tensors and not (plan.quick and row.slow)]
         tensors: dict[str, dict[str, Any]] = {operation: {} for operation in OPERATIONS}
         self.results["tensors"] = tensors
-        with self._hosts(rows, "tensors") as hosts:
+        with self.hosts(rows, "tensors") as hosts:
             for size in plan.sizes:
                 self.say(f"tensors of {size} bytes")
                 rounds = plan.tensor_rounds if size < 64 * MIB else (plan.tensor_rounds + 1) // 2
                 for operation in OPERATIONS:
                     command = f"measure {operation} {size} 200 {plan.tensor_ms} {plan.tensor_ms // 10}"
-                    tensors[operation][str(size)] = self._take_turns(hosts, rounds, command, f"{operation} {size}")
+                    tensors[operation][str(size)] = self.take_turns(hosts, rounds, command, f"{operation} {size}")
 
     def calculate(self) -> None:
         """Relu of 256 numbers, beside the bare round trip in the same rounds."""
         self.say("calculate")
         rows = [row for row in self._rows if row.key == "futex" or (row.kind == "ours" and not row.slow)]
-        with self._hosts(rows, "calculate") as hosts:
+        with self.hosts(rows, "calculate") as hosts:
             floor = {key: host for key, host in hosts.items() if key == "futex"}
             ours = {key: host for key, host in hosts.items() if key != "futex"}
             calculate: dict[str, dict[str, list[list[int]]]] = {}
@@ -240,7 +246,7 @@ class Run:
             for _ in range(self.plan.text_rounds):
                 for name, command, some in commands:
                     words = f"measure {command} {self.plan.text_samples} {self.plan.text_ms} 1"
-                    for key, rounds in self._take_turns(some, 1, words, f"calculate, {name} server").items():
+                    for key, rounds in self.take_turns(some, 1, words, f"calculate, {name} server").items():
                         calculate.setdefault(name, {}).setdefault(key, []).extend(rounds)
 
     def starts(self) -> None:
@@ -251,7 +257,7 @@ class Run:
         if row is None:
             return
         starts: dict[str, list[int]] = {}
-        host = row.open(self._programs)
+        host = row.open(self.programs)
         try:
             for _ in range(self.plan.starts):
                 for kind in ("bare", "torch", "template", "template_8"):
@@ -260,7 +266,7 @@ class Run:
                     try:
                         starts.setdefault(kind, []).extend(host.ask(f"time {kind}")["ns"])
                     except Absent as reason:
-                        self._leave_out("start", kind, str(reason))
+                        self.leave_out("start", kind, str(reason))
                 for kind in ("interpreter", "import"):
                     starts.setdefault(kind, []).append(self._interpreter_ns(kind == "import"))
         finally:
@@ -274,7 +280,7 @@ class Run:
             subprocess.run([sys.executable, "-I", "-S", "-c", "pass"], check=True)
             return time.monotonic_ns() - before
         code = "import time; t = time.monotonic_ns(); import tech_renaissance; print(time.monotonic_ns() - t)"
-        environment = {**os.environ, "PYTHONPATH": str(package_folder(self._programs))}
+        environment = {**os.environ, "PYTHONPATH": str(package_folder(self.programs))}
         return int(
             subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=environment).stdout
         )
@@ -285,7 +291,7 @@ class Run:
         row = next((row for row in self._rows if row.kind == "ours" and not row.slow), None)
         if row is None:
             return
-        host = row.open(self._programs)
+        host = row.open(self.programs)
         try:
             for _ in range(self.plan.starts):
                 for what in ("together", "quick_idle", "quick_beside"):
@@ -300,7 +306,7 @@ class Run:
         rows = [row for row in self._rows if row.kind == "ours"]
         resources: dict[str, Any] = {}
         self.results["resources"] = resources
-        with self._hosts(rows, "resources") as hosts:
+        with self.hosts(rows, "resources") as hosts:
             pids = {}
             for key, host in hosts.items():
                 host.ask("measure text 0 100 500 0")
@@ -319,12 +325,12 @@ class Run:
         self.say("memory over echoes of 64 MiB")
         rows = [row for row in self._rows if row.kind == "ours" and not row.slow]
         self.results["echo_memory"] = {}
-        with self._hosts(rows, "memory") as hosts:
+        with self.hosts(rows, "memory") as hosts:
             for key, host in hosts.items():
                 try:
                     self.results["echo_memory"][key] = self._echo_memory(host)
                 except Absent as reason:
-                    self._leave_out(key, "memory", str(reason))
+                    self.leave_out(key, "memory", str(reason))
 
     def _echo_memory(self, host: Host) -> dict[str, list[float]]:
         info = host.ask("info")
@@ -345,14 +351,14 @@ class Run:
             self.say(f"throughput of {count}")
             for row in rows:
                 try:
-                    host = row.open(self._programs)
+                    host = row.open(self.programs)
                 except Absent as reason:
-                    self._leave_out(row.key, "throughput", str(reason))
+                    self.leave_out(row.key, "throughput", str(reason))
                     continue
                 try:
                     answer = host.ask(f"throughput {count} {self.plan.throughput_ms}")
                     throughput.setdefault(row.key, {}).setdefault(str(count), []).append(answer["per_second"])
                 except Absent as reason:
-                    self._leave_out(row.key, "throughput", str(reason))
+                    self.leave_out(row.key, "throughput", str(reason))
                 finally:
                     host.close()

@@ -26,13 +26,14 @@ class Row:
         key: its name in results.json.
         title: its name in tables.
         kind: "floor", "ours", "rival" or "python" (rivals whose host is Python).
-        program: of the host; "pairs" for the Python one.
+        program: of the host; "pairs" and "function_calls" are Python's.
         transport: first argument of the host.
         options: further arguments.
         needs: Python modules without which there is nothing to measure.
         tensors: it takes part in the tables about tensors.
         text: it takes part in those about text.
         slow: milliseconds even for text, so it gets fewer rounds.
+        own_interpreter: it has one of its own, from setup_rivals, and is measured in whole runs alone.
     """
 
     key: str
@@ -45,8 +46,9 @@ class Row:
     tensors: bool = True
     text: bool = True
     slow: bool = False
+    own_interpreter: bool = False
 
-    def open(self, programs: Path) -> Host:
+    def open(self, programs: Path, *more: str) -> Host:
         """Starts its host.
 
         Raises:
@@ -57,13 +59,28 @@ class Row:
                 raise Absent(f"the Python package {module} is not installed")
         installed = programs.parent / "installed" / "lib"
         environment = {"PYTHONPATH": str(programs / "modules"), "LD_LIBRARY_PATH": str(installed)}
-        if self.program == "pairs":
+        script = HERE / "host" / f"{self.program}.py"
+        if script.exists():
             environment["PYTHONPATH"] += f":{package_folder(programs)}"
-            return Host([sys.executable, str(HERE / "host" / "pairs.py"), self.transport, *self.options], environment)
+            return Host([self._interpreter(programs), str(script), self.transport, *self.options, *more], environment)
         path = programs / f"bench_{self.program}"
         if not path.exists():
             raise Absent(f"{path.name} was not built: its C++ library is not installed")
-        return Host([str(path), self.transport, sys.executable, str(HERE / "workers"), *self.options], environment)
+        return Host(
+            [str(path), self.transport, sys.executable, str(HERE / "workers"), *self.options, *more], environment
+        )
+
+    def _interpreter(self, programs: Path) -> str:
+        if not self.own_interpreter:
+            return sys.executable
+        python = programs.parent / "rivals" / self.transport / "bin" / "python"
+        if not python.exists():
+            raise Absent(f"setup_rivals has not installed it: {python} is not there")
+        return str(python)
+
+
+def _function(key: str, title: str, kind: str, own_interpreter: bool = False) -> Row:
+    return Row(key, title, kind, "function_calls", key.rpartition(".")[2], own_interpreter=own_interpreter)
 
 
 def _ours(key: str, title: str, wake_up: str, *more: str, slow: bool = False, tensors: bool = True) -> Row:
@@ -114,4 +131,17 @@ ROWS = [
     Row("appose", "Appose, task + NDArray", "python", "pairs", "appose", needs=("appose",), slow=True),
     Row("python_mailbox", "mailbox, Python host", "python", "pairs", "session", ("wake_up=futex",)),
 ]
-KEYS = {row.key: row for row in ROWS}
+# One function, called from Python; and many calls that compute, by several workers.
+FUNCTION_ROWS = [
+    _function("call.pool", "Pool, Python", "ours"),
+    _function("call.multiprocessing", "multiprocessing.Pool", "python"),
+    _function("call.futures", "concurrent.futures.ProcessPoolExecutor", "python"),
+    _function("call.ray", "Ray Serve, handle", "rival", own_interpreter=True),
+    _function("call.litserve", "LitServe, HTTP", "rival", own_interpreter=True),
+    _function("call.mlserver", "MLServer, HTTP", "rival", own_interpreter=True),
+    _function("call.dynamo", "Dynamo runtime, TCP", "rival", own_interpreter=True),
+]
+ALONE = _function("call.alone", "processes that compute, asked once", "floor")
+# Endpoints, pools and graphs beside the same without them, in one C++ program.
+SERVICES = Row("services", "Pool, C++", "ours", "services")
+KEYS = {row.key: row for row in [*ROWS, *FUNCTION_ROWS, ALONE, SERVICES]}

@@ -15,15 +15,29 @@ from pathlib import Path
 from typing import Any
 
 import machine
+import services
 import tables
 from measuring import Plan, Run
 from picture import draw
 from rows import KEYS
+from table import render
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs" / "performance.md"
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
-PHASES = ("text", "placement", "load", "tensors", "calculate", "several", "starts", "resources", "memory", "throughput")
+OF_SESSIONS = (
+    "text",
+    "placement",
+    "load",
+    "tensors",
+    "calculate",
+    "several",
+    "starts",
+    "resources",
+    "memory",
+    "throughput",
+)
+PHASES = (*OF_SESSIONS, *services.PHASES)
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -42,7 +56,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     run.results["machine"] = machine.describe(command)
     for phase in PHASES:
         if phase in arguments.phases:
-            getattr(run, phase)()
+            services.PHASES[phase](run) if phase in services.PHASES else getattr(run, phase)()
     run.results["machine"]["Took"] = f"{time.monotonic() - begin:.0f} s"
     say("done")
     return run.results
@@ -54,7 +68,7 @@ def section(results: dict[str, Any], with_picture: bool) -> str:
     if with_picture:
         parts.append("![Median time of an echo over the size of the tensor](performance.svg)")
     for title, table in tables.all_tables(results):
-        parts.append(f"### {title}\n\n{tables.render(table)}")
+        parts.append(f"### {title}\n\n{render(table)}")
     absent = tables.absent_lines(results)
     if absent:
         parts.append("### Not measured\n\n" + "\n".join(f"- {line}" for line in absent))
@@ -78,7 +92,7 @@ def main() -> None:
     parser.add_argument("--programs", type=Path, help="folder of the built host programs")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "build" / "bench", help="where results.json goes")
     parser.add_argument("--from", dest="old", type=Path, help="results of an earlier run, instead of measuring")
-    parser.add_argument("--quick", action="store_true", help="three minutes, and the pages stay as they are")
+    parser.add_argument("--quick", action="store_true", help="four minutes, and the pages stay as they are")
     parser.add_argument("--docs", action="store_true", help="write docs/performance.md and docs/performance.svg")
     parser.add_argument("--rows", nargs="*", default=[], choices=list(KEYS), help="only these")
     parser.add_argument("--phases", nargs="*", default=list(PHASES), choices=PHASES, help="only these")

@@ -7,30 +7,8 @@ from typing import Any
 
 from figures import Rounds, mean_us, median_us, percentiles_us, ratio, size_text, tensor, time_text
 from rows import KEYS, ROWS
-
-Table = list[list[str]]
-
-
-def render(table: Table) -> str:
-    """A Markdown table whose columns line up in the source; the first row is the head."""
-    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in table]
-    # Figures to the right, names to the left.
-    rule = (
-        "|" + "|".join("-" * (width + 2) if not i else "-" * (width + 1) + ":" for i, width in enumerate(widths)) + "|"
-    )
-    return "\n".join([lines[0], rule, *lines[1:]])
-
-
-def name(key: str) -> str:
-    """A row's title; ours stand out."""
-    row = KEYS[key]
-    return f"**{row.title}**" if row.kind == "ours" or key.startswith("python_") else row.title
-
-
-def times(value: float | None) -> str:
-    """`1.8x`."""
-    return "" if value is None else f"{value:.2f}x" if value < 10 else f"{value:.0f}x"
+from service_tables import service_tables
+from table import Table, name, times
 
 
 def text_table(results: dict[str, Any]) -> Table:
@@ -174,7 +152,8 @@ def absent_lines(results: dict[str, Any]) -> list[str]:
             lines += [f"start from the {kind}: {reason}" for kind, reason in reasons.items()]
             continue
         told = sorted({reason for reason in reasons.values() if not reason.startswith(_EXPECTED)})
-        lines += [f"{KEYS[key].title}: {reason}" for reason in told]
+        title = KEYS[key].title if key in KEYS else key
+        lines += [f"{title}: {reason}" for reason in told]
     return lines
 
 
@@ -213,4 +192,4 @@ def all_tables(results: dict[str, Any]) -> list[tuple[str, Table]]:
     ):
         if results.get(key):
             found.append((title, make(results)))
-    return found
+    return found + service_tables(results)

@@ -5,22 +5,17 @@ Argument: "pipe", "shared_memory", "torch", "iceoryx2", "appose" or "session", t
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import sys
-import time
 from multiprocessing import shared_memory
 from pathlib import Path
 from typing import Any, Callable
 
+from commands import AbsentError, measure, obey_all
 from pair_workers import WORKERS_BYTE, serve_iceoryx2, serve_pipe, serve_shared_memory, serve_torch
 
 MESSAGE = b"hello to_the_other_end"
-
-
-class AbsentError(Exception):
-    """This row does not have what was asked for."""
 
 
 class Pair:
@@ -308,28 +303,11 @@ def check(pair: Pair, operation: str, result: Any) -> None:
         raise RuntimeError("the bytes that came back are not those that should have")
 
 
-def measure(pair: Pair, operation: str, size: int, rounds: int, budget_ms: int, warm_up_ms: int) -> dict[str, Any]:
-    run = pair.prepare(operation, size)
-    clock = time.perf_counter_ns
-    budget = budget_ms * 1_000_000
-    start = clock()
-    runs = 0
-    while runs == 0 or clock() - start < (10**9 if runs < 2 else warm_up_ms * 1_000_000):
-        result = run()
-        runs += 1
-    check(pair, operation, result)
-    samples: list[int] = []
-    before = start = clock()
-    while len(samples) < rounds and (not samples or before - start < budget):
-        before = clock()
-        result = run()
-        samples.append(clock() - before)
-    return {"ns": samples}
-
-
 def obey(pair: Pair, words: list[str]) -> dict[str, Any]:
     if words[0] == "measure":
-        return measure(pair, words[1], *map(int, words[2:]))
+        operation, numbers = words[1], list(map(int, words[2:]))
+        run = pair.prepare(operation, numbers[0])
+        return measure(run, lambda result: check(pair, operation, result), *numbers[1:])
     if words[0] == "info":
         return {"host_pid": os.getpid(), "worker_pid": pair.worker_pid, "directory": pair.directory, "description": ""}
     raise AbsentError("measured for C++ hosts alone")
@@ -346,16 +324,14 @@ def main() -> None:
         "session": lambda: Session(options),
     }
     pair: Pair | None = None
-    for line in sys.stdin:
-        try:
-            if pair is None:
-                pair = kinds[sys.argv[1]]()
-            answer = obey(pair, line.split())
-        except AbsentError as reason:
-            answer = {"absent": str(reason)}
-        except Exception as error:
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(answer), flush=True)
+
+    def obey_with(words: list[str]) -> dict[str, Any]:
+        nonlocal pair
+        if pair is None:
+            pair = kinds[sys.argv[1]]()
+        return obey(pair, words)
+
+    obey_all(obey_with)
     if pair is not None:
         pair.close()
 

@@ -25,33 +25,11 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using nlohmann::json;
 
-std::int64_t nanoseconds(Clock::duration duration) {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count();
-}
-
-/// Runs until there are `rounds` samples or the budget is spent, after a warm-up: two runs at least, as buffers may
-/// alternate, but for rows that are too slow for that.
-json measure(Transport& transport, Operation operation, std::size_t bytes, std::size_t rounds, std::int64_t budget_ms,
-             std::int64_t warm_up_ms) {
+json measure_operation(Transport& transport, Operation operation, std::size_t bytes, std::size_t rounds,
+                       std::int64_t budget_ms, std::int64_t warm_up_ms) {
     transport.prepare(operation, bytes);
-    constexpr std::chrono::milliseconds kLongWarmUp(1000);
-    const auto budget = std::chrono::milliseconds(budget_ms);
-    const std::chrono::milliseconds warm_up(warm_up_ms);
-    auto start = Clock::now();
-    transport.run(operation);
-    for (int i = 1; Clock::now() - start < (i < 2 ? kLongWarmUp : warm_up); ++i) transport.run(operation);
-    transport.check(operation);
-
-    std::vector<std::int64_t> samples;
-    samples.reserve(rounds);
-    start = Clock::now();
-    auto before = start;
-    while (samples.size() < rounds && (samples.empty() || before - start < budget)) {
-        before = Clock::now();
-        transport.run(operation);
-        samples.push_back(nanoseconds(Clock::now() - before));
-    }
-    return {{"ns", std::move(samples)}};
+    return measure([&] { transport.run(operation); }, [&] { transport.check(operation); }, rounds, budget_ms,
+                   warm_up_ms);
 }
 
 /// Text round trips per second of several transports, a thread each.
@@ -88,7 +66,7 @@ json obey(const std::string& line, const Arguments& arguments, std::unique_ptr<T
     std::int64_t warm_up = 0;
     words >> verb;
     if (verb == "measure" && words >> what >> bytes >> rounds >> milliseconds >> warm_up)
-        return measure(*transport, operation_from(what), bytes, rounds, milliseconds, warm_up);
+        return measure_operation(*transport, operation_from(what), bytes, rounds, milliseconds, warm_up);
     if (verb == "throughput" && words >> rounds >> milliseconds) {
         transport.reset();
         return throughput(arguments, rounds, milliseconds);
@@ -135,12 +113,6 @@ void Transport::check(Operation operation) const {
     if (!right) throw std::runtime_error("the bytes that came back are not those that should have");
 }
 
-std::string Arguments::option(const std::string& key) const {
-    for (const auto& text : options)
-        if (text.rfind(key + "=", 0) == 0) return text.substr(key.size() + 1);
-    return {};
-}
-
 }  // namespace bench
 
 int main(int argc, char** argv) {
@@ -150,18 +122,9 @@ int main(int argc, char** argv) {
     }
     const bench::Arguments arguments{argv[1], argv[2], argv[3], {argv + 4, argv + argc}};
     std::unique_ptr<bench::Transport> transport;
-    std::string line;
-    while (std::getline(std::cin, line)) {
-        nlohmann::json answer;
-        try {
-            if (!transport && line.rfind("time ", 0) != 0) transport = bench::open_transport(arguments);
-            answer = bench::obey(line, arguments, transport);
-        } catch (const bench::Absent& reason) {
-            answer = {{"absent", reason.what()}};
-        } catch (const std::exception& error) {
-            answer = {{"error", error.what()}};
-        }
-        std::cout << answer.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
-    }
+    bench::obey_all([&](const std::string& line) {
+        if (!transport && line.rfind("time ", 0) != 0) transport = bench::open_transport(arguments);
+        return bench::obey(line, arguments, transport);
+    });
     return 0;
 }

@@ -4,9 +4,10 @@
 
 #include <cstddef>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <vector>
+
+#include "commands.h"
 
 namespace bench {
 
@@ -25,12 +26,6 @@ enum class Operation {
 
 /// @throws std::invalid_argument for a word that names none
 Operation operation_from(const std::string& name);
-
-/// This row does not have what was asked for; the text says why.
-class Absent : public std::runtime_error {
-  public:
-    using std::runtime_error::runtime_error;
-};
 
 inline const std::string kMessage = "hello to_the_other_end";
 inline constexpr unsigned char kWorkersByte = 0x3f;  ///< every byte of what a worker sends by itself
@@ -62,17 +57,6 @@ class Transport {
 
     Buffer source_;  ///< what goes out
     Buffer target_;  ///< where what comes in belongs
-};
-
-/// What a host program was started with.
-struct Arguments {
-    std::string name;     ///< of the transport
-    std::string python;   ///< the worker's interpreter
-    std::string workers;  ///< folder of the workers' scripts
-    std::vector<std::string> options;
-
-    /// The value of the option `key=value`, empty when there is none.
-    std::string option(const std::string& key) const;
 };
 
 /// Each program defines these: the transports it has, and how long something took that it has done once (seconds).
