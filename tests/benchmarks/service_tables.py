@@ -80,16 +80,19 @@ def graph_table(results: dict[str, Any]) -> Table:
 
 
 def lines_table(lines: list[dict[str, Any]]) -> Table:
-    """What a script has printed: a row for each line, a column for each figure."""
-    columns = list(dict.fromkeys(key for line in lines for key in line if key not in ("row", "ratio")))
+    """What a script has printed: a row for each line, a column for each figure, or group of figures."""
+    titles = ("row", "ratio", "clients")
+    columns = list(dict.fromkeys(key for line in lines for key in line if key not in titles))
     table = [["", *(column.replace("_", " ") for column in columns)]]
     for line in lines:
-        cells = [line.get(column, "") for column in columns]
-        table.append([str(line.get("row") or line.get("ratio")), *map(_cell, cells)])
+        title = next((line[key] for key in titles if key in line), "")
+        table.append([str(title), *(_cell(line.get(column, "")) for column in columns)])
     return table
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key.replace('_', ' ')} {_cell(item)}" for key, item in value.items())
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
@@ -177,8 +176,14 @@ def graph(run: Run) -> None:
         run.leave_out(SERVICES.key, "graph", str(reason))
 
 
-def _lines_of(script: str, whole: tuple[str, ...], quick: tuple[str, ...]) -> Callable[[Run], None]:
-    """A phase that keeps what a script of this folder prints: a line of JSON for each row, {"row": ..., figures}."""
+def _lines_of(script: str, whole: str, quick: str) -> Callable[[Run], None]:
+    """A phase that keeps what a script of this folder prints: a line of JSON for each row of its table.
+
+    Args:
+        script: its name; where there is none, there is no such phase.
+        whole: its arguments; {programs} is the folder of the host programs.
+        quick: the same, of a quick run.
+    """
     phase = Path(script).stem
 
     def measure(run: Run) -> None:
@@ -186,16 +191,16 @@ def _lines_of(script: str, whole: tuple[str, ...], quick: tuple[str, ...]) -> Ca
         if not path.exists():
             return
         run.say(phase)
-        environment = _environment(run)
-        command = [sys.executable, str(path), "--programs", str(run.programs), *(quick if run.plan.quick else whole)]
-        begin = time.monotonic()
+        words = [word.format(programs=run.programs) for word in (quick if run.plan.quick else whole).split()]
+        command = [sys.executable, str(path), *words]
         try:
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, timeout=300, check=True)
+            done = subprocess.run(
+                command, stdout=subprocess.PIPE, text=True, env=_environment(run), timeout=300, check=True
+            )
         except (subprocess.SubprocessError, OSError) as error:
             run.leave_out(phase, phase, f"{script} failed: {error}")
             return
         run.results[phase] = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-        run.say(f"{phase} took {time.monotonic() - begin:.0f} s")
 
     return measure
 
@@ -207,8 +212,8 @@ PHASES: dict[str, Callable[[Run], None]] = {
     "graph": graph,
     "batching": _lines_of(
         "batching.py",
-        whole=("--models", "small", "--ways", "threads", "asyncio", "--rounds", "3", "--seconds", "1"),
-        quick=("--models", "small", "--ways", "threads", "--rounds", "1", "--seconds", "0.5"),
+        whole="--programs {programs} --models small --ways threads asyncio --rounds 3 --seconds 1",
+        quick="--programs {programs} --models small --ways threads --rounds 1 --seconds 0.5",
     ),
-    "many_clients": _lines_of("many_clients.py", whole=(), quick=()),
+    "many_clients": _lines_of("many_clients.py", whole="--clients 1000", quick="--clients 50"),
 }

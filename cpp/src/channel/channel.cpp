@@ -310,6 +310,11 @@ std::optional<protocol::Hello> Channel::hello() const {
     return hello_;
 }
 
+bool Channel::worker_has(std::string_view feature) const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return hello_ && hello_->has_feature(feature);
+}
+
 Channel::Facts Channel::facts() const {
     const std::lock_guard<std::mutex> lock(mutex_);
     Facts facts;

@@ -136,6 +136,7 @@ class Channel {
     std::shared_ptr<Mailbox> mailbox() const;  ///< where it is in use
     std::vector<std::shared_ptr<Carrier>> carriers() const;
     std::optional<protocol::Hello> hello() const;
+    bool worker_has(std::string_view feature) const;  ///< as its hello says
     /// What the worker offers; nothing before it has said so.
     std::shared_ptr<const protocol::Endpoints> endpoints() const;
     Facts facts() const;

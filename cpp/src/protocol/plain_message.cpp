@@ -79,8 +79,68 @@ class Reader {
         return is_plain_object(found);
     }
     bool at_end() const { return rest_.empty(); }
+    /// A JSON value of the simplest kind: no blanks, plain texts, numbers of so few digits that they are exact.
+    /// @param found null where nobody wants it
+    /// @param depth how deep it may be nested
+    bool simple_value(Value* found, int depth) {
+        if (skip("{")) return depth > 0 && simple_object(found, depth - 1);
+        if (skip("[")) return depth > 0 && simple_list(found, depth - 1);
+        std::string_view words;
+        if (skip("\"")) return text(words) && give(found, words);
+        if (skip("true")) return give(found, true);
+        if (skip("false")) return give(found, false);
+        return skip("null") ? give(found, nullptr) : simple_number(found);
+    }
 
   private:
+    template <class T>
+    static bool give(Value* found, T&& value) {
+        if (found != nullptr) *found = Value(std::forward<T>(value));
+        return true;
+    }
+    bool simple_object(Value* found, int depth) {
+        Value::Object members;
+        Value member;
+        if (skip("}")) return give(found, std::move(members));
+        do {
+            std::string_view name;
+            if (!skip("\"") || !text(name) || !skip(":") || !simple_value(found ? &member : nullptr, depth))
+                return false;
+            if (found != nullptr) members.emplace_back(name, std::move(member));
+        } while (skip(","));
+        return skip("}") && give(found, std::move(members));
+    }
+    bool simple_list(Value* found, int depth) {
+        Value::List items;
+        Value item;
+        if (skip("]")) return give(found, std::move(items));
+        do {
+            if (!simple_value(found ? &item : nullptr, depth)) return false;
+            if (found != nullptr) items.push_back(std::move(item));
+        } while (skip(","));
+        return skip("]") && give(found, std::move(items));
+    }
+    bool simple_number(Value* found) {
+        constexpr std::size_t kExact = 15;  // a double has so many decimal digits, and 10^15 is one
+        const bool negative = skip("-");
+        const std::size_t begin = rest_.size();
+        std::uint64_t digits = 0;
+        if (!number(digits)) return false;
+        const bool whole = !skip(".");
+        double scale = 1;
+        for (; !whole && !rest_.empty() && rest_[0] >= '0' && rest_[0] <= '9' && scale < 1e15; scale *= 10) {
+            digits = 10 * digits + static_cast<std::uint64_t>(rest_[0] - '0');
+            rest_.remove_prefix(1);
+        }
+        if (begin - rest_.size() > kExact || (!whole && scale == 1)) return false;
+        if (whole) {
+            const auto value = static_cast<std::int64_t>(digits);
+            return give(found, negative ? -value : value);
+        }
+        const double value = static_cast<double>(digits) / scale;
+        return give(found, negative ? -value : value);
+    }
+
     std::string_view rest_;
 };
 
@@ -115,6 +175,9 @@ class Writer {
     std::string text_;
     std::size_t length_ = 0;
 };
+
+/// How deep a value may be nested to be a simple one.
+constexpr int kNested = 8;
 
 /// Longer than all names of members and numbers of a message.
 constexpr std::size_t kRest = 192;
@@ -158,6 +221,8 @@ bool is_plain(std::string_view text) {
 }
 
 bool is_plain_object(std::string_view text) {
+    if (Reader simple(text); !text.empty() && text.front() == '{' && simple.simple_value(nullptr, kNested))
+        if (simple.at_end()) return true;  // as nearly all are
     const platform::QuietFloats quiet;
     const auto brackets =
         std::count_if(text.begin(), text.end(), [](char letter) { return letter == '{' || letter == '['; });
@@ -211,7 +276,9 @@ bool read_plain_response(std::string_view message, Response& response) {
     response.tensors = std::move(tensors);
     if (!names.empty()) response.names = names;
     if (!buffers.empty()) response.buffers = buffers;
-    if (!values.empty()) response.values = Value::from_json(values);
+    if (values.empty()) return true;
+    Reader simple(values);
+    if (!simple.simple_value(&response.values, kNested) || !simple.at_end()) response.values = Value::from_json(values);
     return true;
 }
 

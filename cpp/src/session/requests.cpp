@@ -142,7 +142,11 @@ void Conversation::drop_stray_answer() {
 void Conversation::require_features(const protocol::Request& wire, const protocol::Attached& attached,
                                     Deadline deadline) {
     core_.wait_for_hello(*this, *worker_, deadline);
-    const auto hello = core_.first().hello();
+    const auto& first = core_.first();
+    if ((!wire.has_arguments || first.worker_has(protocol::kArgumentsFeature)) &&
+        (attached.names.empty() || first.worker_has(protocol::kNamesFeature)))
+        return;
+    const auto hello = first.hello();
     if (wire.has_arguments) protocol::require_arguments_feature(hello, wire.command);
     if (!attached.names.empty()) protocol::require_names_feature(hello, wire.command);
 }

@@ -71,8 +71,13 @@ class Carrier:
         result: str,
         tensors: Sequence[str],
         buffers: str,
+        values: dict[str, object],
     ) -> bool:
-        """The same for a request that succeeded, where it can be done in a shorter way; else False."""
+        """The same for a request that succeeded, where it can be done in a shorter way; else False.
+
+        Raises:
+            InputError: a value cannot be sent.
+        """
         return False
 
     def publish_part(self, response: messages.Response) -> None:

@@ -87,13 +87,16 @@ class MailboxCarrier(Carrier):
         result: str,
         tensors: Sequence[str],
         buffers: str,
+        values: dict[str, object],
     ) -> bool:
         """See Carrier."""
         if self._by_file:
             return False
+        data = messages.encode_success(id, command, result, tensors, buffers, "", values) if values else b""
         self._line.finish(messages.OK)
         self.idle = True
-        return self._box.answer(id, command, result, tensors, buffers)  # type: ignore[no-any-return]
+        sent: bool = self._box.send(data) if data else self._box.answer(id, command, result, tensors, buffers)
+        return sent
 
     def publish(self, response: messages.Response, status: str) -> None:
         """See Carrier."""

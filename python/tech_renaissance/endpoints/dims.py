@@ -41,6 +41,8 @@ class Dims:
         self._several = words[several[0]] if several else ""
         self._before = several[0] if several else len(words)
         self._words = [self._read(word, text) for word in words if word != self._several]
+        names = [name for kind, name, _ in self._words if kind == "name"]
+        self._simple = names if len(names) == len(words) else None
         if self._several not in ("", "...") and not self._several[1:].isidentifier():
             raise _malformed(self._several, text)
 
@@ -74,6 +76,15 @@ class Dims:
             sizes: what is known of symbols; those of this shape that are new are added.
             owner: what the tensor is called.
         """
+        if self._simple is not None and len(self._simple) == len(shape):  # as most are, in half the time
+            for name, size in zip(self._simple, shape):
+                known = sizes.get(name)
+                if known is None:
+                    sizes[name] = (size, owner)
+                elif known[0] != size:
+                    break
+            else:
+                return ""
         words, extra = self._words, len(shape) - len(self._words)
         if extra < 0 or (extra and not self._several):
             least = "at least " if self._several else ""

@@ -9,7 +9,17 @@ from __future__ import annotations
 import time
 
 from ..errors import InputError
-from .json_object import BLANKS, MAX_MESSAGE_BYTES, encode_object, encode_text, kind_of, parse_object, quote
+from .json_object import (
+    BLANKS,
+    MAX_MESSAGE_BYTES,
+    encode,
+    encode_object,
+    encode_text,
+    kind_of,
+    parse_object,
+    quote,
+    sound_object,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +98,7 @@ class Request:
     def arguments(self) -> dict[str, object]:
         """The typed arguments; empty when there are none. From the library they come as JSON, for here."""
         if not isinstance(self._arguments, dict):
-            self._arguments = parse_object(self._arguments, "arguments") if self._arguments else {}
+            self._arguments = sound_object(self._arguments, "arguments") if self._arguments else {}
         return self._arguments
 
 
@@ -390,7 +400,7 @@ def encode_success(
     tags = '"' + '","'.join(tensors) + '"' if tensors else ""
     places = f'"buffers":"{buffers}",' if buffers else ""
     named = f'"names":"{names}",' if names else ""
-    more = f',"values":{encode_object(values).decode()}' if values else ""
+    more = f',"values":{encode(values)}' if values else ""
     text = (
         f'{{"id":{id},"command":{quote(command)},"result":{quote(result)},"message":"","tensors":[{tags}],'
         f'{named}{places}"timestamp":{now_ms()}{more}}}'

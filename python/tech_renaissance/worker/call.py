@@ -255,7 +255,11 @@ class Call:
             if self._tensors:
                 channel.tensors.settle()
                 buffers = channel.tensors.places(self._tensors)
-            self.answered = channel.carrier.answer(self.request.id or 0, command, result, self._tensors, buffers)
+            number = self.request.id or 0
+            try:
+                self.answered = channel.carrier.answer(number, command, result, self._tensors, buffers, self._values)
+            except InputError:
+                self.answered = False  # a value that cannot be sent, which is told below
             if buffers and channel.tensors.names_are_due():
                 channel.name_tensors()
             if not self._tensors and channel.tensors.stored_at:
@@ -271,7 +275,6 @@ class Call:
     def answer_values(self, values: dict[str, object]) -> None:
         """The answer of a request that succeeded, with results that are no tensors, by name."""
         self._values = values
-        self._short = False
         self.answer(messages.OK)
 
     def status(self, text: str) -> None:

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -138,18 +138,22 @@ class Http(Function):
         server.wait_for(lambda: self.value_call(1.0))
 
     def post(self, content: dict[str, Any]) -> Any:
-        """The answer to one request."""
+        """The answer to one request. Servers close connections that are idle for some seconds."""
+        text = self._json.dumps(content, option=self._json.OPT_SERIALIZE_NUMPY)
         try:
-            text = self._json.dumps(content, option=self._json.OPT_SERIALIZE_NUMPY)
-            self._connection.request("POST", self._path, text, {"Content-Type": "application/json"})
-            response = self._connection.getresponse()
-            text = response.read()
-        except OSError:
+            answer = self._exchange(text)
+        except (OSError, HTTPException):
             self._connection.close()
-            raise
+            answer = self._exchange(text)
+        return self._json.loads(answer)
+
+    def _exchange(self, text: bytes) -> bytes:
+        self._connection.request("POST", self._path, text, {"Content-Type": "application/json"})
+        response = self._connection.getresponse()
+        answer = response.read()
         if response.status != 200:
-            raise RuntimeError(f"{response.status}: {text[:200]!r}")
-        return self._json.loads(text)
+            raise RuntimeError(f"{response.status}: {answer[:200]!r}")
+        return answer
 
     def close(self) -> None:
         self._server.close()

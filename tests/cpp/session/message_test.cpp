@@ -291,6 +291,9 @@ TEST(ResponseText, DeepNestingTakesNoStack) {
 const char* const kPlainResponse =
     R"({"id":18,"command":"matmul","result":"ok ~!#[]","message":"","tensors":["result_0","b"],"names":"b loss","timestamp":1699123456789})";
 
+const char* const kPlainValues =
+    R"({"id":18,"command":"f","result":"ok","message":"","tensors":[],"timestamp":1,"values":{"a":-1.25,"b":[17,true,{"c":"d"},null],"e":0.1,"f":123456789012345,"g":-0}})";
+
 TEST(PlainMessages, AreWhatEachSideWrites) {
     const auto request = make_request("matmul a,b c=2", 7, false, 500).text;
     const auto plain = read_plain_request(request);
@@ -347,7 +350,7 @@ std::string told(const std::string& text) {
         std::string found = (response.id ? std::to_string(*response.id) : "none") + "|" + response.command + "|" +
                             response.text + "|" + response.message;
         for (const auto& tag : response.tensors) found += "|" + tag;
-        found += "|" + response.names;
+        found += "|" + response.names + "|" + response.values.to_json();
         return found + (response.failure ? "|failed" : "") + (response.more ? "|more" : "") +
                (response.older_spelling ? "|older" : "");
     } catch (const InputError&) {
@@ -384,6 +387,9 @@ TEST(PlainMessages, MeanWhatTheyMeanAsJson) {
         const std::string response = changed(kPlainResponse, random);
         if (Response unused; read_plain_response(response, unused)) ++plain;
         EXPECT_EQ(told(response), told(" " + response)) << response;  // the blank makes it one that is not plain
+        const std::string values = changed(kPlainValues, random);
+        if (Response unused; read_plain_response(values, unused)) ++plain;
+        EXPECT_EQ(told(values), told(" " + values)) << values;
 
         const Attached attached = i % 2 == 0 ? Attached{} : Attached{R"({"dim":[1,{"a":"b"}]})", "00-ab", "a obs"};
         const std::string request = changed(make_request("matmul a,b", 7, false, 500, attached).text, random);
