@@ -73,10 +73,10 @@ class Row:
     def _interpreter(self, programs: Path) -> str:
         if not self.own_interpreter:
             return sys.executable
-        python = programs.parent / "rivals" / self.transport / "bin" / "python"
-        if not python.exists():
-            raise Absent(f"setup_rivals has not installed it: {python} is not there")
-        return str(python)
+        folder = programs.parent / "rivals" / self.transport
+        if not (folder / "installed").exists():
+            raise Absent(f"setup_rivals has not installed it in {folder}")
+        return str(folder / "bin" / "python")
 
 
 def _function(key: str, title: str, kind: str, own_interpreter: bool = False) -> Row:
