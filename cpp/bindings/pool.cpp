@@ -180,7 +180,7 @@ py::dict stats_dict(const PoolHandle& self) {
                     py::arg("waiting_for_place") = stats.waiting_for_place, py::arg("calls") = stats.calls,
                     py::arg("failures") = stats.failures, py::arg("restarts") = stats.restarts,
                     py::arg("repeated") = stats.repeated, py::arg("refused") = stats.refused,
-                    py::arg("mean_call_us") = stats.mean_call_us);
+                    py::arg("mean_call_us") = stats.mean_call_us, py::arg("batches") = batches_dict(stats.batches));
 }
 
 template <class What>

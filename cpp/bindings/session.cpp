@@ -17,6 +17,7 @@
 #include "signals.h"
 #include "tech_renaissance/utils/tr_exception.h"
 #include "tensors.h"
+#include "values.h"
 
 namespace py = pybind11;
 
@@ -102,6 +103,7 @@ py::dict stats_dict(const Session& self) {
     result["bytes_received"] = stats.bytes_received;
     result["bytes_held"] = stats.bytes_held;
     result["last_round_trip_us"] = stats.last_round_trip_us;
+    result["batches"] = batches_dict(stats.batches);
     return result;
 }
 
@@ -268,7 +270,8 @@ void register_life(py::class_<Session>& session) {
         .def("log_tail", forward(&PythonSession::log_tail), py::arg("max_bytes"))
         .def("set_quiet_mode", forward(&PythonSession::set_quiet_mode), py::arg("quiet"))
         .def("stats", &stats_dict)
-        .def("probe", &health_dict);
+        .def("probe", &health_dict)
+        .def("health", forward(&PythonSession::health), py::arg("timeout_ms"));
 }
 
 void register_requests(py::class_<Session>& session) {

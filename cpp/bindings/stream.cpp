@@ -8,6 +8,7 @@
 #include "bindings.h"
 #include "signals.h"
 #include "tech_renaissance/utils/tr_exception.h"
+#include "values.h"
 
 namespace py = pybind11;
 
@@ -44,16 +45,16 @@ Stream::~Stream() {
     stream_.reset();
 }
 
-std::optional<Tensor> Stream::next() {
+std::optional<std::variant<Tensor, Result>> Stream::next() {
     std::shared_ptr<void> owner;
     const py::gil_scoped_release no_gil;
     const Use use(*this);
     if (cut_off_) throw InputError("The session was closed before this stream had ended; its other tensors are lost");
     if (!stream_) return std::nullopt;
     try {
-        auto tensor = stream_->next();
-        if (!tensor) end(owner);
-        return tensor;
+        auto item = stream_->next_item();
+        if (!item) end(owner);
+        return item;
     } catch (const TimeoutError&) {
         throw;  // it may be waited for again
     } catch (...) {
@@ -95,9 +96,17 @@ void Stream::end(std::shared_ptr<void>& owner) {
     owner = std::move(owner_);
 }
 
+/// None at the end; a Tensor; or of an endpoint what result_tuple() makes of a part.
+static py::object next_object(Stream& self) {
+    const auto item = self.next();
+    if (!item) return py::none();
+    if (const auto* tensor = std::get_if<Tensor>(&*item)) return py::cast(*tensor);
+    return result_tuple(std::get<Result>(*item));
+}
+
 void register_stream(py::module_& module) {
     py::class_<Stream, std::shared_ptr<Stream>>(module, "Stream", "A tr::TensorStream; from Session.stream().")
-        .def("next", &Stream::next)
+        .def("next", &next_object)
         .def("is_ready", &Stream::is_ready)
         .def("cancel", &Stream::cancel);
 }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <thread>
 #include <utility>
+#include <variant>
 
 #include "tech_renaissance/session/python_session.h"
 
@@ -22,7 +23,7 @@ class Stream {
     Stream& operator=(const Stream&) = delete;
 
     /// @throws InputError when its session was closed before it had ended
-    std::optional<Tensor> next();
+    std::optional<std::variant<Tensor, Result>> next();
     /// Of one that another thread reads just then: false.
     bool is_ready();
     void cancel();

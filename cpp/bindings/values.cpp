@@ -106,11 +106,31 @@ py::object object_of(const Value& value) {
 py::tuple result_tuple(const Result& result) {
     py::list items;
     const auto names = result.names();
-    for (std::size_t i = 0; i < names.size(); ++i)
-        items.append(py::make_tuple(text(names[i]),
-                                    result.is_tensor(i) ? py::cast(result.tensor(i)) : object_of(result.value(i))));
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        py::object item;
+        if (result.is_tensor(i))
+            item = py::cast(result.tensor(i));
+        else if (result.is_list(i))
+            item = py::cast(result.tensors(i));
+        else
+            item = object_of(result.value(i));
+        items.append(py::make_tuple(text(names[i]), item));
+    }
     return py::make_tuple(result.is_declared(), result.is_declared() ? py::object(py::none()) : text(result.text()),
                           items);
+}
+
+py::dict batches_dict(const std::map<std::string, BatchStats>& batches) {
+    py::dict found;
+    for (const auto& [name, stats] : batches) {
+        py::dict rows;
+        py::dict closed;
+        for (const auto& [size, count] : stats.rows) rows[py::int_(size)] = count;
+        for (const auto& [reason, count] : stats.closed) closed[text(reason)] = count;
+        found[text(name)] = py::dict(py::arg("rows") = rows, py::arg("closed") = closed, py::arg("calls") = stats.calls,
+                                     py::arg("failed") = stats.failed);
+    }
+    return found;
 }
 
 }  // namespace tr::python

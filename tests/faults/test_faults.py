@@ -38,6 +38,12 @@ def test_a_short_soak() -> None:
     assert "lost 0, wrong 0" in output
 
 
+def test_each_caller_of_a_batch_gets_its_own_rows() -> None:
+    """Under deaths and cancels."""
+    output = run("batches.py", "--calls", "4000", "--kill-every", "800")
+    assert "wrong 0, lost 0, hung 0" in output
+
+
 def test_the_library_has_no_sequence_points() -> None:
     """They are in the tests' own build of its sources, and nowhere else."""
 

@@ -16,6 +16,14 @@ class Named(NamedTuple):
     words: list[str]
 
 
+class Padded(NamedTuple):
+    """What is cut back, and what is not."""
+
+    scaled: Tensor["f64", "b n"]  # type: ignore
+    ends: Tensor["i64", "b"]  # type: ignore
+    each: list[Tensor["f64", "k"]]  # type: ignore
+
+
 class Server(TechRenaissanceServer):
     """Tells how many rows it was given at a time."""
 
@@ -42,6 +50,11 @@ class Server(TechRenaissanceServer):
     @endpoint(max_batch_size=8, max_queue_delay_ms=20)
     def short(self, x: Tensor["f64", "b n"]) -> Tensor["f64", "b n"]:  # type: ignore
         return x[:1]
+
+    @endpoint(max_batch_size=16, max_queue_delay_ms=100, pad={"x": -1})
+    def padded(self, x: Tensor["f64", "b n"], scale: Tensor["f64", "b"]) -> Padded:  # type: ignore
+        ends = (x >= 0).sum(1)
+        return Padded(x * scale[:, None], ends, [numpy.full(2, float(end)) for end in ends])
 
     @endpoint
     def plain(self) -> str:

@@ -65,6 +65,10 @@ class Server(TechRenaissanceServer):
         return register
 
     @endpoint
+    def boxes(self, n: int) -> list[Tensor]:
+        return [numpy.full(1, place, "f4") for place in range(n)]
+
+    @endpoint
     def count(self, until: int) -> Iterator[Tensor]:
         for place in range(until):
             yield numpy.full(1, place, "f4")

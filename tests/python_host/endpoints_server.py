@@ -25,6 +25,7 @@ class Found(NamedTuple):
 
 class Server(TechRenaissanceServer):
     framework = "numpy"
+    told = ""
 
     @endpoint
     def scale(
@@ -64,6 +65,41 @@ class Server(TechRenaissanceServer):
     def frames(self, n: int) -> Iterator[Tensor["float32"]]:
         for i in range(n):
             yield np.full(2, i, np.float32)
+
+    @endpoint
+    def words(self, text: str) -> Iterator[str]:
+        yield from text.split()
+
+    @endpoint
+    def steps(self, n: int) -> Iterator[Found]:
+        for i in range(n):
+            yield Found(f"step {i}", i / 2, np.full((1, i), i, np.float32) if i else None)
+
+    @endpoint
+    def boxes(self, sizes: list[int]) -> list[Tensor["float32", "_ 4"]]:
+        return [np.full((size, 4), size, np.float32) for size in sizes]
+
+    @endpoint
+    def boxed(self, n: int) -> tuple[list[Tensor], int, list[Tensor]]:
+        return [np.full(1, i) for i in range(n)], n, []
+
+    @endpoint
+    def wrong_boxes(self) -> list[Tensor["float32"]]:
+        return [np.zeros(1, np.float32), np.zeros(1)]
+
+    @endpoint
+    def wrong_words(self) -> Iterator[str]:
+        yield "one"
+        yield 2  # type: ignore[misc]
+
+    @endpoint
+    def be(self, health: str) -> None:
+        self.told = health
+
+    def health(self) -> str | None:
+        if self.told == "raise":
+            raise OSError("the disk is gone")
+        return self.told or None
 
     @endpoint(name="stats")
     def not_the_stats(self) -> str:

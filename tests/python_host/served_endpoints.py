@@ -49,6 +49,18 @@ class Filters:
         os._exit(3)
 
 
+@service(framework="numpy")
+class Sick:
+    """Is unwell as long as there is a file."""
+
+    @endpoint
+    def who(self) -> int:
+        return os.getpid()
+
+    def health(self) -> str | None:
+        return "the disk is full" if Path(os.environ["SICK"]).exists() else None
+
+
 class Older(TechRenaissanceServer):
     """A main_logic alone."""
 

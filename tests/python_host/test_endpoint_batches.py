@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -151,14 +150,16 @@ def test_a_batch_is_closed_by_another_command_or_other_arguments(session: Python
     assert (first.tolist() == [1.0], second) == (True, "plain")
 
 
-def test_why_batches_were_closed_is_told(session: PythonSession[Any]) -> None:
-    at_once([lambda: session.calculate("named", numpy.ones((1, 1)))] * CALLERS)
-    path = Path(session.session_dir()) / "batches.json"
-    while not path.exists() or "named" not in (told := json.loads(path.read_text())):
-        session.fetch_response("plain")
-    counts = told["named"]
-    assert counts["calls"] <= CALLERS
-    assert sum(counts["closed"].values()) == sum(counts["rows"].values())
+def test_stats_tell_how_large_batches_were_and_why_they_were_closed(session: PythonSession[Any]) -> None:
+    at_once([lambda: session.calculate("named", numpy.ones((2, 1)))] * CALLERS)
+    while "named" not in (batches := session.stats().batches) or batches["named"].calls < CALLERS:
+        session.fetch_response("plain")  # which has the worker look whether it is time to tell
+    found = batches["named"]
+    assert sum(size * count for size, count in found.rows.items()) == 2 * CALLERS
+    assert (sum(found.closed.values()), found.failed) == (found.batches(), 0)
+    assert set(found.closed) <= {"full", "nobody else", "delay", "another command"}
+    assert found.mean_rows() * found.batches() == 2 * CALLERS
+    assert "plain" not in batches
 
 
 def test_named_results_and_lists_are_split() -> None:
@@ -173,6 +174,37 @@ def test_a_result_with_too_few_rows_is_each_callers_error() -> None:
     with ServerHarness(Server()) as h:
         found = at_once([lambda: h.call("short", numpy.ones((2, 1)))] * 3)
         assert all("short: the result has shape (1, 1), 1 at dim 0" in str(error) for error in found)
+
+
+def test_ragged_inputs_are_padded_and_each_caller_gets_its_own_part() -> None:
+    with ServerHarness(Server()) as h:
+        sizes = [1, 4, 2, 4]
+        inputs = [numpy.full((1 + place % 2, size), float(place)) for place, size in enumerate(sizes)]
+        found = at_once([lambda x=x: h.call("padded", x, numpy.full(len(x), 2.0)) for x in inputs])  # type: ignore[misc]
+        for x, one in zip(inputs, found):
+            assert one.scaled.tolist() == (2 * x).tolist()
+            assert one.ends.tolist() == [x.shape[1]] * len(x)
+            assert [item.tolist() for item in one.each] == [[float(x.shape[1])] * 2] * len(x)
+
+
+@pytest.mark.parametrize(
+    ("pad", "dims", "given", "reason"),
+    [
+        (0, "b 3", "b", "none of its tensors has a name besides the first"),
+        ({"y": 0}, "b n", "b", "'y': there is no such input: It takes x"),
+        ({"x": 0}, "b", "b", 'x: it is float32 "b": expected a tensor with a name'),
+        ({"x": 0}, "b n", "b n+1", 'n: result is float32 "b n'),
+    ],
+)
+def test_what_cannot_be_padded(pad: Any, dims: str, given: str, reason: str) -> None:
+    @endpoint(max_batch_size=4, pad=pad)
+    def it(x): ...  # type: ignore[no-untyped-def]
+
+    it.__annotations__.update({"x": Tensor["f32", dims], "return": Tensor["f32", given]})
+    with pytest.raises(InputError, match=f"the endpoint it cannot pad:? {reason}"):
+        Signature("it", it)
+    with pytest.raises(InputError, match="pad is 0, and max_batch_size 1"):
+        endpoint(pad=0)
 
 
 @pytest.mark.parametrize(

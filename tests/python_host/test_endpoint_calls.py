@@ -123,6 +123,36 @@ def test_unknown_and_streaming_endpoints(session: PythonSession) -> None:
         session.back(cycle)
 
 
+def test_parts_of_a_stream_are_what_the_endpoint_yields(session: PythonSession) -> None:
+    assert list(session.words("a text in parts")) == ["a", "text", "in", "parts"]
+    found = list(session.stream("steps", 3))
+    assert [(part.label, part.score) for part in found] == [("step 0", 0.0), ("step 1", 0.5), ("step 2", 1.0)]
+    assert [part.mask if part.mask is None else part.mask.shape for part in found] == [None, (1, 1), (1, 2)]
+    words = session.words("left early")
+    assert next(words) == "left"
+    words.cancel()
+    with pytest.raises(InputError, match="wrong_words: a part is 2: expected a str"):
+        list(session.wrong_words())
+    assert session.repeat("x", 2) == "xx", "goes on as ever"
+
+
+def test_lists_of_tensors_are_results(session: PythonSession) -> None:
+    assert [box.shape for box in session.boxes([2, 0, 1])] == [(2, 4), (0, 4), (1, 4)]
+    assert session.boxes([]) == []
+    some, count, none = session.boxed(2)
+    assert ([one.tolist() for one in some], count, none) == ([[0], [1]], 2, [])
+    with pytest.raises(InputError, match=r"wrong_boxes: the result\[1\] is float64: expected float32"):
+        session.wrong_boxes()
+    assert "list[tensor]" in [str(it.outputs[0].type) for it in session.endpoints() if it.name == "boxed"]
+
+
+def test_a_server_says_how_it_is(session: PythonSession) -> None:
+    assert session.health() == ""
+    for told, expected in (("low on memory", "low on memory"), ("raise", "OSError: the disk is gone"), ("", "")):
+        session.be(told)
+        assert session.health() == expected
+
+
 def test_a_stream_has_arguments_too(session: PythonSession) -> None:
     for arguments, named in (((3,), {}), ((), {"n": 3})):
         assert [int(part[0]) for part in session.frames(*arguments, **named)] == [0, 1, 2]
@@ -140,7 +170,7 @@ def test_what_a_server_offers(session: PythonSession) -> None:
     assert scale.inputs[0].type == 'float32 "3 h w"'
     assert (scale.inputs[1].default, scale.inputs[1].required, scale.inputs[2].by_name) == (3, False, True)
     assert [it.type for it in scale.outputs] == ['float32 "3 h w"']
-    assert {it.name for it in session.endpoints() if it.stream} == {"frames"}
+    assert {it.name for it in session.endpoints() if it.stream} == {"frames", "words", "steps", "wrong_words"}
 
 
 def test_an_endpoint_is_a_method(session: PythonSession) -> None:

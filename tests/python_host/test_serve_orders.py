@@ -62,6 +62,19 @@ def test_status_tells_what_is_at_work_and_what_waits(workspace: Path, tmp_path: 
         assert [call.result() for call in calls] == ["done", int(worker["pid"])]
 
 
+def test_status_tells_who_is_unwell(workspace: Path, tmp_path: Path) -> None:
+    sick = tmp_path / "sick"
+    sick.touch()
+    with Served(workspace, f"{SERVICES}:Sick", "--set", f"Sick.environment.SICK={sick}").ready("sick") as served:
+
+        def state() -> str:
+            return rows(served.command("status", "sick").stdout)["sick-0"]["state"]
+
+        assert state() == "unwell: the disk is full"
+        sick.unlink()
+        assert state() == "ready"
+
+
 def test_scale_adds_and_takes_workers(workspace: Path) -> None:
     with Served(workspace, FILTERS, "--workers", 1).ready() as served:
         more = served.command("scale", "filters", "Filters=3")

@@ -220,9 +220,14 @@ CallPlan plan_call(std::string_view command, const std::vector<Given>& given, co
     return planner.take(tensors.size());
 }
 
+bool is_in_list(std::string_view output, std::string_view name) {
+    const std::size_t size = output.size();
+    return name.size() > size + 1 && name.substr(0, size) == output && name[size] == '.';
+}
+
 void check_result(const Endpoint& endpoint, std::string_view name, const TensorView& tensor, Sizes& sizes) {
     for (const auto& output : endpoint.outputs) {
-        if (output.name != name) continue;
+        if (output.name != name && !(output.type.is_tensors() && is_in_list(output.name, name))) continue;
         try {
             return check_tensor(output.type.tensor(), tensor, sizes, endpoint.name, output.name);
         } catch (const InputError& error) {

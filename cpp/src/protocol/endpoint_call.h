@@ -35,8 +35,11 @@ CallPlan plan_call(const Endpoint& endpoint, const std::vector<Given>& given, co
 /// The same for a command of which nothing is known: tensors go in order, values have to be named.
 CallPlan plan_call(std::string_view command, const std::vector<Given>& given, const std::vector<TensorView>& tensors);
 
+/// A tensor of this name is one of the list that is an output: `masks.0` of `masks`.
+bool is_in_list(std::string_view output, std::string_view name);
+
 /// Checks one tensor of an answer.
-/// @param name of the output
+/// @param name of the output, or that of one tensor of a list
 /// @throws RemoteError when it is not what the endpoint has declared
 void check_result(const Endpoint& endpoint, std::string_view name, const TensorView& tensor, Sizes& sizes);
 

@@ -31,6 +31,7 @@ inline constexpr const char* kStatusFile = "status.txt";
 inline constexpr const char* kHelloFile = "hello.json";
 inline constexpr const char* kSessionFile = "session.json";
 inline constexpr const char* kWhereFile = "where.json";
+inline constexpr const char* kBatchesFile = "batches.json";
 inline constexpr const char* kCancelFile = "cancel.json";
 inline constexpr const char* kRoomFile = "room";
 inline constexpr const char* kMailboxFile = "mailbox";
@@ -40,6 +41,8 @@ inline constexpr const char* kLockFile = "session.lock";
 inline constexpr const char* kChannelsFolder = "channels";
 inline constexpr const char* kTensorSuffix = ".tsr";
 inline constexpr const char* kFirstResult = "result_0";  ///< the tag of the first tensor that a worker sends
+inline constexpr const char* kHealthCommand = "__health__";
+inline constexpr const char* kWell = "ok";  ///< the answer to that of a server that is well
 inline constexpr const char* kExitCommand = "__exit__";
 inline constexpr const char* kExitWord = "exit";  ///< the same to a worker whose server knows no such command
 

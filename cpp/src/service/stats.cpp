@@ -74,6 +74,7 @@ PoolStats PoolCore::stats() const {
         worker.session_id = slots[i]->session.session_id();
         worker.pid = known.worker_pid;
         worker.epoch = known.epoch;
+        for (const auto& [endpoint, batches] : known.batches) stats.batches[endpoint] += batches;
         stats.in_flight += worker.in_flight;
         stats.calls += worker.calls;
         stats.failures += worker.failures;

@@ -82,7 +82,7 @@ void AsyncCalls::submit(const std::shared_ptr<AsyncCall>& call) {
     // One thread more than can be at work: it waits for the next to end, or for a limit to pass.
     if (queue_->idle <= queue_->waiting.size() && threads_.size() <= queue_->at_once) add_thread();
     queue_->waiting.push_back(call);
-    queue_->changed.notify_all();
+    queue_->changed.notify_one();  // any can take it, or see to its limit
 }
 
 /// With the queue's mutex held.
@@ -102,8 +102,7 @@ void AsyncCalls::serve(Queue& queue) {
             lock.unlock();
             call->run();
             lock.lock();
-            --queue.at_work;
-            queue.changed.notify_all();
+            --queue.at_work;  // this thread takes the next
             continue;
         }
         auto next = Deadline::never();
@@ -152,7 +151,7 @@ void AsyncCalls::refuse() {
 
 void AsyncCalls::wake() {
     const std::lock_guard<std::mutex> lock(queue_->mutex);
-    queue_->changed.notify_all();
+    queue_->changed.notify_one();
 }
 
 void AsyncCalls::join() {

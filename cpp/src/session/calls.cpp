@@ -234,6 +234,15 @@ Tensor PythonSession::empty(const Shape& shape, DType dtype, const std::string& 
 
 // ------------------------------------------------------------------------------------------------------- whole turns
 
+std::string PythonSession::health(Limit limit) const {
+    try {
+        std::string told = fetch_response(protocol::kHealthCommand, limit);
+        return told == protocol::kWell ? std::string() : told;
+    } catch (const NotFoundError&) {
+        return {};  // a server without the hook does not know the command
+    }
+}
+
 std::string PythonSession::fetch_response(const std::string& message, Limit limit) const {
     return exchange(core(), {}, message, core().deadline_of(limit)).text;
 }

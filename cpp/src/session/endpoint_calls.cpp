@@ -59,6 +59,10 @@ class EndpointCall {
         prepare_for(core, conversation, deadline);
         return conversation.exchange(tensors(), message_, deadline, attached_);
     }
+    /// For the parts that are to come.
+    const std::shared_ptr<const protocol::Endpoints>& offered() const { return offered_; }
+    const protocol::Endpoint* endpoint() const { return endpoint_; }
+    const std::optional<protocol::Sizes>& sizes() const { return sizes_; }
     Result result(Answer answer) { return ResultMaker::make(std::move(answer), endpoint_, *sizes_); }
 
   private:
@@ -120,6 +124,9 @@ TensorStream PythonSession::streamed(const std::string& endpoint, const Argument
     auto state = std::make_unique<TensorStream::State>(session, deadline, given.limit());
     auto& conversation = state->conversation;
     session.recovering(conversation, deadline, [&] { call.begin(session, conversation, deadline); });
+    state->offered = call.offered();
+    state->endpoint = call.endpoint();
+    state->sizes = call.sizes();
     state->begun();
     return TensorStream(std::move(state));
 }

@@ -12,24 +12,21 @@ namespace {
 constexpr const char* kOnly = "result";  ///< the name of one that has none
 constexpr const char* kOk = "ok";        ///< the text of an answer that says nothing else
 
-bool holds_tensor(const std::variant<Tensor, Value>& content) {
-    return std::holds_alternative<Tensor>(content);
-}
-
-bool holds_text(const std::variant<Tensor, Value>& content) {
-    return !holds_tensor(content) && std::get<Value>(content).is_text();
-}
-
 }  // namespace
 
 // ---------------------------------------------------------------------------------------------------------- reading
+
+std::string Result::kind_of(const Content& content) {
+    if (holds_tensor(content)) return "a tensor";
+    if (holds_value(content)) return to_string(std::get<Value>(content).kind());
+    return "a list of " + std::to_string(std::get<std::vector<Tensor>>(content).size()) + " tensors";
+}
 
 std::string Result::found() const {
     std::string all;
     for (const auto& item : items_) {
         all.append(all.empty() ? "" : ", ").append(item.name).append(" (");
-        all += holds_tensor(item.content) ? "a tensor" : to_string(std::get<Value>(item.content).kind());
-        all += ")";
+        all += kind_of(item.content) + ")";
     }
     return "'" + command_ + "' gave " + (all.empty() ? "nothing" : all);
 }
@@ -56,12 +53,20 @@ const Result::Item& Result::at(std::size_t index) const {
 
 const Tensor& Result::tensor_of(const Item& item) const {
     if (const auto* tensor = std::get_if<Tensor>(&item.content)) return *tensor;
-    throw InputError(found() + ": '" + item.name + "' is no tensor, read it with value()");
+    throw InputError(found() + ": '" + item.name + "' is no tensor, read it with " +
+                     (holds_value(item.content) ? "value()" : "tensors()"));
 }
 
 const Value& Result::value_of(const Item& item) const {
     if (const auto* value = std::get_if<Value>(&item.content)) return *value;
-    throw InputError(found() + ": '" + item.name + "' is a tensor, read it with tensor()");
+    throw InputError(found() + ": '" + item.name + "' is " + kind_of(item.content) + ", read it with " +
+                     (holds_tensor(item.content) ? "tensor()" : "tensors()"));
+}
+
+const std::vector<Tensor>& Result::list_of(const Item& item) const {
+    if (const auto* tensors = std::get_if<std::vector<Tensor>>(&item.content)) return *tensors;
+    throw InputError(found() + ": '" + item.name + "' is " + kind_of(item.content) + ", read it with " +
+                     (holds_tensor(item.content) ? "tensor()" : "value()"));
 }
 
 const Tensor& Result::tensor() const {
@@ -75,7 +80,7 @@ const Tensor& Result::tensor(std::size_t index) const {
 }
 
 const Value& Result::value() const {
-    return std::get<Value>(only("value", [](const auto& content) { return !holds_tensor(content); }).content);
+    return std::get<Value>(only("value", holds_value).content);
 }
 const Value& Result::value(const std::string& name) const {
     return value_of(named(name));
@@ -97,12 +102,16 @@ const std::string& Result::text(std::size_t index) const {
 
 bool Result::has(const std::string& name) const noexcept {
     return std::any_of(items_.begin(), items_.end(), [&](const Item& item) {
-        return item.name == name && (holds_tensor(item.content) || !std::get<Value>(item.content).is_null());
+        return item.name == name && !(holds_value(item.content) && std::get<Value>(item.content).is_null());
     });
 }
 
 bool Result::is_tensor(std::size_t index) const {
     return holds_tensor(at(index).content);
+}
+
+bool Result::is_list(std::size_t index) const {
+    return std::holds_alternative<std::vector<Tensor>>(at(index).content);
 }
 
 std::vector<std::string> Result::names() const {
@@ -113,9 +122,18 @@ std::vector<std::string> Result::names() const {
 
 std::vector<Tensor> Result::tensors() const {
     std::vector<Tensor> tensors;
-    for (const auto& item : items_)
+    for (const auto& item : items_) {
         if (const auto* tensor = std::get_if<Tensor>(&item.content)) tensors.push_back(*tensor);
+        if (const auto* list = std::get_if<std::vector<Tensor>>(&item.content))
+            tensors.insert(tensors.end(), list->begin(), list->end());
+    }
     return tensors;
+}
+const std::vector<Tensor>& Result::tensors(const std::string& name) const {
+    return list_of(named(name));
+}
+const std::vector<Tensor>& Result::tensors(std::size_t index) const {
+    return list_of(at(index));
 }
 
 // ----------------------------------------------------------------------------------------------------------- making
@@ -142,7 +160,9 @@ void ResultMaker::take_declared(const protocol::Endpoint& endpoint) {
     for (const auto& output : endpoint.outputs) {
         const Kind kind = output.type.kind;
         const bool is_text = kind == Kind::text || (kind == Kind::any && answer_.text != kOk);
-        if (nothing_else && endpoint.outputs.size() == 1 && is_text)
+        if (output.type.is_tensors())
+            take_list(output.name);
+        else if (nothing_else && endpoint.outputs.size() == 1 && is_text)
             result_.items_.push_back({output.name, Value(answer_.text)});
         else if (!take(output.name) && kind != Kind::any)
             result_.items_.push_back({output.name, Value()});  // one that may be left out
@@ -166,6 +186,17 @@ bool ResultMaker::take(const std::string& name) {
     return value != nullptr;
 }
 
+/// Those called `name.0`, `name.1` and so on; there may be none.
+void ResultMaker::take_list(const std::string& name) {
+    std::vector<Tensor> list;
+    for (std::size_t i = 0; i < answer_.tensors.size(); ++i) {
+        if (!protocol::is_in_list(name, name_of(i))) continue;
+        list.push_back(std::move(answer_.tensors[i]));
+        in_lists_.push_back(i);
+    }
+    result_.items_.push_back({name, std::move(list)});
+}
+
 /// What is not among those that were declared.
 void ResultMaker::take_rest() {
     auto& items = result_.items_;
@@ -174,8 +205,10 @@ void ResultMaker::take_rest() {
         const auto end = items.begin() + static_cast<std::ptrdiff_t>(taken);
         return std::none_of(items.begin(), end, [&](const auto& item) { return item.name == name; });
     };
-    for (std::size_t i = 0; i < answer_.tensors.size(); ++i)
+    for (std::size_t i = 0; i < answer_.tensors.size(); ++i) {
+        if (std::find(in_lists_.begin(), in_lists_.end(), i) != in_lists_.end()) continue;
         if (std::string name = name_of(i); is_new(name)) items.push_back({std::move(name), answer_.tensors[i]});
+    }
     if (!answer_.values.is_object()) return;
     for (const auto& [name, value] : answer_.values.as_object())
         if (is_new(name)) items.push_back({name, value});

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "protocol/endpoint_call.h"
 #include "session/inbox.h"
@@ -23,10 +25,12 @@ class ResultMaker {
     void take_declared(const protocol::Endpoint& endpoint);
     void take_rest();
     bool take(const std::string& name);
+    void take_list(const std::string& name);
     std::string name_of(std::size_t tensor) const;
 
     session::Answer answer_;
     Result result_;
+    std::vector<std::size_t> in_lists_;  ///< which tensors of the answer
 };
 
 }  // namespace tr

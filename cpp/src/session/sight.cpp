@@ -2,7 +2,11 @@
 #include <system_error>
 
 #include "channel/place_error.h"
+#include "platform/file.h"
 #include "platform/host.h"
+#include "protocol/batch_stats.h"
+#include "protocol/names.h"
+#include "protocol/records.h"
 #include "session/core.h"
 #include "worker/liveness.h"
 
@@ -103,6 +107,17 @@ const channel::Channel& busiest(const Core& core) {
     return *found;
 }
 
+/// As the worker has written them last.
+std::map<std::string, BatchStats> batches_in(const std::string& directory, std::uint64_t epoch) {
+    try {
+        const auto text = platform::read_file(directory + "/" + protocol::kBatchesFile, protocol::kMaxRecordBytes);
+        if (text) return protocol::parse_batches(*text, epoch);
+    } catch (const std::system_error&) {
+    } catch (const TRException&) {  // it is no file, or too long
+    }
+    return {};
+}
+
 }  // namespace
 
 SessionStats Core::stats() const {
@@ -129,6 +144,7 @@ SessionStats Core::stats() const {
         stats.start = now->launched().start;
         stats.python = now->launched().interpreter.path;
         stats.worker_pid = now->pid();
+        stats.batches = batches_in(now->launched().directory, now->epoch());
     }
     stats.worker_state = to_string(found.condition);
     stats.busy_ms = found.busy_ms;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "session/result_maker.h"
 #include "session/tensor_stream_state.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
@@ -27,15 +28,11 @@ TensorStream& TensorStream::operator=(TensorStream&& other) noexcept {
     return *this;
 }
 
-std::optional<Tensor> TensorStream::next() {
+/// Has the next part where it can be given; false when the stream has ended.
+bool TensorStream::fetch() {
     if (state_) state_->core.check_process();
     while (state_) {
-        if (!state_->ready.empty()) {
-            Tensor tensor = std::move(state_->ready.front());
-            state_->ready.pop_front();
-            state_->note_more(!state_->ready.empty() || state_->ended);
-            return tensor;
-        }
+        if (state_->part) return true;
         if (state_->ended) {
             state_.reset();
             break;
@@ -47,9 +44,11 @@ std::optional<Tensor> TensorStream::next() {
             state->throw_lost();
         }
         try {
-            auto part = conversation.checked(conversation.receive_part(state_->core.deadline_of(state_->timeout_ms)));
-            state_->ready.assign(part.tensors.begin(), part.tensors.end());
-            state_->ended = !part.more;
+            auto answer = conversation.checked(conversation.receive_part(state_->core.deadline_of(state_->timeout_ms)));
+            state_->ended = !answer.more;
+            // An answer that says no more than that all has been sent is no part.
+            if (answer.more || !answer.tensors.empty() || !answer.values.is_null())
+                state_->part = state_->result_of(std::move(answer));
             conversation.park();
         } catch (const TimeoutError&) {
             conversation.park();
@@ -61,13 +60,54 @@ std::optional<Tensor> TensorStream::next() {
             throw;
         }
     }
-    return std::nullopt;
+    return false;
+}
+
+void TensorStream::note_given() {
+    state_->note_more(!state_->ready.empty() || state_->part || state_->ended);
+}
+
+std::optional<Tensor> TensorStream::next() {
+    while (!state_ || state_->ready.empty()) {
+        if (!fetch()) return std::nullopt;
+        const Result& part = *state_->part;
+        for (std::size_t i = 0; i < part.size(); ++i)
+            if (!part.is_tensor(i) && !part.is_list(i) && !part.value(i).is_null())
+                throw InputError("a part of this stream holds '" + part.names()[i] +
+                                 "', which is no tensor: read its parts with next_part()");
+        const auto tensors = part.tensors();
+        state_->ready.assign(tensors.begin(), tensors.end());
+        state_->part.reset();
+    }
+    state_->core.check_process();
+    Tensor tensor = std::move(state_->ready.front());
+    state_->ready.pop_front();
+    note_given();
+    return tensor;
+}
+
+std::optional<Result> TensorStream::next_part() {
+    if (state_ && !state_->ready.empty())
+        throw InputError(
+            "next() has given some of the tensors of a part, and others are left: expected to be asked for those "
+            "first");
+    if (!fetch()) return std::nullopt;
+    Result part = std::move(*state_->part);
+    state_->part.reset();
+    note_given();
+    return part;
+}
+
+std::optional<std::variant<Tensor, Result>> TensorStream::next_item() {
+    if ((!state_ || state_->ready.empty()) && !fetch()) return std::nullopt;
+    if (state_->part && state_->endpoint != nullptr) return next_part();
+    return next();
 }
 
 bool TensorStream::is_ready() const {
     if (!state_) return true;
     state_->core.check_process();
-    if (!state_->ready.empty() || state_->ended) return true;
+    if (!state_->ready.empty() || state_->part || state_->ended) return true;
     state_->core.has_been_heard();
     const auto& conversation = state_->conversation;
     return !conversation.still_held() || conversation.channel().answer_lies_ready() || !conversation.worker()->alive();
@@ -87,6 +127,17 @@ void TensorStream::State::begun() {
         request.lost = lost;
     });
     conversation.park();
+}
+
+/// What has come, as the endpoint declares it, where the command is one.
+Result TensorStream::State::result_of(session::Answer answer) {
+    if (!sizes) {
+        offered = core.first().endpoints();
+        endpoint = offered ? offered->find(answer.command) : nullptr;
+        sizes.emplace(endpoint == nullptr ? 0 : endpoint->symbols);
+    }
+    protocol::Sizes own = *sizes;  // symbols that the inputs leave open may be other sizes in each part
+    return ResultMaker::make(std::move(answer), endpoint, own);
 }
 
 void TensorStream::State::throw_lost() const {

@@ -100,6 +100,13 @@ class Carrier:
         """The host wants no more of it."""
         raise NotImplementedError
 
+    def fresh(self) -> int:
+        """`news` as of which the request that was taken last has not been cancelled; -1 where that is to be looked for.
+
+        To be asked once for each request, or what it says is -1 for the next.
+        """
+        return -1
+
     def status(self, text: str) -> None:
         """Tells what the worker is doing, to whoever looks."""
         raise NotImplementedError

@@ -34,6 +34,7 @@ class MailboxCarrier(Carrier):
         self._files = files
         self._by_file = False
         self._unsure = True  # there may be a request that nothing announces, as while this worker was starting
+        self._rings = 0  # as they were when that was asked last
         self._line = StatusLine(keeper, self._write_status)
         self.news = box.rings  # type: ignore[method-assign]
         self.is_cancelled = files.is_cancelled  # type: ignore[method-assign]
@@ -74,6 +75,13 @@ class MailboxCarrier(Carrier):
         if steps.hook:
             steps.hook("request taken")
         return request
+
+    def fresh(self) -> int:
+        """See Carrier. The host rings for a request, and then to cancel it: once means that it has not."""
+        rings: int = self._box.rings()
+        once = (rings - self._rings) & 0xFFFFFFFF == 1
+        self._rings = rings
+        return rings if once else -1
 
     def _from_file(self) -> messages.Request | None:
         request = self._files.take()

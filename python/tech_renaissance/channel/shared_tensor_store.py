@@ -77,6 +77,14 @@ class SharedTensorStore(TensorStore):
         self._lending = Lending(directory, epoch, self._own, self._names, self._places, self._own_buffers)
         self._sent_back: dict[str, Buffer] = {}  # the host's buffers that the answer to come refers to
 
+    def has(self, tag: str) -> bool:
+        """See TensorStore."""
+        try:
+            self._names.identify(self.path(tag))
+        except OSError:
+            return False
+        return True
+
     # -------------------------------------------------------------------------------------------------- receiving
 
     def load(self, tag: str, framework: str, buffers: str = "") -> Any:

@@ -7,7 +7,7 @@ import sys
 from ..data.tsr_header import BY_NAME
 from ..errors import InputError
 from .dims import Dims
-from .tensor_type import Tensor, TensorAnnotation, TensorType
+from .tensor_type import Tensor, TensorAnnotation, TensorListType, TensorType
 from .value_types import (
     AnyType,
     DictType,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from .value_types import ValueType
 
-    Type = Union[TensorType, ValueType]
+    Type = Union[TensorType, TensorListType, ValueType]
 
 _SCALARS: dict[Any, str] = {
     int: "int", float: "float", bool: "bool", str: "str", None: "none", type(None): "none"
@@ -84,6 +84,22 @@ def type_of(annotation: Any, names: dict[str, Any], where: str) -> Type:
             "pydantic model, or Any"
         )
     return found
+
+
+def result_type_of(annotation: Any, names: dict[str, Any], where: str) -> Type:
+    """The same for a result, which may be a list of tensors as well."""
+    annotation = evaluated(annotation, names, where)
+    tensors = list_of_tensors(annotation, names, where)
+    return type_of(annotation, names, where) if tensors is None else TensorListType(tensors)
+
+
+def list_of_tensors(annotation: Any, names: dict[str, Any], where: str) -> TensorType | None:
+    """Of `list[Tensor]`, or a tuple of any length, the type of each; None for what means something else."""
+    origin: Any = getattr(annotation, "__origin__", None)
+    arguments: Any = getattr(annotation, "__args__", ())
+    if origin not in (list, tuple) or not (len(arguments) == 1 or arguments[1:] == (...,)):
+        return None
+    return tensor_of(evaluated(arguments[0], names, where), where)
 
 
 def _is_hashable(annotation: Any) -> bool:
@@ -172,7 +188,7 @@ def _value(annotation: Any, names: dict[str, Any], where: str) -> Any:
     if isinstance(found, TensorType) or isinstance(getattr(found, "of", None), TensorType):
         raise InputError(
             f"{where} has tensors inside: expected them as inputs or results of their own, or a list of tensors "
-            "as an input"
+            "as one of these"
         )
     return found
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     Function = TypeVar("Function", bound=Callable[..., Any])
     Class = TypeVar("Class", bound=type)
+    Pad = Union[float, dict[str, float]]
     Example = Union[dict[str, Any], Callable[[Any], dict[str, Any]]]
 
 _MARK = "__tr_endpoint__"
@@ -24,11 +25,12 @@ _SERVICE = "__tr_service__"
 class EndpointOptions:
     """What `@endpoint` says of a method."""
 
-    def __init__(self, name: str, example: Any, max_batch_size: int, max_queue_delay_ms: float) -> None:
+    def __init__(self, name: str, example: Any, max_batch_size: int, max_queue_delay_ms: float, pad: Any) -> None:
         self.name = name
         self.example = example
         self.max_batch_size = max_batch_size
         self.max_queue_delay_ms = max_queue_delay_ms
+        self.pad = pad
 
 
 class ServiceOptions:
@@ -44,7 +46,12 @@ class ServiceOptions:
 def endpoint(function: Function) -> Function: ...
 @overload
 def endpoint(
-    *, name: str = "", example: Example | None = None, max_batch_size: int = 1, max_queue_delay_ms: float = 2.0
+    *,
+    name: str = "",
+    example: Example | None = None,
+    max_batch_size: int = 1,
+    max_queue_delay_ms: float = 2.0,
+    pad: Pad | None = None,
 ) -> Callable[[Function], Function]: ...
 def endpoint(
     function: Any = None,
@@ -53,6 +60,7 @@ def endpoint(
     example: Example | None = None,
     max_batch_size: int = 1,
     max_queue_delay_ms: float = 2.0,
+    pad: Pad | None = None,
 ) -> Any:
     """Marks a method as an endpoint of its server, and returns it as it is.
 
@@ -71,6 +79,9 @@ def endpoint(
             their tensors, which has to be a name.
         max_queue_delay_ms: how long the first call of a batch waits for others, milliseconds; 0 for not at all. Where
             nobody is left who could call, it does not wait.
+        pad: what tensors of one batch are filled up with at their end, where dims besides the first, which are names,
+            differ; a number for all, or one for each argument that is to be, by name. Of results with such a dim each
+            caller gets its own part. Left out: calls with other sizes are not joined.
     """
     if type(max_batch_size) is not int or max_batch_size < 1:
         raise InputError(f"max_batch_size is {max_batch_size!r:.200}: expected a number of rows, 1 for no batches")
@@ -80,6 +91,12 @@ def endpoint(
         or not (0 <= max_queue_delay_ms <= 60_000)
     ):
         raise InputError(f"max_queue_delay_ms is {max_queue_delay_ms!r:.200}: expected milliseconds, at most a minute")
+
+    pads = list(pad.values()) if isinstance(pad, dict) else [] if pad is None else [pad]
+    if not all(isinstance(value, (int, float)) for value in pads):
+        raise InputError(f"pad is {pad!r:.200}: expected a number, or a dict with one for each argument")
+    if pads and max_batch_size == 1:
+        raise InputError(f"pad is {pad!r:.200}, and max_batch_size 1: expected more rows than one, or nothing to pad")
 
     def mark(function: Any) -> Any:
         target = getattr(function, "__func__", function)  # of a staticmethod or classmethod
@@ -91,7 +108,7 @@ def endpoint(
                 f"an endpoint cannot be called {found!r:.200}: expected 1 to 128 letters, digits, '_', '-' or '.', the "
                 f"first of them a letter, digit or '_'; {EXIT!r} and what begins with two '_' are for the worker"
             )
-        setattr(target, _MARK, EndpointOptions(found, example, max_batch_size, float(max_queue_delay_ms)))
+        setattr(target, _MARK, EndpointOptions(found, example, max_batch_size, float(max_queue_delay_ms), pad))
         return function
 
     return mark if function is None else mark(function)

@@ -68,6 +68,16 @@ class Dims:
         named = self._words and self._words[0][0] == "name" and (self._before > 0 or not self._several)
         return self._words[0][1] if named else ""
 
+    def names(self) -> dict[int, str]:
+        """Of each dim that is just a name, that, by its place; none where there may be any number of dims."""
+        if self._several:
+            return {}
+        return {place: name for place, (kind, name, _) in enumerate(self._words) if kind == "name"}
+
+    def followed(self) -> set[str]:
+        """Names that other dims follow from, as `n` in "2*n"."""
+        return {name for kind, name, _ in self._words if kind not in ("size", "any", "name")}
+
     def mismatch(self, shape: Sequence[int], sizes: Sizes, owner: str) -> str:
         """Why a shape is not as it has to be, "" when it is.
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 
 from ..errors import InputError
-from .annotations import evaluated, fields_of, taker_of, type_of
+from .annotations import evaluated, fields_of, result_type_of, taker_of, type_of
 from .declare import options_of
-from .tensor_type import TensorType
+from .padding import read_pads
+from .tensor_type import TensorListType, TensorType
 from .value_types import AnyType, ListType, OptionalType, plain
 
 TYPE_CHECKING = False
@@ -94,15 +95,15 @@ class Outputs:
         elif members is not None:
             self.shape = "members"
             self.take = taker_of(annotation)
-            self.kinds = {it.name: type_of(it.annotation, it.names, f"{where}.{it.name}") for it in members}
+            self.kinds = {it.name: result_type_of(it.annotation, it.names, f"{where}.{it.name}") for it in members}
         elif getattr(annotation, "__origin__", None) is tuple and arguments and arguments[-1] is not Ellipsis:
             self.shape = "tuple"
             self.kinds = {
-                f"{RESULT}_{place}": type_of(argument, names, f"{where} {place}")
+                f"{RESULT}_{place}": result_type_of(argument, names, f"{where} {place}")
                 for place, argument in enumerate(arguments)
             }
         else:
-            kind = AnyType() if annotation is _NO_DEFAULT else type_of(annotation, names, where)
+            kind = AnyType() if annotation is _NO_DEFAULT else result_type_of(annotation, names, where)
             self.shape = "any" if isinstance(kind, AnyType) else "one"
             self.kinds = {RESULT: kind}
 
@@ -132,6 +133,8 @@ class Signature:
         max_batch_size: see `endpoint`.
         max_queue_delay_ms: see `endpoint`.
         batch: the symbol along which calls are joined; "" where they are not.
+        pads: see `endpoint`: of each input that is padded, with what.
+        padded: the symbols that may be other sizes in each call of a batch.
 
     Raises:
         InputError: a parameter or result is of a type that cannot travel.
@@ -174,6 +177,10 @@ class Signature:
         self.max_batch_size = options.max_batch_size if options else 1
         self.max_queue_delay_ms = options.max_queue_delay_ms if options else 0.0
         self.batch = self._batch() if self.max_batch_size > 1 else ""
+        self.pads: dict[str, float] = {}
+        self.padded: set[str] = set()
+        if options is not None and options.pad is not None:
+            self.pads, self.padded = read_pads(self, options.pad)
 
     def _inputs(
         self, function: Any, annotations: dict[str, Any], names: dict[str, Any], *, skipped: int
@@ -238,7 +245,7 @@ class Signature:
             problem = "it declares no result"
         for kind in () if problem else results:
             rows = kind.dims.first() if isinstance(kind, TensorType) and kind.dims is not None else ""
-            if rows != symbol and not isinstance(kind, ListType):
+            if rows != symbol and not isinstance(kind, (ListType, TensorListType)):
                 problem = f'a result is {kind!r}: expected a tensor whose dims begin with "{symbol}", or a list'
         if problem:
             raise InputError(f"the endpoint {self.name} cannot take calls in batches: {problem}")

@@ -83,6 +83,22 @@ class TensorType:
         return " ".join(words if self.dims is None else [*words, f'"{self.dims.text}"'])
 
 
+class TensorListType:
+    """Any number of tensors of one type, as a result; each travels as a tensor of its own, `masks.0`, `masks.1`."""
+
+    kind = "list"
+
+    def __init__(self, of: TensorType) -> None:
+        self.of = of
+
+    def describe(self) -> dict[str, object]:
+        """As the hello tells it."""
+        return {"kind": self.kind, "of": self.of.describe()}
+
+    def __repr__(self) -> str:
+        return f"list[{self.of!r}]"
+
+
 _dtype_names: dict[object, str] = {}
 
 

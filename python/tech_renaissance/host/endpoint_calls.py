@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _core
 from ..data.tensors import export_tensor
-from ..endpoints.result_tuple import result_tuple
 from ..endpoints.tensor_type import is_tensor
 from ..endpoints.value_types import plain
 from .arguments import text
-from .tensor_stream import tensor_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..data.tensors import Framework
     from .session import PythonSession
 
 _SIMPLE = (int, float, str, bool, type(None))
@@ -143,18 +140,6 @@ class Packed:
             label = which if isinstance(which, str) else f"argument {which}"
             self.items.append(plain(item, f"{endpoint}: {label}"))
             self.kinds.append(_VALUE)
-
-
-def result_in(result: _core.Result, endpoint: str, framework: Framework) -> Any:
-    """What a call gives: its one result, a tuple with names of several, or None.
-
-    Of a server that declares nothing, and has sent no tensor: its text.
-    """
-    declared, words, items = result
-    if not items:
-        return None if declared else words
-    found = [tensor_over(item, framework) if isinstance(item, _core.Tensor) else item for _, item in items]
-    return found[0] if len(found) == 1 else result_tuple(endpoint, tuple(name for name, _ in items))(*found)
 
 
 def method_for(session: PythonSession[Any], endpoint: Endpoint, signature: inspect.Signature) -> Callable[..., Any]:

@@ -18,7 +18,7 @@ from .arguments import milliseconds, whole_number
 from .pool_calls import PoolCalls
 from .pool_options import PoolOptions, PoolStats, PoolWorkerStats, core_arguments
 from .session import worker_arguments
-from .session_options import SessionOptions
+from .session_options import SessionOptions, batch_stats
 from .tensor_stream import TensorT
 
 if TYPE_CHECKING:
@@ -185,7 +185,8 @@ class Pool(PoolCalls[TensorT]):
     def stats(self) -> PoolStats:
         """What the pool has done so far and how; a snapshot."""
         found = self._core.stats()
-        return PoolStats(**{**found, "workers": [PoolWorkerStats(**worker) for worker in found["workers"]]})
+        workers = [PoolWorkerStats(**worker) for worker in found["workers"]]
+        return PoolStats(**{**found, "workers": workers, "batches": batch_stats(found["batches"])})
 
 
 _open: weakref.WeakSet[Pool[Any]] = weakref.WeakSet()

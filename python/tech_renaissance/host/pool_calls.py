@@ -14,9 +14,10 @@ from ..endpoints.tensor_type import is_tensor
 from ..errors import InputError
 from .arguments import inputs, limit, text, whole_number
 from .calls import CallFuture
-from .endpoint_calls import Endpoint, Packed, known_endpoints, result_in
+from .endpoint_calls import Endpoint, Packed, known_endpoints
 from .pool_map import PoolMap, SizedPoolMap
-from .tensor_stream import TensorStream, TensorT, tensor_over
+from .results import result_in, tensor_over
+from .tensor_stream import TensorStream, TensorT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

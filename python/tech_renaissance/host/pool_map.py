@@ -6,7 +6,8 @@ from collections.abc import Sized
 from typing import TYPE_CHECKING, Any, Generic
 
 from ..data.tensors import export_tensor, framework_of
-from .tensor_stream import TensorT, tensor_over
+from .results import tensor_over
+from .tensor_stream import TensorT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

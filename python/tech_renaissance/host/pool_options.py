@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from .arguments import whole_number
-from .session_options import SessionOptions, environment_of
+from .session_options import BatchStats, SessionOptions, environment_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -127,6 +127,7 @@ class PoolStats:
         repeated: calls made again as a worker had died, counted each time.
         refused: calls that were not made: OverloadedError.
         mean_call_us: of the last calls, at work.
+        batches: of the workers that there are, by endpoint; see `SessionStats`.
     """
 
     workers: list[PoolWorkerStats]
@@ -140,3 +141,4 @@ class PoolStats:
     repeated: int
     refused: int
     mean_call_us: float
+    batches: dict[str, BatchStats]

@@ -14,10 +14,11 @@ from ..endpoints.tensor_type import is_tensor
 from ..errors import InputError
 from .arguments import inputs, limit, milliseconds, path, text, truth, whole_number
 from .calls import CallFuture, SentRequest
-from .endpoint_calls import Packed, known_endpoints, method_for, no_attribute, result_in
-from .session_options import SessionInfo, SessionOptions, SessionStats, WorkerHealth, core_arguments
+from .endpoint_calls import Packed, known_endpoints, method_for, no_attribute
+from .results import result_in, tensor_over
+from .session_options import SessionInfo, SessionOptions, SessionStats, WorkerHealth, batch_stats, core_arguments
 from .several import claiming, opened
-from .tensor_stream import TensorStream, TensorT, tensor_over
+from .tensor_stream import TensorStream, TensorT
 
 try:
     from .. import _core
@@ -668,11 +669,20 @@ class PythonSession(Generic[TensorT]):
 
     def stats(self) -> SessionStats:
         """What the session has done so far and how; a snapshot, for which the worker is not asked."""
-        return SessionStats(**self._core.stats())
+        found = self._core.stats()
+        return SessionStats(**{**found, "batches": batch_stats(found["batches"])})
 
     def probe(self) -> WorkerHealth:
         """Asks a worker that is at work for a sign of life, and waits up to 200 ms for it."""
         return WorkerHealth(**self._core.probe())
+
+    def health(self, timeout_ms: Limit = None) -> str:
+        """Asks the server how it is, by its hook `health()`, with a request of its own.
+
+        Returns:
+            "" when it is well, or has no such hook; else what is wrong.
+        """
+        return self._core.health(limit(timeout_ms))
 
     def _kind(self, inputs: Sequence[Any] = ()) -> Framework:
         """The framework that results come in, for these inputs, which are being sent."""

@@ -216,6 +216,37 @@ _CONVERSIONS: dict[str, Callable[[Any], Any]] = {
 
 
 @dataclass(frozen=True)
+class BatchStats:
+    """What became of the calls of one endpoint with a `max_batch_size`, as its worker has counted.
+
+    Attributes:
+        rows: how many batches there were of each number of rows.
+        closed: how many were closed for each reason: "full", "nobody else" could call, "delay", "other arguments" or
+            "another command" came next.
+        calls: in all of them.
+        failed: batches that were run again, call by call, as the method had raised.
+    """
+
+    rows: dict[int, int]
+    closed: dict[str, int]
+    calls: int
+    failed: int
+
+    def batches(self) -> int:
+        """How many there were."""
+        return sum(self.rows.values())
+
+    def mean_rows(self) -> float:
+        """Of a batch; 0 where there was none."""
+        return sum(size * count for size, count in self.rows.items()) / max(1, self.batches())
+
+
+def batch_stats(found: dict[str, Any]) -> dict[str, BatchStats]:
+    """As the compiled module tells them, by endpoint."""
+    return {name: BatchStats(**counts) for name, counts in found.items()}
+
+
+@dataclass(frozen=True)
 class SessionStats:
     """What a session has done so far and how; the fields are those of tr::SessionStats.
 
@@ -231,6 +262,8 @@ class SessionStats:
         bytes_held: by tensors in the session's directory: memory where that is on tmpfs. What nobody holds any more is
             given back when no tensor has been sent for a second: the worker's by itself, this side's with the next
             answer.
+        batches: of the worker that there is, by endpoint; none of endpoints without a `max_batch_size`. It may be a
+            second behind.
     """
 
     carrier: Carrier
@@ -256,6 +289,7 @@ class SessionStats:
     bytes_received: int
     bytes_held: int
     last_round_trip_us: float
+    batches: dict[str, BatchStats]
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic
 
-from ..data.tensors import import_tensor
-from ..data.tsr_header import DTYPES, TsrHeader, count_elements
+from .results import result_in, tensor_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self, TypeVar
 
     from .. import _core
+    from ..data.tensors import Framework
 
     # What results are, where that is known when the program is checked: with a framework that is named.
     TensorT = TypeVar("TensorT", default=Any)
@@ -24,10 +24,13 @@ else:
 
 
 class TensorStream(Generic[TensorT]):
-    """The tensors of one request that is answered in parts, in the order sent; from `PythonSession.stream`.
+    """What comes for one request that is answered in parts, in the order sent; from `PythonSession.stream`.
 
         with session.stream("frames", start) as frames:
             first = next(frames)
+
+    Of an endpoint it gives each part as `call` gives a result: a tensor, a text or another value, a list of tensors, or
+    of several results a tuple with names. Of another command it gives tensors, one by one.
 
     The worker is at most one part ahead of what was read. The stream holds a channel of the session: where there is no
     other (`SessionOptions.max_ongoing_requests`), other threads' calls wait until it has ended, and the thread that
@@ -36,7 +39,7 @@ class TensorStream(Generic[TensorT]):
     session, or when nobody refers to it any more. It may be read from any thread.
     """
 
-    def __init__(self, owner: object, core: _core.Stream, framework: str) -> None:
+    def __init__(self, owner: object, core: _core.Stream, framework: Framework) -> None:
         """For `PythonSession.stream` and `Pool.stream`."""
         self._owner = owner  # whose end would be the stream's
         self._core = core
@@ -46,7 +49,7 @@ class TensorStream(Generic[TensorT]):
         return self
 
     def __next__(self) -> TensorT:
-        """Waits for the next tensor.
+        """Waits for the next of them.
 
         Raises:
             TimeoutError: it did not come within the limit.
@@ -54,11 +57,12 @@ class TensorStream(Generic[TensorT]):
             RemoteError: the server failed; or another error that its answer carries.
             InputError: the session has been closed.
         """
-        tensor = self._core.next()
-        if tensor is None:
+        item = self._core.next()
+        if item is None:
             raise StopIteration
-        result: TensorT = tensor_over(tensor, self._framework)
-        return result
+        is_part = type(item) is tuple
+        found: TensorT = result_in(item, "part", self._framework) if is_part else tensor_over(item, self._framework)
+        return found
 
     def is_ready(self) -> bool:
         """`next` would not wait: a tensor has come, the end, or what has ended it."""
@@ -80,12 +84,3 @@ class TensorStream(Generic[TensorT]):
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.cancel()
-
-
-def tensor_over(tensor: _core.Tensor, framework: str) -> Any:
-    """An array or tensor over the memory of a C++ tensor, which it keeps alive."""
-    dtype = DTYPES[tensor.dtype - 1]
-    shape = tensor.shape
-    numel = count_elements(shape)
-    header = TsrHeader(2, dtype, shape, numel, 0, numel * dtype.itemsize)
-    return import_tensor(header, memoryview(tensor), framework, "a result")

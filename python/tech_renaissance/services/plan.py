@@ -58,6 +58,12 @@ class Plan:
         """Else it has a main_logic alone."""
         return bool(self.signatures)
 
+    @property
+    def has_health(self) -> bool:
+        """It has the hook of this name."""
+        hook = getattr(self.kind, "health", None)
+        return hook not in (None, TechRenaissanceServer.health) and "health" not in self.signatures
+
     def options(self, number: int, workers: int, workspace: str, directory: str) -> SessionOptions:
         """Of the session of worker `number`, one of so many; what it depends on is found in `directory`."""
         settings = self.settings

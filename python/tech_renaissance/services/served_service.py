@@ -114,7 +114,7 @@ def _dismiss(worker: ServedWorker) -> None:
 def _described(worker: ServedWorker) -> dict[str, Any]:
     at_work, calls, failures = worker.counts.read()
     pid = worker.pid()
-    state = worker.state
+    state = worker.shown_state()
     return {
         "session": worker.session_id,
         "state": "busy" if state == "ready" and at_work else state,

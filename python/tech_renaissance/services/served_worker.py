@@ -11,16 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 from ..channel.mailbox import request_waits
 from ..errors import RemoteError, ServerError, TRException
+from ..errors import TimeoutError as LimitPassed
 from ..host.session import PythonSession
+from ..protocol.messages import OK
+from ..worker.endpoints import HEALTH
 from ..worker.tally import VARIABLE, Counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..host.calls import SentRequest
     from ..host.session_options import SessionOptions
     from .plan import Plan
 
 _CHECK = "__check__"
+_HEALTH_MS = 200  # for its answer; of a worker that is at work what it said last counts
+_MOST_SHOWN = 80  # letters of it
 _LOG_FOLLOWS = "; the end of its log:"
 _LOOK_SECONDS = 0.2
 _STEADY_SECONDS = 10.0  # a worker that has lived so long, or answered a call, did not die of its start
@@ -57,6 +63,9 @@ class ServedWorker:
         self._session: PythonSession[Any] = PythonSession(options)
         self.log_path = os.path.join(self._session.session_dir(), "worker.log")
         self._changed = threading.Condition()
+        self._asking = threading.Lock()  # over the next two
+        self._asked: SentRequest[Any] | None = None
+        self._unwell = ""
         self._leaving = False
         self._meant = False  # the end of the worker that there is now
         self._reloads = False
@@ -109,6 +118,23 @@ class ServedWorker:
         """Of its process; 0 where there is none."""
         stats = self._session.stats()
         return stats.worker_pid if stats.worker_state not in ("none", "dead") else 0
+
+    def shown_state(self) -> str:
+        """Its state, or "unwell: " and what the hook `health` says is wrong."""
+        if self.state != "ready" or not self._plan.has_health:
+            return self.state
+        with self._asking:
+            try:
+                if self._asked is None:
+                    self._asked = self._session.send_request(HEALTH)
+                told = self._asked.wait_for_response(_HEALTH_MS)
+                self._unwell = "" if told == OK else f"unwell: {told.splitlines()[0][:_MOST_SHOWN]}"
+                self._asked = None
+            except LimitPassed:
+                pass  # it is at work, and is not asked again before it has answered
+            except TRException:
+                self._asked, self._unwell = None, ""
+            return self._unwell or self.state
 
     def waiting(self) -> int:
         """How many calls it has yet to take."""

@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from ..endpoints.tensor_type import TensorType
+from ..endpoints.tensor_type import TensorListType, TensorType
 from ..endpoints.value_types import EnumType, ListType, OptionalType, Scalar
 
 if TYPE_CHECKING:
@@ -159,6 +159,8 @@ def _result(it: Signature) -> tuple[str, str]:
 def _result_type(kind: Any) -> str:
     if isinstance(kind, OptionalType):
         return f"std::optional<{_result_type(kind.of)}>"
+    if isinstance(kind, TensorListType):
+        return "std::vector<tr::Tensor>"
     return "tr::Tensor" if isinstance(kind, TensorType) else _type(kind)
 
 
@@ -169,6 +171,8 @@ def _taken(kind: Any, name: str) -> str:
         return f"{there} ? std::optional<{inner}>({_taken(kind.of, name)}) : std::nullopt"
     if isinstance(kind, TensorType):
         return f'found.tensor("{name}")'
+    if isinstance(kind, TensorListType):
+        return f'found.tensors("{name}")'
     taken = _TAKEN.get(getattr(kind, "kind", ""))
     if _type(kind) == "std::string":
         return f'found.text("{name}")'

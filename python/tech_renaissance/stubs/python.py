@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 from typing import TYPE_CHECKING, Any
 
-from ..endpoints.tensor_type import TensorType
+from ..endpoints.tensor_type import TensorListType, TensorType
 from ..endpoints.value_types import DictType, EnumType, ListType, ObjectType, OptionalType, Scalar, TupleType
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _type(kind: Any) -> str:
         return "None" if kind.kind == "none" else kind.kind
     if isinstance(kind, OptionalType):
         return f"{_type(kind.of)} | None"
-    if isinstance(kind, ListType):
+    if isinstance(kind, (ListType, TensorListType)):
         return f"list[{_type(kind.of)}]"
     if isinstance(kind, DictType):
         return f"dict[str, {_type(kind.of)}]"

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ..data.tensors import Framework
+    from ..protocol.messages import Response
 
 _ID = "harness"
 _GRACE_SECONDS = 5.0
@@ -175,18 +176,26 @@ class ServerHarness:
         answer = self._exchange(message, [tensor for _, tensor in tensors], timeout_ms)
         return result_of(endpoint, answer.text, answer.results, answer.names, answer.values, it)
 
-    def stream(self, command: str, *tensors: Any, timeout_ms: int | timedelta | None = None) -> Iterator[Any]:
-        """The tensors that are sent one by one, as they come. To stop reading (`close()` of it) cancels the request.
+    def stream(
+        self, command: str, *tensors: Any, timeout_ms: int | timedelta | None = None, **named: Any
+    ) -> Iterator[Any]:
+        """What comes in parts, as `PythonSession.stream` gives it. To stop reading, by `close()`, cancels the request.
 
         Args:
-            command: as for `calculate`.
-            tensors: as for `calculate`.
+            command: as for `calculate`, or an endpoint.
+            tensors: as for `calculate`; of an endpoint its arguments.
             timeout_ms: for each part.
+            named: as for `call`.
         """
-        message = _with_tags(command, [("", tensor) for tensor in tensors])
+        it = signature_of(self.server, command.partition(" ")[0])
+        as_tensors = not named and all(hasattr(one, "dtype") for one in tensors)  # numbers of NumPy among them
+        given, values = ([("", one) for one in tensors], {}) if as_tensors else split(command, it, tensors, named)
+        message = _with_tags(command, given)
+        if values:
+            message["arguments"] = values
         limit = self._limit(timeout_ms)
         with self._line() as line:
-            framework = self._send(line, message, tensors, 0)
+            framework = self._send(line, message, [tensor for _, tensor in given], 0)
             more = True
             while more:
                 response = line.receive(_deadline(limit))
@@ -194,7 +203,10 @@ class ServerHarness:
                 more = response.more
                 if more:
                     line.took_part()
-                yield from part
+                if it is None:
+                    yield from part
+                elif more or part:
+                    yield result_of(command, "", part, _names_of(response), response.values, it)
 
     def fetch_response(self, message: str, timeout_ms: int | timedelta | None = None) -> str:
         """The text of the answer to a request, as `PythonSession.fetch_response` has it."""
@@ -234,8 +246,7 @@ class ServerHarness:
             answer = _Answer(str(message["command"]), "", [], [], {})
             while True:
                 response = line.receive(deadline)
-                names = {tag: name for name, tag in names_in(response.names).items()}
-                answer.names.extend(names.get(tag, "") for tag in response.tensors)
+                answer.names.extend(_names_of(response))
                 answer.results.extend(line.tensors.load(tag, framework) for tag in response.tensors)
                 if not response.more:
                     return answer._replace(text=response.result, values=response.values)
@@ -324,6 +335,12 @@ class _Answer(NamedTuple):
     results: list[Any]
     names: list[str]
     values: dict[str, Any]
+
+
+def _names_of(response: Response) -> list[str]:
+    """Of each of its tensors, "" for one without."""
+    names = {tag: name for name, tag in names_in(response.names).items()}
+    return [names.get(tag, "") for tag in response.tensors]
 
 
 def _with_results(answer: _Answer) -> _Answer:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..endpoints.declare import marked
 from ..endpoints.result_tuple import result_tuple
 from ..endpoints.signature import RESULT, Signature
-from ..endpoints.tensor_type import TensorType, is_tensor
+from ..endpoints.tensor_type import TensorListType, TensorType, is_tensor
 from ..endpoints.value_types import plain
 from ..errors import InputError
 from ..protocol.messages import OK
@@ -66,6 +66,12 @@ def result_of(
     if len(results) == 1 and not names[0]:
         found = {"result": results[0]}
     found.update(values)
+    for name_of_list, kind in it.outputs.kinds.items() if it is not None else ():
+        if isinstance(kind, TensorListType):
+            places = range(len(results))
+            found[name_of_list] = [
+                found.pop(f"{name_of_list}.{place}") for place in places if f"{name_of_list}.{place}" in found
+            ]
     if it is not None and it.outputs.shape in ("tuple", "members"):
         return result_tuple(name, tuple(it.outputs.kinds))(*(found.get(key) for key in it.outputs.kinds))
     if it is not None and it.outputs.shape == "none":

@@ -28,11 +28,12 @@ def endpoints_of(server: TechRenaissanceServer) -> Endpoints | None:
     from .server import TechRenaissanceServer as Base
 
     has_logic = getattr(server.main_logic, "__func__", None) is not Base.main_logic
-    if "tech_renaissance.endpoints.declare" in sys.modules:  # or nothing can be marked
+    has_health = has_logic and getattr(server.health, "__func__", None) is not Base.health
+    if "tech_renaissance.endpoints.declare" in sys.modules or has_health:  # or nothing can be marked
         from .endpoints import Endpoints
 
         endpoints = Endpoints(server, server.main_logic if has_logic else None)
-        if endpoints.by_name:
+        if endpoints.by_name or has_health:
             return endpoints
     if has_logic:
         return None

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from typing import Any
 
+    from ..channel.carrier import Carrier
     from ..platform.stop_signals import StopSignals
     from .tally import Tally
 
@@ -122,10 +123,18 @@ class Call:
 
     # -------------------------------------------------------------------------------------------------------- parts
 
-    def send_part(self, tensors: tuple[object, ...]) -> bool:
-        """Sends tensors, after those staged so far, as a part of the answer; False when the answer is out."""
+    def send_part(
+        self,
+        tensors: tuple[object, ...],
+        named: dict[str, object] | None = None,
+        values: dict[str, object] | None = None,
+    ) -> bool:
+        """Sends tensors, after those staged so far, as a part of the answer, and values with them.
+
+        False when the answer is out.
+        """
         with self.channel.lock:
-            if not self.stage(tensors):
+            if not self.stage(tensors, named):
                 return False
             request = self.request
             if request.legacy or request.id is None:
@@ -139,6 +148,7 @@ class Call:
             response = Response(request.command, messages.OK, request.id, tensors=self._tensors)
             response.more = True
             response.names = self._names
+            response.values = values or {}
             armed = self._stop.disarm()
             try:
                 self.channel.tensors.settle()
@@ -197,6 +207,10 @@ class Call:
                 self._cancelled = True
             self._news = news  # last: another thread that looks meanwhile is to look for itself
         return self._cancelled
+
+    def trust(self, carrier: Carrier) -> None:
+        """As it has just been taken, its carrier may know that it has not been cancelled yet."""
+        self._news = carrier.fresh()
 
     def look(self) -> bool:
         """The same, for those who were woken: what has woken them may be the cancelling."""
@@ -312,12 +326,18 @@ class Call:
 
     def close(self) -> None:
         """`main_logic` has come to its end, and its answer is out."""
-        with self.channel.lock:
-            self.over = True
-            if self.channel.tensors.loans:
-                self.channel.tensors.own_loans()
+        if self.alone:
+            self._end()
+        else:
+            with self.channel.lock:
+                self._end()
         if self.waiting:
             self.channel.bell.ring()
+
+    def _end(self) -> None:
+        self.over = True
+        if self.channel.tensors.loans:
+            self.channel.tensors.own_loans()
 
     def _publish(self, response: Response, status: str) -> None:
         if self.answered or self.over:

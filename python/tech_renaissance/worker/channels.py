@@ -73,6 +73,7 @@ class Channels:
         self.mailbox = ""
         self.fallback = ""
         self.further: dict[str, Channel] = {}
+        self._waiting: list[Channel] = []  # as they were found last, the one whose request was sent first at the end
         self._refused: dict[str, tuple[int, int]] = {}  # and which directory it was
         self._folder = f"{place.directory}/{_FOLDER}"
         self._state = _STALE  # as which the channels were last looked at
@@ -185,17 +186,27 @@ class Channels:
 
     def take(self) -> tuple[Channel, messages.Request] | None:
         """The request that was sent first of those that lie ready, without waiting."""
-        oldest, best = None, 0
+        for look in (False, True):  # those that were found last were sent before any that has come since
+            if look:
+                self._find_waiting()
+            while self._waiting:
+                channel = self._waiting.pop()
+                if channel.closed or not channel.carrier.idle:
+                    continue
+                request = channel.carrier.take()
+                if request is not None:
+                    self.bell.expect()
+                    return channel, request
+        return None
+
+    def _find_waiting(self) -> None:
+        ready: list[tuple[int, int, Channel]] = []
         for channel in self.all():
-            if channel.carrier.idle:
-                since = channel.carrier.ready_since()
-                if since and (oldest is None or since < best):
-                    oldest, best = channel, since
-        request = None if oldest is None else oldest.carrier.take()
-        if oldest is None or request is None:
-            return None
-        self.bell.expect()
-        return oldest, request
+            carrier = channel.carrier
+            if carrier.idle and (since := carrier.ready_since()):
+                ready.append((since, len(ready), channel))
+        ready.sort(reverse=True)
+        self._waiting = [channel for _, _, channel in ready]
 
     def recheck(self) -> bool:
         """After a wait: looks at what rings no bell; False when the first channel is lost."""

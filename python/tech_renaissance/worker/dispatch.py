@@ -70,6 +70,8 @@ class Dispatcher:
         further = bool(self._channels.further)
         enter(call, shared=further)
         try:
+            if further:
+                call.trust(channel.carrier)
             if further and call.look():  # it may have waited for long
                 call.fail_as_cancelled()
             elif self._call_main_logic(call):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..endpoints.signature import RESULT
-from ..endpoints.tensor_type import TensorType, is_tensor
+from ..endpoints.tensor_type import TensorListType, TensorType, is_tensor
 from ..endpoints.value_types import AnyType, Scalar, plain
 from ..errors import InputError
 from .failure import at, place_of_function
@@ -25,6 +25,8 @@ def answer_with(it: Signature, call: Call, result: Any, sizes: Sizes) -> bool:
     where = it.where
     if outputs.shape == "one":
         kind: Any = outputs.kinds[RESULT]
+        if isinstance(kind, TensorListType):
+            return answer_each(it, call, {RESULT: result}, where, sizes)
         if isinstance(getattr(kind, "of", None), TensorType):
             if result is None:
                 return True  # an optional one that is not there
@@ -92,12 +94,27 @@ def _write(it: Signature, kind: Any, result: Any, where: str) -> object:
 
 def answer_each(it: Signature, call: Call, members: dict[str, Any], where: str, sizes: Sizes) -> bool:
     """Several results: tensors under their names, and values."""
+    return _send(call, *_taken_apart(it, members, where, sizes))
+
+
+def _taken_apart(
+    it: Signature, members: dict[str, Any], where: str, sizes: Sizes
+) -> tuple[dict[str, Any], dict[str, object]]:
+    """Tensors by the names by which they travel, and values. Raises InputError for what is not as declared."""
     tensors: dict[str, Any] = {}
     values: dict[str, object] = {}
     for name, declared in it.outputs.kinds.items():
         if name not in members:
             continue
-        result, what = members[name], f"{where} {name!r}"
+        result = members[name]
+        what = where if name == RESULT else f"{where} {name!r}"
+        if isinstance(declared, TensorListType):
+            if not isinstance(result, (list, tuple)):
+                raise InputError(f"{what} is a {type(result).__name__}: expected {declared!r}{place_in(it)}")
+            for place, tensor in enumerate(result):
+                check(it, declared.of, tensor, f"{what}[{place}]", sizes)
+                tensors[f"{name}.{place}"] = tensor
+            continue
         inner: Any = getattr(declared, "of", None)
         kind: Any = inner if isinstance(inner, TensorType) else declared
         if isinstance(kind, TensorType):
@@ -108,7 +125,7 @@ def answer_each(it: Signature, call: Call, members: dict[str, Any], where: str, 
             tensors[name] = result
         else:
             values[name] = _write(it, kind, result, what)
-    return _send(call, tensors, values)
+    return tensors, values
 
 
 def _answer_any(call: Call, result: Any, where: str) -> bool:
@@ -142,17 +159,49 @@ def _send(call: Call, tensors: dict[str, Any], values: dict[str, object]) -> boo
     return True
 
 
-def part_of(it: Signature, part: Any, sizes: Sizes) -> tuple[Any, ...]:
-    """The tensors that a generator has yielded at once."""
-    found = part if isinstance(part, (tuple, list)) else (part,)
-    kinds = list(it.outputs.kinds.values())
-    for place, tensor in enumerate(found):
+class Part:
+    """What a generator has yielded at once.
+
+    Args:
+        it: the endpoint.
+        part: what it was.
+        sizes: of the symbols of its inputs; what they leave open may be other sizes in each part.
+
+    Attributes:
+        tensors: those without a name.
+        named: those with one.
+        values: results that are no tensors.
+
+    Raises:
+        InputError: it is not what the endpoint declares.
+    """
+
+    __slots__ = ("named", "tensors", "values")
+
+    def __init__(self, it: Signature, part: Any, sizes: Sizes) -> None:
+        self.tensors: tuple[Any, ...] = ()
+        self.named: dict[str, Any] = {}
+        self.values: dict[str, object] = {}
         where = f"{it.name}: a part"
-        kind = kinds[place] if place < len(kinds) else None
-        if not is_tensor(tensor):
-            raise InputError(
-                f"{where} is {tensor!r:.200}: expected tensors, as a stream has no other parts{place_in(it)}"
-            )
-        if isinstance(kind, TensorType):
-            check(it, kind, tensor, where, dict(sizes))
-    return tuple(found)
+        if it.outputs.shape == "any":
+            self._take_any(part, where)
+        elif it.outputs.shape == "one":
+            kind = it.outputs.kinds[RESULT]
+            found = part[0] if isinstance(kind, TensorType) and type(part) is tuple and len(part) == 1 else part
+            self.named, self.values = _taken_apart(it, {RESULT: found}, where, dict(sizes))
+            if isinstance(kind, TensorType):
+                self.tensors, self.named = (found,), {}
+        else:
+            self.named, self.values = _taken_apart(it, members_of(it, part, where), where, dict(sizes))
+
+    def _take_any(self, part: Any, where: str) -> None:
+        found = part if isinstance(part, (tuple, list)) else (part,)
+        if all(map(is_tensor, found)):
+            self.tensors = tuple(found)
+        elif isinstance(part, dict):
+            self.named = {str(name): item for name, item in part.items() if is_tensor(item)}
+            self.values = {str(name): plain(item, where) for name, item in part.items() if not is_tensor(item)}
+        elif isinstance(part, tuple) and any(map(is_tensor, part)):
+            self._take_any({f"{RESULT}_{place}": item for place, item in enumerate(part)}, where)
+        else:
+            self.values = {RESULT: plain(part, where)}

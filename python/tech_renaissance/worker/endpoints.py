@@ -10,9 +10,9 @@ from ..protocol import messages
 from .answers import text_of
 from .context import find_call
 from .endpoint_arguments import arguments_of, take_positional
-from .endpoint_results import answer_with, part_of
+from .endpoint_results import Part, answer_with
 from .rehearsal import async_rehearsed, rehearsed
-from .server import TechRenaissanceServer
+from .server import TechRenaissanceServer, room_for_part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 #: The command that runs the examples; its answer is a JSON object, of each endpoint with one "ok", or what went wrong.
 CHECK = "__check__"
+#: The command that asks the hook `health`; its answer is "ok", or what is wrong.
+HEALTH = "__health__"
+_MOST_TOLD = 1000
 
 
 class PlainServer(TechRenaissanceServer):
@@ -43,6 +46,10 @@ class PlainServer(TechRenaissanceServer):
         """As the class has it, if it has it."""
         if hasattr(self.service, "on_shutdown"):
             self.service.on_shutdown()
+
+    def health(self) -> Any:
+        """As the class has it, if it has it."""
+        return self.service.health() if hasattr(self.service, "health") else None
 
 
 def run(service: Any, session_id: str | None = None) -> None:
@@ -114,6 +121,9 @@ class Endpoints:
             if command == CHECK and call is not None:
                 call.answer(text_of(rehearsed(self._with_examples(), self.target)))
                 return True
+            if command == HEALTH and call is not None:
+                call.answer(self._how_it_is())
+                return True
             return self._known(call, False if self._fallback is None else self._fallback(command, parameters))
         sizes: Sizes = {}
         try:
@@ -122,7 +132,7 @@ class Endpoints:
             return refuse(call, error)
         result = it.function(*take_positional(it, named), **named) if it.positional else it.function(**named)
         if it.stream:
-            return self._send_parts(it, result, sizes)
+            return _send_parts(it, call, result, sizes)
         return answer_with(it, call, result, sizes)
 
     async def async_main_logic(self, command: str, parameters: str) -> Any:
@@ -132,6 +142,9 @@ class Endpoints:
         if it is None or call is None:
             if command == CHECK and call is not None:
                 call.answer(text_of(await async_rehearsed(self._with_examples(), self.target)))
+                return True
+            if command == HEALTH and call is not None:
+                call.answer(await self._async_how_it_is())
                 return True
             outcome = False if self._fallback is None else self._fallback(command, parameters)
             return self._known(call, await outcome if hasattr(outcome, "__await__") else outcome)
@@ -143,11 +156,30 @@ class Endpoints:
         result = it.function(*take_positional(it, named), **named) if it.positional else it.function(**named)
         if it.stream:
             if not it.is_async:
-                return self._send_parts(it, result, sizes)
+                return _send_parts(it, call, result, sizes)
             async for part in result:
-                await self._server.async_stream_tensors(*part_of(it, part, sizes))
+                found = Part(it, part, sizes)
+                await room_for_part(call)
+                _send_part(call, found)
             return True
         return answer_with(it, call, await result if it.is_async else result, sizes)
+
+    def _how_it_is(self) -> str:
+        try:
+            return _told(None if self._health_is_endpoint() else self._server.health())
+        except Exception as error:
+            return _told(f"{type(error).__name__}: {error}")
+
+    async def _async_how_it_is(self) -> str:
+        try:
+            found: Any = None if self._health_is_endpoint() else self._server.health()
+            return _told(await found if hasattr(found, "__await__") else found)
+        except Exception as error:
+            return _told(f"{type(error).__name__}: {error}")
+
+    def _health_is_endpoint(self) -> bool:
+        """What is called so is not the hook."""
+        return "health" in marked(type(self.target))
 
     def _with_examples(self) -> list[Signature]:
         return [it for it in self.by_name.values() if it.example is not None]
@@ -164,13 +196,28 @@ class Endpoints:
         offers = ", ".join(self.names())
         return refuse(call, NotFoundError(f"unknown command {command!r:.200}: {meant}this server offers {offers}"))
 
-    def _send_parts(self, it: Signature, parts: Any, sizes: Sizes) -> bool:
-        try:
-            for part in parts:
-                self._server.stream_tensors(*part_of(it, part, sizes))
-        finally:
-            parts.close()  # where the host has given it up
-        return True
+
+def _send_parts(it: Signature, call: Call, parts: Any, sizes: Sizes) -> bool:
+    try:
+        for part in parts:
+            _send_part(call, Part(it, part, sizes))
+    finally:
+        parts.close()  # where the host has given it up
+    return True
+
+
+def _send_part(call: Call, part: Part) -> None:
+    if not call.send_part(part.tensors, part.named, part.values):
+        log(f"a part of {call.request.command!r} after its answer: dropped")
+
+
+def _told(health: object) -> str:
+    """What the hook has returned, as the answer has it."""
+    if health is None or health is True:
+        return messages.OK
+    if health is False:
+        return "health() has returned False"
+    return str(health).strip()[:_MOST_TOLD] or "health() has returned an empty text"
 
 
 def refuse(call: Call, error: TRException) -> bool:

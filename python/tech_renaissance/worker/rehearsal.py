@@ -6,7 +6,7 @@ from ..endpoints.tensor_type import TensorType, is_tensor
 from ..endpoints.value_types import AnyType
 from ..errors import InputError
 from .endpoint_arguments import take_positional, unknown_input
-from .endpoint_results import answer_with, part_of
+from .endpoint_results import Part, answer_with
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def rehearsed(endpoints: list[Signature], target: object) -> dict[str, str]:
             result = _begun(it, target, sizes)
             if it.stream:
                 for part in result:
-                    part_of(it, part, sizes)
+                    Part(it, part, sizes)
                     break
                 result.close()
             else:
@@ -93,7 +93,7 @@ async def async_rehearsed(endpoints: list[Signature], target: object) -> dict[st
             result = _begun(it, target, sizes)
             if it.stream:
                 async for part in result:
-                    part_of(it, part, sizes)
+                    Part(it, part, sizes)
                     break
                 await result.aclose()
             else:

@@ -153,6 +153,13 @@ class TechRenaissanceServer(_OfTensors[TensorT]):
         What it raises is logged. The host waits for it as it waits for the worker, some seconds at most.
         """
 
+    def health(self) -> Any:
+        """How the server is, for hosts that ask by `session.health()`, between its calls. It may be an `async def`.
+
+        Returns:
+            None or True when it is well; else a text that says what is wrong, which what it raises does as well.
+        """
+
     def run(self, session_id: str | None = None) -> None:
         """Serves until the host asks to exit, SIGINT or SIGTERM comes, or the host is gone.
 
@@ -288,8 +295,8 @@ class TechRenaissanceServer(_OfTensors[TensorT]):
     async def async_stream_tensors(self, *tensors: object) -> None:
         """The same, to be awaited: other calls go on while this one waits for its host."""
         call = find_call()
-        while call is not None and call.waits_for_room() and not call.cancelled():
-            await _hear(call)
+        if call is not None:
+            await room_for_part(call)
         self.stream_tensors(*tensors)
 
     def write_response(self, command: str, result: object = messages.OK) -> None:
@@ -375,6 +382,12 @@ def _whole_number(value: Any, name: str, least: int, expected: str) -> int:
     if isinstance(value, bool) or number < least:
         raise InputError(f"{name} is {value!r:.200}: expected {expected}")
     return number
+
+
+async def room_for_part(call: Call) -> None:
+    """Until the host has taken the part before, or wants no more; other calls go on meanwhile."""
+    while call.waits_for_room() and not call.cancelled():
+        await _hear(call)
 
 
 async def _hear(call: Call) -> None:

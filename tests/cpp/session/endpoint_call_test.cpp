@@ -102,6 +102,57 @@ TEST_F(EndpointCallTest, AStreamHasArgumentsToo) {
     EXPECT_TRUE(session_->call("scale", std::vector<NamedArgument>{{"image", image_}}, 10s).tensor().defined());
 }
 
+TEST_F(EndpointCallTest, PartsOfAStreamAreResults) {
+    auto steps = session_->stream("steps", 3);
+    for (int i = 0; i < 3; ++i) {
+        const auto part = steps.next_part();
+        ASSERT_TRUE(part);
+        EXPECT_EQ(part->text("label"), "step " + std::to_string(i));
+        EXPECT_EQ(part->value("score").as_double(), i / 2.0);
+        EXPECT_EQ(part->tensor("mask").shape(), Shape(1, i));
+    }
+    EXPECT_FALSE(steps.next_part());
+    EXPECT_FALSE(steps.next());
+    auto frames = session_->stream("frames", 2);
+    EXPECT_EQ(frames.next_part()->tensor().shape(), Shape(2));
+    EXPECT_TRUE(frames.next() && !frames.next_part());
+    auto unread = session_->stream("steps", 1);
+    EXPECT_TRUE(contains(expect_throw<InputError>([&] { unread.next(); }).what(), "holds 'label', which is no tensor"));
+    EXPECT_EQ(unread.next_part()->text("label"), "step 0") << "it is there all the same";
+    EXPECT_FALSE(unread.next());
+}
+
+TEST_F(EndpointCallTest, ListsOfTensors) {
+    const Result found = session_->call("boxes", 3);
+    ASSERT_TRUE(found.size() == 1 && found.is_list(0) && found.has("result"));
+    EXPECT_EQ(found.tensors("result").size(), 3U);
+    EXPECT_EQ(found.tensors()[2].shape(), Shape(2));
+    EXPECT_EQ(expect_throw<InputError>([&] { found.value("result"); }).what(),
+              std::string("'boxes' gave result (a list of 3 tensors): 'result' is a list of 3 tensors, read it with "
+                          "tensors()"));
+    EXPECT_TRUE(session_->call("boxes", 0).tensors(0).empty());
+}
+
+TEST_F(EndpointCallTest, AServerSaysHowItIs) {
+    EXPECT_EQ(session_->health(), "");
+    begin(endpoint_options("unwell"));
+    EXPECT_EQ(session_->health(), "out of sorts");
+    PythonSession none(options("text_server"));
+    none.start();
+    EXPECT_EQ(none.health(), "") << "it has no such hook";
+}
+
+TEST_F(EndpointCallTest, StatsTellOfBatches) {
+    EXPECT_TRUE(session_->stats().batches.empty());
+    begin(endpoint_options("batches"));
+    for (int i = 0; i < 3; ++i) session_->call("batched", Tensor::ones(Shape(2, 3)));
+    while (session_->stats().batches["batched"].calls < 3) session_->call("nothing");  // it tells now and then
+    const BatchStats found = session_->stats().batches["batched"];
+    EXPECT_EQ(found.rows, (std::map<std::uint64_t, std::uint64_t>{{2, 3}}));
+    EXPECT_EQ(found.closed, (std::map<std::string, std::uint64_t>{{"nobody else", 3}}));
+    EXPECT_TRUE(found.batches() == 3 && found.mean_rows() == 2 && found.failed == 0);
+}
+
 TEST_F(EndpointCallTest, ResultsThatAreNotAsDeclared) {
     const auto error = expect_throw<InputError>([&] { session_->call("wrong"); });
     EXPECT_TRUE(contains(error.what(), "wrong: the result is float64: expected float32")) << error.what();
@@ -119,7 +170,7 @@ TEST_F(EndpointCallTest, WhatTheServerOffers) {
     EXPECT_TRUE(scale.inputs[2].by_name);
     EXPECT_EQ(scale.outputs.at(0).type, "float32 \"b 3 h w\"");
     const auto is_stream = [](const Endpoint& one) { return one.stream; };
-    EXPECT_EQ(std::count_if(all.begin(), all.end(), is_stream), 1);
+    EXPECT_EQ(std::count_if(all.begin(), all.end(), is_stream), 2);
     PythonSession none(endpoint_options());
     EXPECT_THROW(none.endpoints(), InputError);
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tech_renaissance/export.h"
+#include "tech_renaissance/session/session_stats.h"
 #include "tech_renaissance/worker/session_options.h"
 
 namespace tr {
@@ -77,9 +78,10 @@ struct TR_API PoolStats {
     std::uint64_t calls = 0;    ///< these four with workers that have left
     std::uint64_t failures = 0;
     std::uint64_t restarts = 0;
-    std::uint64_t repeated = 0;  ///< calls made again as a worker had died, counted each time
-    std::uint64_t refused = 0;   ///< calls that were not made: OverloadedError
-    double mean_call_us = 0;     ///< of the last calls, at work
+    std::uint64_t repeated = 0;                 ///< calls made again as a worker had died, counted each time
+    std::uint64_t refused = 0;                  ///< calls that were not made: OverloadedError
+    double mean_call_us = 0;                    ///< of the last calls, at work
+    std::map<std::string, BatchStats> batches;  ///< of the workers that there are, see SessionStats
 };
 
 }  // namespace tr

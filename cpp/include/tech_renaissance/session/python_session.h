@@ -348,6 +348,10 @@ class TR_API PythonSession {
     SessionStats stats() const;
     /// Asks a worker that is at work for a sign of life, and waits up to 200 ms for it.
     WorkerHealth probe() const;
+    /// Asks the server how it is, by its hook `health()`, with a request of its own: empty when it is well, or has no
+    /// such hook; else what is wrong.
+    /// @throws as fetch_response() when it cannot be asked
+    std::string health(Limit limit = kDefaultTimeout) const;
 
   private:
     Tensor result_of(const std::string& command, const detail::CallArguments& call) const;

@@ -30,6 +30,10 @@ class TR_API Result {
     const Tensor& tensor(const std::string& name) const;
     const Tensor& tensor(std::size_t index) const;
     operator Tensor() const { return tensor(); }  // NOLINT(google-explicit-constructor): calls give tensors mostly
+    /// All tensors, in their order, those of lists among them. With a name: those of that list, of any length.
+    std::vector<Tensor> tensors() const;
+    const std::vector<Tensor>& tensors(const std::string& name) const;
+    const std::vector<Tensor>& tensors(std::size_t index) const;
     /// The one result that is no tensor.
     const Value& value() const;
     const Value& value(const std::string& name) const;
@@ -46,21 +50,29 @@ class TR_API Result {
     /// There is a result of this name, and it is not None.
     bool has(const std::string& name) const noexcept;
     bool is_tensor(std::size_t index) const;
+    /// A list of tensors.
+    bool is_list(std::size_t index) const;
     /// Of all results, in their order.
     std::vector<std::string> names() const;
-    /// All tensors, in their order.
-    std::vector<Tensor> tensors() const;
 
   private:
     friend class ResultMaker;
+    using Content = std::variant<Tensor, Value, std::vector<Tensor>>;
     struct Item {
         std::string name;
-        std::variant<Tensor, Value> content;
+        Content content;
     };
+    static bool holds_tensor(const Content& content) { return std::holds_alternative<Tensor>(content); }
+    static bool holds_value(const Content& content) { return std::holds_alternative<Value>(content); }
+    static bool holds_text(const Content& content) {
+        return holds_value(content) && std::get<Value>(content).is_text();
+    }
+    static std::string kind_of(const Content& content);
     const Item& named(const std::string& name) const;
     const Item& at(std::size_t index) const;
     const Tensor& tensor_of(const Item& item) const;
     const Value& value_of(const Item& item) const;
+    const std::vector<Tensor>& list_of(const Item& item) const;
     std::string found() const;
     template <class Kind>
     const Item& only(const char* wanted, const Kind& is_of_kind) const;

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "tech_renaissance/export.h"
+#include "tech_renaissance/protocol/batch_stats.h"
 
 namespace tr {
 
@@ -39,6 +41,8 @@ struct TR_API SessionStats {
     /// when no tensor has been sent for a second: the worker's by itself, this side's with the next answer.
     std::uint64_t bytes_held = 0;
     double last_round_trip_us = 0;  ///< request published to response read, microseconds
+    /// Of the worker that there is, by endpoint; none of endpoints without a max_batch_size. It may be a second behind.
+    std::map<std::string, BatchStats> batches;
 };
 
 /// How a worker is, as it says itself.

@@ -5,9 +5,11 @@
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <variant>
 
 #include "tech_renaissance/data/tensor.h"
 #include "tech_renaissance/export.h"
+#include "tech_renaissance/session/result.h"
 
 namespace tr {
 
@@ -32,7 +34,13 @@ class TR_API TensorStream {
     /// Waits for the next tensor; nothing when the stream has ended.
     /// @throws what the answer carries when the server failed, RestartError; TimeoutError, after which it may be called
     ///         again. Any other exception ends the stream.
+    ///         InputError for a part with values, which next_part() reads
     std::optional<Tensor> next();
+    /// The next part as a whole, as call() gives a result: what an endpoint has yielded at once, tensors, values and
+    /// texts. Errors as of next(); InputError while that is in the midst of a part.
+    std::optional<Result> next_part();
+    /// Of an endpoint the next part, of another command the next tensor.
+    std::optional<std::variant<Tensor, Result>> next_item();
     /// next() would not wait: a tensor has come, the end, or what has ended it.
     bool is_ready() const;
     /// The server is stopped at its next part. What was on its way is dropped.
@@ -79,6 +87,8 @@ class TR_API TensorStream {
     friend struct detail::SessionAccess;
     struct State;
     explicit TensorStream(std::unique_ptr<State> state);
+    bool fetch();
+    void note_given();
     std::unique_ptr<State> state_;
 };
 

@@ -61,6 +61,22 @@ class Server(TechRenaissanceServer):
         for i in range(n):
             yield np.full(2, i, np.float32)
 
+    @endpoint
+    def steps(self, n: int) -> Iterator[Found]:
+        for i in range(n):
+            yield Found(f"step {i}", i / 2, np.full((1, i), i, np.float32))
+
+    @endpoint
+    def boxes(self, n: int) -> list[Tensor["float32"]]:
+        return [np.full(i, i, np.float32) for i in range(n)]
+
+    @endpoint(max_batch_size=4 if KIND == "batches" else 1)
+    def batched(self, x: Tensor["float32", "b n"]) -> Tensor["float32", "b n"]:
+        return x
+
+    def health(self) -> str | None:
+        return "out of sorts" if KIND == "unwell" else None
+
     @endpoint(name="wait_until_cancelled")
     def waits(self) -> None:
         self.wait_until_cancelled()
