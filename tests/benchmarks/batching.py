@@ -34,16 +34,16 @@ class Model:
 
     Attributes:
         widths: of its layers, the inputs first.
-        why: what it stands for.
+        seconds: for which each row is measured, so that the rows of one batch do not matter.
     """
 
     widths: tuple[int, ...]
-    why: str
+    seconds: float
 
 
 MODELS = {
-    "small": Model((256, 512, 512, 10), "its weights stay in the cache, so that a row costs hardly more than the call"),
-    "large": Model((1024, 4096, 4096, 1000), "its weights do not: each call reads all of them, for one row or for 64"),
+    "small": Model((256, 512, 512, 10), 2.0),  # its weights stay in the cache: a row costs hardly more than its call
+    "large": Model((1024, 4096, 4096, 1000), 6.0),  # they do not: each call reads all of them, for one row or for 64
 }
 HAND, PLAIN, BATCHED = "batches by hand", "unbatched", "batched"
 
@@ -157,12 +157,13 @@ def measure(arguments: argparse.Namespace, say: Callable[[dict[str, Any]], None]
     """All rows and ratios; each is the median of some runs, which alternate."""
     for name in arguments.models:
         model = MODELS[name]
+        seconds = arguments.seconds or model.seconds
         os.environ["BENCH_WIDTHS"] = " ".join(map(str, model.widths))
         for title, way in ways(arguments.programs, arguments.ways).items():
             runs: dict[str, list[float]] = {HAND: [], PLAIN: [], BATCHED: []}
             for _ in range(arguments.rounds):
                 for kind, endpoint in ((HAND, ""), (PLAIN, "plain"), (BATCHED, "batched")):
-                    runs[kind].append(way(model, endpoint, arguments.seconds))
+                    runs[kind].append(way(model, endpoint, seconds))
             rates = {kind: statistics.median(found) for kind, found in runs.items()}
             for kind, rate in rates.items():
                 say({"row": f"{name} MLP, {title}, {kind}", "rows_per_s": round(rate, 1)})
@@ -176,7 +177,7 @@ def main() -> None:
     choices = ("threads", "futures", "asyncio", "python-futures")
     parser = argparse.ArgumentParser(description="What batches in the worker pay")
     parser.add_argument("--programs", type=Path, required=True, help="folder of the built host programs")
-    parser.add_argument("--seconds", type=float, default=2.0, help="for each row")
+    parser.add_argument("--seconds", type=float, help="for each row; 2 of the small model and 6 of the large one")
     parser.add_argument("--rounds", type=int, default=3, help="of each row")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--ways", nargs="+", choices=choices, default=list(choices))

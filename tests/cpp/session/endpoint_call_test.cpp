@@ -103,7 +103,7 @@ TEST_F(EndpointCallTest, AStreamHasArgumentsToo) {
 }
 
 TEST_F(EndpointCallTest, PartsOfAStreamAreResults) {
-    auto steps = session_->stream("steps", 3);
+    auto steps = session_->stream("steps", {{"n", 3}});
     for (int i = 0; i < 3; ++i) {
         const auto part = steps.next_part();
         ASSERT_TRUE(part);
@@ -113,10 +113,10 @@ TEST_F(EndpointCallTest, PartsOfAStreamAreResults) {
     }
     EXPECT_FALSE(steps.next_part());
     EXPECT_FALSE(steps.next());
-    auto frames = session_->stream("frames", 2);
+    auto frames = session_->stream("frames", {{"n", 2}});
     EXPECT_EQ(frames.next_part()->tensor().shape(), Shape(2));
     EXPECT_TRUE(frames.next() && !frames.next_part());
-    auto unread = session_->stream("steps", 1);
+    auto unread = session_->stream("steps", {{"n", 1}});
     EXPECT_TRUE(contains(expect_throw<InputError>([&] { unread.next(); }).what(), "holds 'label', which is no tensor"));
     EXPECT_EQ(unread.next_part()->text("label"), "step 0") << "it is there all the same";
     EXPECT_FALSE(unread.next());
