@@ -192,4 +192,5 @@ def _finish(member: Member, outcome: bool) -> None:
     call = member.call
     if outcome and not call.answered:
         call.answer(OK)
+    member.named = {}  # or what was lent for this call alone would be kept beyond it
     call.close()
