@@ -24,13 +24,14 @@ def workspace(tmp_path: Path) -> Path:
 
 def test_a_service_calls_another_ones_workers(workspace: Path) -> None:
     image = np.ones((2, 3), "f4")
-    with Served(workspace, f"{GRAPH}:Front").ready("front") as served:
+    with Served(workspace, f"{GRAPH}:Front", "--set", "Filters.framework=torch").ready("front") as served:
         started = [line for line in served.lines if ": ready" in line]
         assert [line.split("-")[0] for line in started] == ["front.filters", "front.filters", "front"]
         with attach("front", workspace=str(workspace)) as front:
             np.testing.assert_array_equal(front.twice(image, by=2.0), image + 4)
             mine, its = front.whose()
             assert mine != its
+            assert front.kind_of_result(image) == "numpy", "its own framework, whatever the other one's is"
             with pytest.raises(RemoteError, match="on purpose"):
                 front.fail()
             os.kill(its, signal.SIGKILL)
