@@ -30,10 +30,11 @@ using platform::Deadline;
 /// Programs may be about to make channels in it, as they have found the worker before: first the name goes.
 void remove_channels(const std::string& folder) {
     const std::string former = folder + ".former";
-    platform::remove_anything(former);
+    platform::remove_tree(former);
     std::error_code error;
     fs::rename(folder, former, error);
-    platform::remove_anything(error ? folder : former);
+    if (error) platform::remove_anything(folder);
+    platform::remove_tree(former);  // what is put into it even now goes with the session
 }
 
 class OwnLauncher final : public Launcher {

@@ -279,6 +279,8 @@ TEST_P(SeveralTest, TagsOfClientsAreTheirOwn) {
     expect_throw<NotFoundError>([&] { client.fetch_tensor("double only_the_owners"); });
     client.please_exit();
     EXPECT_FALSE(client.is_alive());
+    expect_throw<RestartError>([&] { client.calculate("double", Tensor::ones(Shape(4))); });
+    expect_throw<RestartError>([&] { client.call("double", Tensor::ones(Shape(4))); });
     EXPECT_EQ(owner.fetch_response("echo still"), "still");
 }
 
