@@ -32,7 +32,11 @@ Shape shape_of(const std::vector<std::uint8_t>& bytes, bool rows) {
 class PoolVictim {
   public:
     PoolVictim(const Arguments& arguments, Cell& cell, bool batches, bool repeats, bool quick_start)
-        : cell_(cell), batches_(batches), repeats_(repeats), pool_(options(arguments, quick_start)) {}
+        : cell_(cell),
+          batches_(batches),
+          repeats_(repeats),
+          note_(fault_file(arguments) + ".died"),
+          pool_(options(arguments, quick_start)) {}
 
     /// @returns how many calls failed, each in the declared way
     void everything() {
@@ -43,7 +47,7 @@ class PoolVictim {
             pool_.start();
         }
         calls(false);
-        calls(true);
+        calls(fs::exists(note_));  // who has not died yet may do so now
         pool_.drain();
         pool_.stop();
     }
@@ -147,6 +151,7 @@ class PoolVictim {
     Cell& cell_;
     const bool batches_;
     const bool repeats_;
+    const std::string note_;  ///< of the death
     std::atomic<int> seed_{0};
     std::mutex mutex_;
     Pool pool_;
