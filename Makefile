@@ -30,7 +30,7 @@ build-dev: setup
 build-release: setup
 	$(call cmake_build,release)
 
-demo: build-release ## Run the examples: matmul, hello, and digits classified by a PyTorch model
+demo: build-release ## Run the examples: from a first call to a graph of services that is served while its workers are killed
 	@TR_PYTHON=$(PYTHON) TR_WORKSPACE=$(CURDIR)/workspace sh cpp/examples/run build/release/examples
 
 test: build-dev ## Run every test: C++, Python, both together, packages, lint

@@ -2,8 +2,10 @@
 
 #include <pybind11/pybind11.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 
 namespace tr::python {
 
@@ -21,6 +23,26 @@ inline std::shared_ptr<pybind11::object> with_gil(const pybind11::object& object
                 delete kept;
             }};
 }
+
+/// Lets other threads of Python run. Before 3.14, CPython unwinds a thread that wants its turn while the interpreter
+/// ends, through code that must not throw; as in later versions, it stays where it is instead, until the process has
+/// ended.
+class NoGil {
+  public:
+    NoGil() : thread_(PyEval_SaveThread()) {}
+    ~NoGil() {
+        try {
+            PyEval_RestoreThread(thread_);
+        } catch (...) {
+            for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+        }
+    }
+    NoGil(const NoGil&) = delete;
+    NoGil& operator=(const NoGil&) = delete;
+
+  private:
+    PyThreadState* thread_;
+};
 
 /// What each source file of the module adds to it.
 void register_errors(pybind11::module_& module);

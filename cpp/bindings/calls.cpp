@@ -42,18 +42,18 @@ const AsyncHandle& Call::handle() const {
 }
 
 void Call::cancel() const {
-    const py::gil_scoped_release no_gil;
+    const NoGil no_gil;
     handle().cancel();
 }
 
 Tensor Call::get() {
-    const py::gil_scoped_release no_gil;
+    const NoGil no_gil;
     return std::get<CallFuture>(future_).get();
 }
 
 py::tuple Call::result() {
     const auto wait = [this] {
-        const py::gil_scoped_release no_gil;
+        const NoGil no_gil;
         return std::get<ResultFuture>(future_).get();
     };
     return result_tuple(wait());
@@ -61,7 +61,7 @@ py::tuple Call::result() {
 
 void Call::when_ready(const py::object& callback) const {
     const auto shared = with_gil(callback);
-    const py::gil_scoped_release no_gil;
+    const NoGil no_gil;
     handle().when_ready([shared] {
         const py::gil_scoped_acquire gil;
         try {
@@ -80,7 +80,7 @@ class Waiting {
     void add_session(const Session& session, std::uint64_t key) {
         const auto held = session.hold();
         held_.push_back(held);
-        const py::gil_scoped_release no_gil;
+        const NoGil no_gil;
         set_.add(*held, key);
     }
     void add_sent(const Sent& sent, std::uint64_t key) {
@@ -88,13 +88,13 @@ class Waiting {
         sent.call([&](PythonSession&, const SentRequest& request) { set_.add(request, key); });
     }
     void add_call(const Call& call, std::uint64_t key) {
-        const py::gil_scoped_release no_gil;
+        const NoGil no_gil;
         set_.add(call.handle(), key);
     }
     py::object wait(std::int64_t timeout_ms) {
         std::optional<WaitSet::Ready> ready;
         {
-            const py::gil_scoped_release no_gil;
+            const NoGil no_gil;
             ready = set_.wait(timeout_ms);
         }
         if (!ready) return py::none();

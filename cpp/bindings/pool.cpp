@@ -41,7 +41,7 @@ class PoolHandle {
     template <class Use>
     auto call(Use use) const {
         const auto pool = hold();
-        const py::gil_scoped_release no_gil;
+        const NoGil no_gil;
         return use(*pool);
     }
     /// The same with what stands for the pool with a key or a priority.
@@ -73,7 +73,7 @@ class PoolHandle {
         const std::shared_ptr<Pool> pool = std::exchange(pool_, nullptr);
         if (!pool) return;
         end_streams();
-        const py::gil_scoped_release no_gil;
+        const NoGil no_gil;
         const Uninterrupted here;
         try {
             pool->stop();  // ends the calls of the other threads, the last of which destroys it
@@ -84,7 +84,7 @@ class PoolHandle {
 
   private:
     static void destroy(Pool* pool) {
-        const py::gil_scoped_release no_gil;
+        const NoGil no_gil;
         const Uninterrupted here;
         delete pool;
     }
@@ -120,11 +120,11 @@ class Map {
     Map& operator=(const Map&) = delete;
 
     std::optional<Tensor> next() {
-        const py::gil_scoped_release no_gil;
+        const NoGil no_gil;
         return map_->next();
     }
     void cancel() {
-        const py::gil_scoped_release no_gil;
+        const NoGil no_gil;
         map_->cancel();
     }
 

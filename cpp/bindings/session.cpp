@@ -195,7 +195,7 @@ template <class... Fields>
 std::unique_ptr<Session> attach(const Fields&... fields) {
     SessionOptions options = make_options(fields...);
     const std::string id = options.session_id;
-    const py::gil_scoped_release no_gil;
+    const NoGil no_gil;
     auto session = PythonSession::connect(id, std::move(options));
     const py::gil_scoped_acquire gil;
     return std::make_unique<Session>(std::move(session));
@@ -214,7 +214,7 @@ auto attach_of(Result (*)(Fields...)) {
 py::list list_sessions(const std::string& workspace) {
     std::vector<SessionInfo> found;
     {
-        const py::gil_scoped_release no_gil;
+        const NoGil no_gil;
         found = PythonSession::list(workspace);
     }
     py::list all;
@@ -368,7 +368,7 @@ void register_session(py::module_& module) {
         "start_all",
         [](const std::vector<const Session*>& sessions, std::int64_t timeout_ms) {
             const Sessions held = hold_all(sessions);
-            const py::gil_scoped_release no_gil;
+            const NoGil no_gil;
             start_all(pointers_to(held), timeout_ms);
         },
         py::arg("sessions"), py::arg("timeout_ms"));
@@ -376,7 +376,7 @@ void register_session(py::module_& module) {
         "stop_all",
         [](const std::vector<const Session*>& sessions) {
             const Sessions held = hold_all(sessions);
-            const py::gil_scoped_release no_gil;
+            const NoGil no_gil;
             stop_all(pointers_to(held));
         },
         py::arg("sessions"));

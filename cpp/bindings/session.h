@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "bindings.h"
 #include "signals.h"
 #include "stream.h"
 #include "tech_renaissance/session/python_session.h"
@@ -31,7 +32,7 @@ class Session {
     template <class Call>
     auto call(Call what) const {
         const auto session = hold();
-        const pybind11::gil_scoped_release no_gil;
+        const NoGil no_gil;
         return what(*session);
     }
 
@@ -56,7 +57,7 @@ class Session {
         const std::shared_ptr<PythonSession> session = std::exchange(session_, nullptr);
         end_streams();
         if (session.use_count() > 1) {
-            const pybind11::gil_scoped_release no_gil;
+            const NoGil no_gil;
             try {
                 session->terminate();  // ends the calls of the other threads, the last of which destroys it
             } catch (const InputError&) {
@@ -67,7 +68,7 @@ class Session {
 
   private:
     static void destroy(PythonSession* session) {
-        const pybind11::gil_scoped_release no_gil;
+        const NoGil no_gil;
         const Uninterrupted here;
         delete session;
     }
@@ -87,7 +88,7 @@ class Sent {
     auto call(Call what) const {
         const auto session = session_.lock();
         if (!session) throw InputError("The session of this request has been closed; its answer is lost");
-        const pybind11::gil_scoped_release no_gil;
+        const NoGil no_gil;
         return what(*session, request_);
     }
     std::shared_ptr<PythonSession> session() const { return session_.lock(); }

@@ -40,14 +40,14 @@ class Stream::Use {
 // session, that is destroyed with the GIL held, as its deleter expects.
 
 Stream::~Stream() {
-    const py::gil_scoped_release no_gil;
+    const NoGil no_gil;
     const Uninterrupted here;
     stream_.reset();
 }
 
 std::optional<std::variant<Tensor, Result>> Stream::next() {
     std::shared_ptr<void> owner;
-    const py::gil_scoped_release no_gil;
+    const NoGil no_gil;
     const Use use(*this);
     if (cut_off_) throw InputError("The session was closed before this stream had ended; its other tensors are lost");
     if (!stream_) return std::nullopt;
@@ -64,7 +64,7 @@ std::optional<std::variant<Tensor, Result>> Stream::next() {
 }
 
 bool Stream::is_ready() {
-    const py::gil_scoped_release no_gil;
+    const NoGil no_gil;
     const std::unique_lock<std::timed_mutex> turn(mutex_, std::try_to_lock);
     if (!turn) return false;
     return cut_off_ || !stream_ || stream_->is_ready();
@@ -72,7 +72,7 @@ bool Stream::is_ready() {
 
 void Stream::cancel() {
     std::shared_ptr<void> owner;
-    const py::gil_scoped_release no_gil;
+    const NoGil no_gil;
     const Use use(*this);
     if (!stream_) return;
     stream_->cancel();
@@ -81,7 +81,7 @@ void Stream::cancel() {
 
 void Stream::leave_session() {
     std::shared_ptr<void> owner;
-    const py::gil_scoped_release no_gil;
+    const NoGil no_gil;
     const std::unique_lock<std::timed_mutex> turn(mutex_, std::try_to_lock);
     if (!turn || !stream_) return;
     const Uninterrupted here;

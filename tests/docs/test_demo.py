@@ -30,12 +30,14 @@ def environment(workspace: Path) -> dict[str, str]:
 def test_every_example_is_in_the_demo() -> None:
     """`run` runs each program of the folder."""
     script = (EXAMPLES / "run").read_text(encoding="utf-8")
-    for program in EXAMPLES.glob("*.cpp"):
+    programs = [*EXAMPLES.glob("*.cpp"), *EXAMPLES.glob("*/*.cpp")]
+    assert len(programs) > 6
+    for program in programs:
         assert f'"$programs/{program.stem}"' in script
 
 
 def test_demo(tmp_path: Path) -> None:
-    """It succeeds, multiplies right, recovers from errors, and reads more than 95 % of the digits."""
+    """It succeeds, multiplies right, recovers from errors, and reads more than 95 % of the digits, also as a graph."""
     done = subprocess.run(
         ["sh", EXAMPLES / "run", PROGRAMS],
         stdin=subprocess.DEVNULL,
@@ -53,6 +55,12 @@ def test_demo(tmp_path: Path) -> None:
     accuracy = re.search(r"unseen images are right: ([\d.]+) %", done.stdout)
     assert accuracy, done.stdout
     assert float(accuracy[1]) > 95
+    for program in ("C\\+\\+: ", "Python:"):
+        assert re.search(rf"{program} +[1-9]\d* pages read, [1-9]\d* per second; 9[5-9]", done.stdout), done.stdout
+    stages = dict(re.findall(r"^(annotate[\w.-]*): (/.*)$", done.stdout, re.MULTILINE))
+    assert len(stages) == 3
+    assert len(set(stages.values())) == 2, "two environments"
+    assert re.search(r"\d+ calls of classify made \d+ batches: ", done.stdout)
     assert os.listdir(tmp_path / "python_session") == [".lock"]
 
 

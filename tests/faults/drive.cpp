@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 
 #include "faults.h"
 
@@ -113,9 +114,15 @@ Steps chosen_steps(const Arguments& arguments, const std::string& trace_file) {
         for (const char letter : step) sum = sum * 31 + static_cast<unsigned char>(letter);
         return static_cast<int>(sum % static_cast<unsigned>(arguments.shards)) == arguments.shard;
     };
+    const auto is_asked_for = [&arguments](const std::string& step) {
+        std::istringstream words(arguments.steps);
+        for (std::string word; std::getline(words, word, ',');)
+            if (step.find(word) != std::string::npos) return true;
+        return arguments.steps.empty();
+    };
     Steps chosen;
     for (const auto& step : all)
-        if (step.first.find(arguments.steps) != std::string::npos && is_mine(step.first)) chosen.push_back(step);
+        if (is_asked_for(step.first) && is_mine(step.first)) chosen.push_back(step);
     return chosen;
 }
 

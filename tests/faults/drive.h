@@ -20,7 +20,7 @@ struct Violation : std::runtime_error {
 struct Arguments {
     std::string carrier = "mailbox";
     std::string workspace;
-    std::string steps;  ///< only steps whose name contains this
+    std::string steps;  ///< only steps whose name contains this, or one of several with commas between them
     std::string who;
     std::string fault;
     std::string progress;
@@ -40,7 +40,10 @@ int host_deaths(const Arguments& arguments);
 int client_deaths(const Arguments& arguments);
 int deaths_among_clients(const Arguments& arguments);
 int doorbells(const Arguments& arguments);
+int pool_deaths(const Arguments& arguments);
+int batch_deaths(const Arguments& arguments);
 int soak(const Arguments& arguments);
+int graph_clients(const Arguments& arguments);
 
 /// Options of a session with server.py whose worker takes this carrier: "mailbox" through the library,
 /// "mailbox-ctypes" without it, "mailbox-0us" and "mailbox-1us" with that busy wait, "inotify" or "polling".

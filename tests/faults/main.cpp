@@ -38,12 +38,14 @@ int main(int argc, char** argv) {
         {"worker", tr::faults::worker_deaths},    {"template", tr::faults::template_deaths},
         {"busy", tr::faults::busy_worker_deaths}, {"host", tr::faults::host_deaths},
         {"client", tr::faults::client_deaths},    {"clients", tr::faults::deaths_among_clients},
-        {"doorbells", tr::faults::doorbells},     {"soak", tr::faults::soak}};
+        {"doorbells", tr::faults::doorbells},     {"soak", tr::faults::soak},
+        {"graph", tr::faults::graph_clients},     {"pool", tr::faults::pool_deaths},
+        {"batch", tr::faults::batch_deaths}};
     const auto task = argc > 1 ? tasks.find(argv[1]) : tasks.end();
     if (task == tasks.end()) {
-        std::fprintf(
-            stderr,
-            "usage: tr_faults worker|template|busy|host|client|clients|doorbells|soak --carrier ... --workspace ...\n");
+        std::fprintf(stderr,
+                     "usage: tr_faults worker|template|busy|host|client|clients|pool|batch|doorbells|soak|graph "
+                     "--carrier ... --workspace ...\n");
         return 2;
     }
     try {

@@ -12,6 +12,7 @@
 #include <iostream>
 #include <iterator>
 #include <memory>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -63,6 +64,13 @@ class Round {
             sessions_.back()->start();
             ++progress_.sessions;
         }
+        Arguments own = arguments;
+        own.carrier = seed % 2 == 0 ? "mailbox" : "inotify";
+        auto options = options_for(own, arguments.who + "pool", seed % 4 < 2);
+        options.environment.erase("TR_FAULT_BARE");
+        options.preload.push_back("numpy");
+        options.default_timeout_ms = 60'000;
+        pool_ = std::make_unique<Pool>(soak_pool_options(std::move(options), seed % 3 != 0));
     }
 
     void run(Clock::time_point end) {
@@ -73,15 +81,40 @@ class Round {
                     Soaker soaker(*session, progress_, "shared_" + std::to_string(i), seed);
                     while (Clock::now() < end) soaker.one_request();
                 });
+        for (int i = 0; i < 2 * arguments_.threads; ++i)
+            threads.emplace_back([this, end, seed = random_()] {
+                PoolSoaker soaker(*pool_, progress_, seed);
+                while (Clock::now() < end)
+                    if (pool_runs()) soaker.one_request();
+            });
         while (Clock::now() < end) harm();
         for (auto& thread : threads) thread.join();
     }
 
   private:
+    /// Started by whoever comes first, beside what is done with the sessions.
+    bool pool_runs() {
+        try {
+            std::call_once(pool_started_, [this] {
+                pool_->start();
+                progress_.sessions += 2;
+            });
+            return true;
+        } catch (const RestartError&) {
+            return false;  // a worker was killed while it came up
+        }
+    }
+
     /// Its number may be another process's by now.
     bool is_ours(pid_t worker) const {
         return read_text("/proc/" + std::to_string(worker) + "/environ").find(arguments_.workspace) !=
                std::string::npos;
+    }
+
+    pid_t any_worker() {
+        const auto which = random_() % (sessions_.size() + 2);
+        if (which < sessions_.size()) return static_cast<pid_t>(sessions_[which]->stats().worker_pid);
+        return static_cast<pid_t>(pool_->stats().workers[which - sessions_.size()].pid);
     }
 
     /// Kills a worker, or stops it for a while. The pauses are the pace of this, and no test waits for them.
@@ -90,7 +123,7 @@ class Round {
             std::this_thread::sleep_for(std::chrono::milliseconds(1 + random_() % static_cast<unsigned>(most)));
         };
         pause(400);
-        const auto worker = static_cast<pid_t>(sessions_[random_() % sessions_.size()]->stats().worker_pid);
+        const auto worker = any_worker();
         if (worker <= 1 || !is_ours(worker)) return;
         if (random_() % 3 != 0) {
             ::kill(worker, SIGKILL);
@@ -107,6 +140,8 @@ class Round {
     Progress& progress_;
     std::mt19937_64 random_;
     std::vector<std::unique_ptr<PythonSession>> sessions_;
+    std::unique_ptr<Pool> pool_;
+    std::once_flag pool_started_;
 };
 
 /// @returns whether all is as it was

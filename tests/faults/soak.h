@@ -47,4 +47,24 @@ class Soaker {
     std::mt19937_64 random_;
 };
 
+/// Of a pool whose workers run calls in batches.
+PoolOptions soak_pool_options(SessionOptions session, bool repeats);
+
+/// Random calls of one thread to a pool that others use, and whose workers die meanwhile.
+class PoolSoaker {
+  public:
+    PoolSoaker(const Pool& pool, Progress& progress, std::uint64_t seed)
+        : pool_(pool), progress_(progress), random_(seed) {}
+
+    void one_request();
+
+  private:
+    void request();
+    void map(const Tensor& rows);
+
+    const Pool& pool_;
+    Progress& progress_;
+    std::mt19937_64 random_;
+};
+
 }  // namespace tr::faults

@@ -2,8 +2,9 @@
 
     python tests/faults/soak.py --minutes 10
 
-One host lives all the time and watches itself; another is killed every few seconds, in the same workspace. Ends with 1
-when a request was lost or answered wrong, something grew, or something was left over.
+One host lives all the time and watches itself; another is killed every few seconds, in the same workspace. Each has
+sessions, and a pool whose workers run calls in batches. Beside them a graph is served, see graph.py. Ends with 1 when a
+request was lost or answered wrong, something grew, or something was left over.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Host:
         command = [PROGRAM, "soak", "--workspace", workspace, "--progress", self._path, "--who", f"{name}-"]
         command += ["--seconds", seconds, "--seed", seed, "--sessions", sessions, "--threads", threads]
         self.process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
-        self.in_flight_at_most = sessions * threads
+        self.in_flight_at_most = (sessions + 2) * threads  # of each session, and twice as many of a pool
 
     def counts(self):
         """What it has done; to be read once it has ended."""
@@ -142,6 +143,12 @@ def main():
         if keeper == 0:
             run_victims(writer, workspace, seconds * 0.9, arguments.seed, 2, arguments.threads)
         os.close(writer)
+        graph = subprocess.Popen(
+            [sys.executable, Path(__file__).with_name("graph.py"), "--clients", "12", "--rounds", "1", "--seconds",
+             str(seconds * 0.8), "--seed", str(arguments.seed)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )  # fmt: skip
         survivor = Host(workspace, "survivor", seconds, arguments.seed, arguments.sessions, arguments.threads)
         rounds = survivor.lines()
         if survivor.process.wait() != 0:
@@ -151,6 +158,9 @@ def main():
         with os.fdopen(reader, "rb") as pipe:
             died = Counter(json.loads(pipe.read() or b"{}"))
         os.waitpid(keeper, 0)
+        of_graph, _ = graph.communicate()
+        if graph.returncode != 0:
+            problems.append("the served graph")
         if not died:
             problems.append("the keeper of the victims failed")
         # What the last victim left goes with the next start, and there may have been none since.
@@ -166,7 +176,7 @@ def main():
     report(f"{died['hosts']} hosts killed", died, (*names, "went_down"))
     report("  ", died, more)
     print(f"   the last orphan left after at most {died['slowest_orphan_us'] / 1000:.0f} ms")
-    for line in rounds[1:2] + rounds[-1:]:
+    for line in rounds[1:2] + rounds[-1:] + of_graph.splitlines():
         print(line)
     if left:
         problems.append(f"left in the workspace: {', '.join(left)}")

@@ -44,6 +44,12 @@ RUNS = [
     ("client", "inotify", [], 2),
     ("clients", "mailbox", [], 1),
     ("clients", "inotify", [], 1),
+    # Several workers behind one call, with more calls than they take at a time; the same with calls in batches.
+    ("pool", "mailbox", [], 2),
+    ("pool", "inotify", ["--steps", "answer"], 1),
+    ("batch", "mailbox", ["--steps", "batch,request taken,result,answer,message"], 2),
+    # Services that call one another, and 50 clients of theirs in three programs: graph.py.
+    ("graph", "mailbox", [], 1),
     ("host", "mailbox", [], 2),
     ("host", "mailbox-0us", [], 2),
     ("host", "inotify", [], 2),
@@ -71,7 +77,8 @@ RUNS = [
 ]
 
 #: Who dies in a task, where it is not called so.
-WHO = {"busy": ["busy worker"], "clients": ["client", "shared worker", "owner"]}
+WHO = {"busy": ["busy worker"], "clients": ["client", "shared worker", "owner"], "pool": ["pool's worker"],
+       "graph": ["graph's worker"]}  # fmt: skip
 
 #: Steps that no run may come to miss, whatever their names become: one of each file and each phase.
 EXPECTED = {
@@ -86,6 +93,9 @@ EXPECTED = {
     "client": ["channel created", "session.lock locked", "session.json named", "channel named", "hello heard",
                "tensor named", "request.json named", "answer read", "tensors held", "cancel.json named"],
     "clients": ["at any time, 20 clients"],
+    "pool": ["hello.json named", "request taken", "main_logic entered", "tensor named", "answer out", "part out",
+             "exit requested", "leaving"],
+    "graph": ["at any time, 50 clients"],
 }  # fmt: skip
 EXPECTED_ON = {
     "mailbox": ["message written", "message announced", "message rung", "message seen"],
@@ -101,6 +111,8 @@ def run(task, carrier, extra, kills, shard, shards, cells, problems):
     workspace = Path(tempfile.mkdtemp(prefix="tr-faults-", dir=place))
     command = [PROGRAM, task, "--carrier", carrier, "--workspace", workspace, "--kills", str(kills)]
     command += ["--shard", str(shard), "--shards", str(shards), *extra]
+    if task == "graph":
+        command = [sys.executable, Path(__file__).with_name("graph.py"), "--cell", "--rounds", str((kills + 8) // 9)]
     name = f"{task} {carrier} {shard + 1}/{shards}"
     process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
     try:
@@ -122,7 +134,7 @@ def run_all(kills, only, jobs, sample):
     cells, problems = [], []
     work = queue.Queue()
     for task, carrier, extra, shards in RUNS:
-        if only in f"{task} {carrier}":
+        if only in f"{task} {carrier}" and not (task == "graph" and sample > 1):  # which has no steps
             for shard in range(shards):
                 work.put((task, carrier, extra, kills, shard, shards * sample))
 

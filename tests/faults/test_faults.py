@@ -28,7 +28,8 @@ def test_each_death_at_each_step_on_each_carrier_ends_well() -> None:
     """One kill at every other step."""
     output = run("table.py", "--kills", "1", "--sample", "2")
     assert "lost 0, hung 0, leaked 0" in output
-    for who in ("worker", "busy worker", "template", "host", "client", "shared worker", "owner"):
+    for who in ("worker", "busy worker", "template", "host", "client", "shared worker", "owner", "pool's worker",
+                "worker with batches"):  # fmt: skip
         assert f"  {who} " in output
 
 
@@ -42,6 +43,12 @@ def test_each_caller_of_a_batch_gets_its_own_rows() -> None:
     """Under deaths and cancels."""
     output = run("batches.py", "--calls", "4000", "--kill-every", "800")
     assert "wrong 0, lost 0, hung 0" in output
+
+
+def test_a_graph_with_fifty_clients_in_a_storm() -> None:
+    """Each worker of the graph is killed, more are started, all are replaced; C++ and Python programs call it."""
+    output = run("graph.py", "--clients", "50", "--rounds", "1")
+    assert "lost 0, wrong 0, hung 0, leaked 0" in output
 
 
 def test_the_library_has_no_sequence_points() -> None:

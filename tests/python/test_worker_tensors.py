@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from host import Host, running
 
 import tech_renaissance as tr
+from tech_renaissance.channel.tensor_store import TensorStore
 from tech_renaissance.data.tsr_header import DTYPES
+from tech_renaissance.platform.files import AtomicWriter
 
 torch = pytest.importorskip("torch")
 
@@ -186,3 +189,9 @@ def test_memory_and_mappings_stay_flat(numpy_server: Host) -> None:
     for _ in range(20):
         numpy_server.ask("echo", "a")
     assert mappings() <= before + 2
+
+
+def test_a_tensor_of_a_channel_that_its_host_has_removed(tmp_path: Path) -> None:
+    """It is missing, as any other; that the folder is gone as well is no error of the worker's own."""
+    store = TensorStore(str(tmp_path / "gone"), AtomicWriter(str(tmp_path), None))
+    assert str(store.missing("a")) == "there is no tensor 'a' in this session; tensors there are: none"

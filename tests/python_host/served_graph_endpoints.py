@@ -32,6 +32,10 @@ class Front:
     def fail(self) -> str:
         return self.filters.fail()
 
+    @endpoint
+    def kind_of_result(self, image: Image) -> str:
+        return type(self.filters.brighten(image)).__module__
+
 
 class UnknownEndpoint:
     filters = depends(Filters)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from served_endpoints import Filters
 from served_graph_endpoints import Front
 from serving import SERVICES, Served, command
 
-from tech_renaissance import InputError, NotFoundError, RemoteError, ServiceClient, attach
+from tech_renaissance import InputError, NotFoundError, RemoteError, RestartError, ServiceClient, attach
 
 GRAPH = SERVICES.with_name("served_graph_endpoints.py")
 
@@ -24,13 +26,14 @@ def workspace(tmp_path: Path) -> Path:
 
 def test_a_service_calls_another_ones_workers(workspace: Path) -> None:
     image = np.ones((2, 3), "f4")
-    with Served(workspace, f"{GRAPH}:Front").ready("front") as served:
+    with Served(workspace, f"{GRAPH}:Front", "--set", "Filters.framework=torch").ready("front") as served:
         started = [line for line in served.lines if ": ready" in line]
         assert [line.split("-")[0] for line in started] == ["front.filters", "front.filters", "front"]
         with attach("front", workspace=str(workspace)) as front:
             np.testing.assert_array_equal(front.twice(image, by=2.0), image + 4)
             mine, its = front.whose()
             assert mine != its
+            assert front.kind_of_result(image) == "numpy", "its own framework, whatever the other one's is"
             with pytest.raises(RemoteError, match="on purpose"):
                 front.fail()
             os.kill(its, signal.SIGKILL)
@@ -102,3 +105,28 @@ def test_an_interpreter_without_the_compiled_module_is_told(workspace: Path, tmp
 def test_attach_says_what_is_served(workspace: Path) -> None:
     with pytest.raises(NotFoundError, match=r"nobody serves 'front' in .*: nothing is served"):
         attach("front", workspace=str(workspace))
+
+
+def test_a_call_whose_channel_is_lost_does_not_end_those_of_other_threads(workspace: Path, tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("first", "second")]
+    for path in paths:
+        os.mkfifo(path)
+    settings = ("--workers", 1, "--set", "Filters.threads=2")
+    with (
+        Served(workspace, str(SERVICES) + ":Filters", *settings).ready() as served,
+        attach("filters", workspace=str(workspace)) as client,
+        ThreadPoolExecutor(2) as threads,
+    ):
+        channels = workspace / "python_session" / "tr_session_filters-0" / "channels"
+        first = threads.submit(client.wait_for, str(paths[0]))
+        served.until_error("waiting")
+        before = set(channels.iterdir())
+        second = threads.submit(client.wait_for, str(paths[1]))
+        served.until_error("waiting")
+        for channel in set(channels.iterdir()) - before:
+            shutil.rmtree(channel)
+        with pytest.raises(RestartError, match="has been removed while the worker was at work on request"):
+            second.result(20)
+        paths[0].write_text("well")
+        assert first.result(20) == "well"
+        paths[1].write_text("to nobody")

@@ -308,6 +308,36 @@ def test_the_end_of_the_program_ends_the_worker(
     assert not list(Path(options.workspace, "python_session").glob("tr_session_*"))
 
 
+CALLING_FOR_EVER = """
+import _thread, sys, threading
+from tech_renaissance import PythonSession, SessionOptions
+
+session = PythonSession(SessionOptions(script=sys.argv[1], workspace=sys.argv[2], quiet=True, max_ongoing_requests=4))
+session.start()
+answered = threading.Semaphore(0)
+
+def call():
+    while True:
+        try:
+            session.fetch_response("text x")
+        except Exception:
+            pass  # the session has been stopped
+        answered.release()
+
+for _ in range(8):
+    _thread.start_new_thread(call, ())
+for _ in range(100):
+    answered.acquire()
+"""
+
+
+def test_threads_that_call_while_the_program_ends_do_not_abort_it(options: SessionOptions) -> None:
+    """Nobody waits for such threads, nor for daemons: they come back from C++ when there is no interpreter any more."""
+    with program(CALLING_FOR_EVER, options.script, options.workspace) as host:
+        _, errors = host.communicate(timeout=60)
+    assert (host.returncode, errors) == (0, "")
+
+
 def test_the_worker_runs_in_the_interpreter_of_the_host(
     options: SessionOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:

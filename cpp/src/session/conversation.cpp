@@ -95,6 +95,7 @@ bool Conversation::hear() {
 
 void Conversation::wait_until(Deadline deadline, Purpose purpose, const std::function<bool()>& done) {
     require_worker();
+    if (channel_->directory() == nullptr) fail(death(purpose.unsent));  // terminate() has let go of another's worker
     channel_->carrier().expect();
     bool names_are_behind = channel_->tensors()->names_are_behind();
     std::optional<Deadline::Clock::time_point> begin;

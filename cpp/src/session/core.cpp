@@ -160,30 +160,35 @@ void Core::throw_taken() const {
 void Core::wait_for_hello(Conversation& own, worker::Worker& worker, Deadline deadline) {
     const Purpose purpose{"for the worker to be ready", true, false};
     if (&own.channel() == &first()) return own.wait_until(deadline, purpose, [&own] { return own.hear(); });
-    constexpr std::int64_t kStepMs = 20;
-    while (!worker.was_ready() && worker.alive() && !hear_parked(worker)) {
-        Conversation first_one(*this, turns.try_take(0));
-        if (first_one.held()) return first_one.wait_until(deadline, purpose, [&first_one] { return first_one.hear(); });
+    while (!first().ready() && worker.alive() && !hear_parked(worker)) {
         const Deadline limit = deadline.sooner(worker.launched().limit);
+        Conversation first_one(*this, turn_to_hear(worker, limit));
+        if (first_one.held()) return first_one.wait_until(deadline, purpose, [&first_one] { return first_one.hear(); });
         if (limit.passed()) own.fail(own.timeout(purpose.text, {}, limit.when() < deadline.when()));
-        worker.wait_until_ready(Deadline::after(kStepMs).sooner(limit));  // who has it hears the worker
         detail::check_interrupt();
         AsyncCalls::throw_if_cancelled();
     }
 }
 
 void Core::wait_for_hello(Deadline deadline) {
-    constexpr std::int64_t kStepMs = 20;
     const auto now = worker();
-    while (now && now->alive() && !now->was_ready() && !hear_parked(*now)) {
-        Conversation first_one(*this, turns.try_take(0));
+    while (now && now->alive() && !first().ready() && !hear_parked(*now)) {
+        Conversation first_one(*this, turn_to_hear(*now, deadline));
         if (first_one.held())
             return first_one.wait_until(deadline, {"for the worker to be ready"},
                                         [&first_one] { return first_one.hear(); });
         if (deadline.passed()) throw_taken();
-        now->wait_until_ready(Deadline::after(kStepMs).sooner(deadline));
         detail::check_interrupt();
     }
+}
+
+Turns::Turn Core::turn_to_hear(const worker::Worker& worker, Deadline deadline) {
+    constexpr std::int64_t kStepMs = 20;
+    const Deadline step = Deadline::after(kStepMs).sooner(deadline);
+    if (attached_) return turns.for_channel(0, step);  // the worker was ready before this session knew of it
+    if (const auto turn = turns.try_take(0)) return turn;
+    worker.wait_until_ready(step);  // who has the channel hears the worker
+    return {};
 }
 
 void Core::wait_until_ready(Deadline deadline) {
@@ -198,7 +203,7 @@ bool Core::hear_parked(worker::Worker& worker) {
     std::optional<std::string> news;
     turns.while_parked(0, [&] { news = first().hear(); });
     if (news) heard(worker, first(), *news);
-    return worker.was_ready();
+    return first().ready();
 }
 
 void Core::heard(worker::Worker& worker, const channel::Channel& channel, const std::string& news) {

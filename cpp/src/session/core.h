@@ -85,6 +85,8 @@ class Core {
     /// @param own the caller's, which may be of the first channel
     /// @throws RestartError, TimeoutError
     void wait_for_hello(Conversation& own, worker::Worker& worker, Deadline deadline);
+    /// A turn at the first channel; none after a moment in which another thread had it.
+    Turns::Turn turn_to_hear(const worker::Worker& worker, Deadline deadline);
     /// Listens in the first channel when a stream has it that nobody reads just then.
     /// @returns whether the worker has been heard
     bool hear_parked(worker::Worker& worker);

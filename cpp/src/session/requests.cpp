@@ -63,7 +63,8 @@ void Conversation::begin(const std::vector<TensorView>& tensors, const std::stri
                          const protocol::Attached& attached) {
     require_worker();
     require_channel(deadline);
-    settle_previous(deadline);  // the worker may still read tensors under these tags
+    if (channel_->directory() == nullptr) fail(death(true));  // terminate() has let go of another's worker
+    settle_previous(deadline);                                // the worker may still read tensors under these tags
     try {
         // Requests of other channels, which may name a tag of this one, would not tell where it lies.
         const bool alone = core_.turns.count() == 1;

@@ -40,19 +40,16 @@ class AttachedLauncher final : public Launcher {
                                    const std::function<void()>& check) override {
         Launched launched;
         launched.limit = Deadline::after(options_.start_timeout_ms);
-        const Found found = wait_for_hello(limit.sooner(launched.limit), check);
+        std::shared_ptr<channel::Mailbox> first_mailbox;
+        const Found found = wait_for_mailbox(limit.sooner(launched.limit), check, first_mailbox);
         if (!found.hello->has_feature("channels"))
             throw InputError("the worker of session '" + session_id_ +
                              "' serves its own program alone: its package tech_renaissance is older than this library");
         Further further{
-            directory_, session_id_, "", false, found.record.epoch, WakeUp::automatic, effective_busy_wait(options_),
-            nullptr};
+            directory_,   session_id_, "", false, found.record.epoch, WakeUp::automatic, effective_busy_wait(options_),
+            first_mailbox};
         const std::string& tier = found.hello->wake_up;
-        if (found.hello->carrier == "mailbox")
-            further.first = channel::Mailbox::open(directory_ + "/" + protocol::kMailboxFile, found.record.epoch,
-                                                   channel::Mailbox::Side::host);
-        else
-            further.wake_up = tier == "polling" ? WakeUp::polling : WakeUp::automatic;
+        if (!first_mailbox) further.wake_up = tier == "polling" ? WakeUp::polling : WakeUp::automatic;
         launched.epoch = epoch_ = found.record.epoch;
         launched.directory = directory_;
         launched.owner = found.record.host_pid;
@@ -65,7 +62,8 @@ class AttachedLauncher final : public Launcher {
         try {
             process = platform::Process::observe(found.hello->pid, [waiting] { waiting->wake_all(); });
         } catch (const std::system_error& error) {
-            throw RestartError("the worker of session '" + session_id_ + "' cannot be attached to: " + error.what());
+            throw RestartError("the worker of session '" + session_id_ + "' cannot be attached to: " + error.what(),
+                               ErrorCode::server_error, true);  // it has just ended; another one may come
         }
         log_(LogLevel::info, "channel '" + open_further(first, further) + "' in '" + directory_ + "'");
         for (const auto& carrier : first.carriers()) waiting->add(carrier);
@@ -83,7 +81,11 @@ class AttachedLauncher final : public Launcher {
 
   private:
     Found find() const {
-        if (auto found = find_session(options_.workspace, session_id_)) return std::move(*found);
+        const std::string before = session_directory();
+        for (int look = 0; look < 2; ++look) {  // as its record may appear between the two questions
+            if (auto found = find_session(options_.workspace, session_id_)) return std::move(*found);
+            if (!before.empty() && is_about_to_start(before)) return {before, {}, std::nullopt};
+        }
         std::string known;
         for (const auto& other : find_sessions(options_.workspace))
             known += (known.empty() ? "" : ", ") + other.record.session_id;
@@ -91,6 +93,24 @@ class AttachedLauncher final : public Launcher {
                             sessions_folder(choose_workspace(options_.workspace)) +
                             "'; sessions that run there: " + (known.empty() ? "none" : known) +
                             ". It is started by another program of this user, " + "with this id and in this workspace");
+    }
+
+    /// @param mailbox that of the worker's first channel, where it has one
+    Found wait_for_mailbox(Deadline limit, const std::function<void()>& check,
+                           std::shared_ptr<channel::Mailbox>& mailbox) const {
+        for (;;) {
+            Found found = wait_for_hello(limit, check);
+            if (found.hello->carrier != "mailbox") return found;
+            try {
+                mailbox = channel::Mailbox::open(directory_ + "/" + protocol::kMailboxFile, found.record.epoch,
+                                                 channel::Mailbox::Side::host);
+                return found;
+            } catch (const std::exception&) {
+                // Its owner may be about to start another worker, and make another mailbox.
+                const auto now = find_session(options_.workspace, session_id_);
+                if (now && now->hello && now->record.epoch == found.record.epoch) throw;
+            }
+        }
     }
 
     Found wait_for_hello(Deadline limit, const std::function<void()>& check) const {

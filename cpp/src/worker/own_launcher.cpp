@@ -27,6 +27,16 @@ namespace {
 namespace fs = std::filesystem;
 using platform::Deadline;
 
+/// Programs may be about to make channels in it, as they have found the worker before: first the name goes.
+void remove_channels(const std::string& folder) {
+    const std::string former = folder + ".former";
+    platform::remove_tree(former);
+    std::error_code error;
+    fs::rename(folder, former, error);
+    if (error) platform::remove_anything(folder);
+    platform::remove_tree(former);  // what is put into it even now goes with the session
+}
+
 class OwnLauncher final : public Launcher {
   public:
     OwnLauncher(const SessionOptions& options, SessionName& name, SessionLog& log)
@@ -50,11 +60,11 @@ class OwnLauncher final : public Launcher {
         }
         const auto file = [&first](const char* name) { return first.directory()->file(name); };
         // What is left of exchanges with an earlier worker, whatever that has made of it.
-        for (const char* name :
-             {protocol::kRequestFile, protocol::kResponseFile, protocol::kHelloFile, protocol::kStatusFile,
-              protocol::kWhereFile, protocol::kCancelFile, protocol::kSessionFile, protocol::kMailboxFile,
-              protocol::kRoomFile, protocol::kChannelsFolder})
+        for (const char* name : {protocol::kRequestFile, protocol::kResponseFile, protocol::kHelloFile,
+                                 protocol::kStatusFile, protocol::kWhereFile, protocol::kCancelFile,
+                                 protocol::kSessionFile, protocol::kMailboxFile, protocol::kRoomFile})
             platform::remove_anything(file(name));
+        remove_channels(file(protocol::kChannelsFolder));
         platform::make_private_directory(file(protocol::kChannelsFolder));
         const auto log = platform::identify(file(protocol::kLogFile));
         if (!log) platform::remove_anything(file(protocol::kLogFile));

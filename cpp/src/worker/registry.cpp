@@ -56,4 +56,10 @@ std::optional<Found> find_session(const std::string& workspace, const std::strin
     return look_into(session_path(workspace, session_id));
 }
 
+bool is_about_to_start(const std::string& directory) {
+    return platform::why_not_private(directory).empty() &&
+           platform::file_exists(directory + "/" + protocol::kLockFile) &&
+           !platform::file_exists(directory + "/" + protocol::kSessionFile);
+}
+
 }  // namespace tr::worker

@@ -20,5 +20,7 @@ struct Found {
 std::vector<Found> find_sessions(const std::string& workspace);
 /// The one of this id; nothing when there is none.
 std::optional<Found> find_session(const std::string& workspace, const std::string& session_id);
+/// The directory is a session's that is between two workers, so that nothing is known of the next one yet.
+bool is_about_to_start(const std::string& directory);
 
 }  // namespace tr::worker

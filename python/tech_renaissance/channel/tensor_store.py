@@ -128,6 +128,10 @@ class TensorStore:
         return NotFoundError(f"there is no tensor {tag!r} in this session; tensors there are: {there}")
 
     def tags(self) -> list[str]:
-        """Tags of the tensors there are, sorted; at most 50 of them."""
-        names = (name[: -len(SUFFIX)] for name in os.listdir(self.directory) if name.endswith(SUFFIX))
+        """Tags of the tensors there are, sorted; at most 50 of them. None where the channel has been removed."""
+        try:
+            files = os.listdir(self.directory)
+        except OSError:
+            return []
+        names = (name[: -len(SUFFIX)] for name in files if name.endswith(SUFFIX))
         return sorted(name for name in names if is_tag(name))[:50]

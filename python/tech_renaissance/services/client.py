@@ -179,13 +179,14 @@ class ServiceClient:
         return problem
 
     def _drop(self, line: _Line) -> None:
-        """Its worker is gone; another one may be under its name soon."""
+        """Its worker is gone, or its call alone; another one may be under its name soon."""
         with self._lock:
             if self._lines.get(line.session_id) is line:
                 self._lines.pop(line.session_id)
             self._seen = -1
         with contextlib.suppress(TRException):
-            line.session.terminate()
+            if not line.session.is_alive():  # else it has calls of other threads
+                line.session.terminate()
 
 
 def attach(name: str, *, workspace: str = "", framework: Framework | None = None) -> ServiceClient:

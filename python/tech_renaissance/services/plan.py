@@ -72,7 +72,8 @@ class Plan:
         several = settings.worker_environment
         environment.update(several[number % len(several)] if several else {})
         if self.needs:
-            environment[VARIABLE] = json.dumps({need.name: need.found_in(directory) for need in self.needs})
+            found = {"directory": directory, "framework": settings.framework}
+            environment[VARIABLE] = json.dumps({it.name: {**found, "session": it.session} for it in self.needs})
         return SessionOptions(
             script=_SCRIPT,
             arguments=[self.target, self._for_worker()],
@@ -87,10 +88,6 @@ class Plan:
             start_timeout_ms=int(settings.start_timeout_s * 1000),
             quiet=True,
         )
-
-    def found_in(self, directory: str) -> dict[str, str]:
-        """What those that depend on it have to know."""
-        return {"directory": directory, "session": self.session, "framework": self.settings.framework}
 
     def _for_worker(self) -> str:
         own = {"threads": self.settings.threads, "framework": self.settings.framework}

@@ -235,5 +235,19 @@ TEST_F(EndpointCallTest, OnEachThreadAtTheSameTime) {
     EXPECT_EQ(wrong, 0);
 }
 
+TEST_F(EndpointCallTest, ThreadsOfAClientCallAtOnceAsSoonAsItIsThere) {
+    auto chosen = endpoint_options();
+    chosen.max_ongoing_requests = 8;
+    for (int round = 0; round < 20; ++round) {
+        PythonSession client = PythonSession::connect("test", chosen);
+        std::vector<std::future<void>> calls;
+        for (int i = 0; i < 8; ++i)
+            calls.push_back(std::async(std::launch::async, [&] {
+                EXPECT_TRUE(client.call("scale", image_).tensor().equal(Tensor::full(image_.shape(), 3)));
+            }));
+        for (auto& call : calls) call.get();
+    }
+}
+
 }  // namespace
 }  // namespace tr::test

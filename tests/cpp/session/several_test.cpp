@@ -279,7 +279,42 @@ TEST_P(SeveralTest, TagsOfClientsAreTheirOwn) {
     expect_throw<NotFoundError>([&] { client.fetch_tensor("double only_the_owners"); });
     client.please_exit();
     EXPECT_FALSE(client.is_alive());
+    expect_throw<RestartError>([&] { client.calculate("double", Tensor::ones(Shape(4))); });
+    expect_throw<RestartError>([&] { client.call("double", Tensor::ones(Shape(4))); });
     EXPECT_EQ(owner.fetch_response("echo still"), "still");
+}
+
+TEST_P(SeveralTest, WorkersComeAndGoWhileClientsCome) {
+    PythonSession owner(several("threads"));
+    owner.start();
+    owner.wait_until_ready();
+    std::atomic<bool> over{false};
+    std::thread newcomers([&] {
+        while (!over) {
+            try {
+                PythonSession newcomer = PythonSession::connect("test", options());
+                EXPECT_EQ(newcomer.fetch_response("echo here"), "here");
+            } catch (const RestartError&) {
+            } catch (const NotFoundError&) {
+            }
+        }
+    });
+    auto chosen = options();
+    chosen.restart.attempts = 100;
+    chosen.restart.max_backoff_ms = 20;
+    chosen.restart.quarantine_after = 0;
+    chosen.restart.idempotent = {"echo"};
+    PythonSession client = PythonSession::connect("test", chosen);
+    std::thread steadfast([&] {
+        while (!over) EXPECT_EQ(client.fetch_response("echo on"), "on");
+    });
+    for (int i = 0; i < 4; ++i) {
+        EXPECT_NO_THROW(owner.restart());
+        EXPECT_EQ(owner.fetch_response("echo back"), "back");
+    }
+    over = true;
+    newcomers.join();
+    steadfast.join();
 }
 
 TEST_P(SeveralTest, TheEndOfTheOwnerEndsItsClients) {
