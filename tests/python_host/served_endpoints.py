@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -47,6 +48,22 @@ class Filters:
     @endpoint
     def die(self) -> str:
         os._exit(3)
+
+
+@service(framework="numpy")
+class Joined:
+    """Has calls that wait run as one."""
+
+    @endpoint(max_batch_size=8, max_queue_delay_ms=200)
+    def double(self, x: Annotated[np.ndarray, Tensor["float32", "n"]]) -> Annotated[np.ndarray, Tensor["float32", "n"]]:
+        return 2 * x
+
+    @endpoint
+    def last(self, ms: int) -> None:
+        """At work for so long."""
+        end = time.monotonic() + ms / 1000
+        while time.monotonic() < end:
+            pass
 
 
 class Older(TechRenaissanceServer):

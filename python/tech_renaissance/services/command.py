@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,8 @@ def add_commands(commands: Any) -> None:
         parser = commands.add_parser(name, help=what)
         parser.add_argument("name", metavar="NAME", help="under which it is served; `ls` tells")
         parser.set_defaults(run=told(function))
+        if name == "status":
+            parser.add_argument("--json", action="store_true", help="as a JSON object, for programs")
         if name == "scale":
             parser.add_argument("services", nargs="+", metavar="SERVICE=N")
         if name == "reload":
@@ -102,7 +105,11 @@ def _asked(arguments: argparse.Namespace, order: dict[str, Any]) -> dict[str, An
 
 
 def _status(arguments: argparse.Namespace) -> None:
-    _print_status(_asked(arguments, {"do": "status"}))
+    found = _asked(arguments, {"do": "status"})
+    if arguments.json:
+        print(json.dumps(found, indent=1))
+    else:
+        _print_status(found)
 
 
 def _print_status(found: dict[str, Any]) -> None:

@@ -123,8 +123,9 @@ def _described(worker: ServedWorker) -> dict[str, Any]:
         "queue": worker.waiting() if pid else 0,
         "calls": calls,
         "failures": failures,
+        **worker.measures.describe(),
         "restarts": worker.restarts,
-        "memory": _memory(pid),
+        "memory_bytes": _memory(pid),
         "error": worker.error,
     }
 

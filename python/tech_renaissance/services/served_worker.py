@@ -13,6 +13,7 @@ from ..channel.mailbox import request_waits
 from ..errors import RemoteError, ServerError, TRException
 from ..host.session import PythonSession
 from ..worker.tally import VARIABLE, Counts
+from .measures import Measures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,10 +36,12 @@ class ServedWorker:
         error: why the last one could not be started, or died.
         restarts: in place of one that had died.
         in_loop: it has failed as one worker after the other died.
+        counts: of its calls, over all workers in this place.
+        measures: made of these.
 
     Args:
         options: of its session.
-        counts: of its calls, over all workers in this place.
+        counts: see there.
         tell: gets its new state, and what is wrong, if something is; on the thread of this worker.
     """
 
@@ -52,6 +55,7 @@ class ServedWorker:
         self.restarts = 0
         self.in_loop = False
         self.counts = counts
+        self.measures = Measures(counts)
         self._plan = plan
         self._tell = tell
         self._session: PythonSession[Any] = PythonSession(options)

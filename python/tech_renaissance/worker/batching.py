@@ -126,6 +126,8 @@ class Batching(Dispatcher):
                 break
             bell.wait(seen, math.ceil(left * 1000))
         self._counts.setdefault(it.name, _Counts()).add(rows, len(members), why)
+        if Call.tally is not None:
+            Call.tally.add_batch(rows)
         self._run(members)
         self._untold = True
         return not self._stop.requested and self.exit is None
