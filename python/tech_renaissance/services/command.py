@@ -22,7 +22,9 @@ def add_commands(commands: Any) -> None:
         "this user attach to them by name: PythonSession.connect('name-0'). Ctrl-C ends them when their calls have "
         "ended, a second one at once.",
     )  # fmt: skip
-    serving.add_argument("server", metavar="SERVER", help="path/server.py:Class or package.module:Class")
+    serving.add_argument(
+        "server", metavar="SERVER", help="path/server.py:Class or package.module:Class; or a link there"
+    )
     serving.add_argument("--name", help="under which it is found; the class's in lower case when left out")
     serving.add_argument("--workers", type=int, metavar="N", help="how many processes; as --set Class.workers=N")
     serving.add_argument("--set", action="append", default=[], metavar="Service.key=value", help="a setting")

@@ -32,7 +32,7 @@ class Plan:
         session: its sessions are this, "-", and a number.
         settings: of it.
         signatures: of its endpoints.
-        needs: the services that it calls.
+        needs: the services that it calls, by the attributes through which it does.
     """
 
     kind: type
@@ -40,7 +40,7 @@ class Plan:
     session: str
     settings: Settings
     signatures: dict[str, Signature] = field(default_factory=dict)
-    needs: list[Plan] = field(default_factory=list)
+    needs: dict[str, Plan] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -66,7 +66,7 @@ class Plan:
         several = settings.worker_environment
         environment.update(several[number % len(several)] if several else {})
         if self.needs:
-            environment[VARIABLE] = json.dumps({need.name: need.found_in(directory) for need in self.needs})
+            environment[VARIABLE] = json.dumps({name: it.found_in(directory) for name, it in self.needs.items()})
         return SessionOptions(
             script=_SCRIPT,
             arguments=[self.target, self._for_worker()],
