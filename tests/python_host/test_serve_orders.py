@@ -16,6 +16,9 @@ import numpy as np
 import pytest
 from serving import SERVICES, Served, command, environment_of
 
+from tech_renaissance import NotFoundError, RestartError, RetryError, attach
+from tech_renaissance.platform.process import ProcessWatch
+
 FILTERS = f"{SERVICES}:Filters"
 
 
@@ -145,15 +148,40 @@ def test_stop_ends_it_and_waits(workspace: Path) -> None:
         assert gone.stderr.startswith("nobody serves 'filters' in ")
 
 
-def test_what_a_dead_process_has_left_is_no_hindrance(workspace: Path) -> None:
-    with Served(workspace, FILTERS).ready() as served:
+def test_what_a_dead_process_has_left_is_no_hindrance(workspace: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with Served(workspace, FILTERS).ready() as served, served.connect() as session:
+        attached = attach("filters", workspace=str(workspace))
+        assert attached.who()
+        workers = [int(worker["pid"]) for worker in rows(served.command("status", "filters").stdout).values()]
+        watches = [ProcessWatch(pid) for pid in workers]
+        call = session.call_async("wait_for", path=str(tmp_path / "fifo"))
+        served.until_error("waiting")
         served.process.kill()
         served.process.wait()
+        with pytest.raises(RestartError):
+            call.result()
+        for watch in watches:  # they end by themselves, at work or not
+            assert watch.gone(20_000)
+    pid = served.process.pid
+    with pytest.raises(RetryError, match="'filters' can be called: nobody serves it any more: the process that did"):
+        attached.who()
+    gone = f"nobody serves 'filters' any more: process {pid}, which did, has died; nothing is served"
+    with pytest.raises(NotFoundError, match=gone):
+        attach("filters", workspace=str(workspace))
+    assert command(workspace, "status", "filters").stderr.strip() == gone
     assert (workspace / "served" / "filters" / "control").exists()
-    assert command(workspace, "status", "filters").stderr.endswith(": nothing is served\n")
-    assert command(workspace, "ls").stdout == ""
+    told = f"filters: dead, process {pid} has ended without ending it; what it left is removed\n"
+    assert command(workspace, "ls").stdout == told
+    assert not (workspace / "served" / "filters").exists()
     with Served(workspace, FILTERS).ready() as served:
         assert served.command("ls").stdout.startswith("filters: ready")
+        assert attached.who()
+        attached.close()
+        served.process.kill()
+        served.process.wait()
+    with Served(workspace, FILTERS).ready():  # what is left is no hindrance
+        pass
 
 
 def test_nobody_else_may_give_orders(workspace: Path) -> None:

@@ -149,8 +149,10 @@ def _stop(arguments: argparse.Namespace) -> None:
 
 def _list(arguments: argparse.Namespace) -> None:
     from .control import ask
-    from .place import served
+    from .place import dead, served
 
+    for name, pid in dead(arguments.workspace, clear=True).items():
+        print(f"{name}: dead, process {pid} has ended without ending it; what it left is removed")
     for place in served(arguments.workspace):
         found = ask(place, {"do": "status"})
         services = ", ".join(f"{it['service']} ({len(it['workers'])})" for it in found["services"])

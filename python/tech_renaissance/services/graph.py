@@ -12,6 +12,7 @@ from ..protocol.messages import check_tag
 from .calls_in_source import check_calls
 from .config_file import of_file
 from .depends import dependencies
+from .gpus import Gpus
 from .layers import Layer, Settings, of_assignments, of_class, of_environment
 from .link import Linked
 from .plan import Plan, signatures_of, target_of
@@ -38,8 +39,12 @@ def plans_of(arguments: argparse.Namespace) -> list[Plan]:
         settings = Settings(kind.__name__, [*layers, of_class(kind)])
         needs = {attribute: plans[other] for attribute, other in others.items()}
         plans[kind] = Plan(kind, target_of(kind), session, settings, signatures_of(kind), needs)
+    gpus = Gpus()
     for plan in plans.values():
         _check_edges(plan)
+        for number in range(plan.settings.workers):
+            if plan.gpus_of(number):
+                gpus.take(plan.gpus_of(number), f"{plan.session}-{number}")
     return list(plans.values())
 
 

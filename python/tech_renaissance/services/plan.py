@@ -14,12 +14,16 @@ from ..errors import InputError
 from ..host.session_options import SessionOptions
 from ..worker.server import TechRenaissanceServer
 from .depends import VARIABLE
+from .gpus import VARIABLE as GPUS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .layers import Settings
 
 _SCRIPT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "scripts", "serve_worker.py")
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+THREADS = "OMP_NUM_THREADS"
+_THREADS = (THREADS, "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @dataclass
@@ -58,13 +62,25 @@ class Plan:
         """Else it has a main_logic alone."""
         return bool(self.signatures)
 
-    def options(self, number: int, workers: int, workspace: str, directory: str) -> SessionOptions:
+    def gpus_of(self, number: int) -> float:
+        """How many worker `number` is to be given, which has no say in it by its environment."""
+        told = GPUS in self.settings.environment or GPUS in self._own_environment(number)
+        return 0 if told else float(self.settings.resources.get("gpu", 0))
+
+    def _own_environment(self, number: int) -> dict[str, str]:
+        several: list[dict[str, str]] = self.settings.worker_environment
+        return several[number % len(several)] if several else {}
+
+    def options(
+        self, number: int, workers: int, workspace: str, directory: str, gpus: Sequence[str] = ()
+    ) -> SessionOptions:
         """Of the session of worker `number`, one of so many; what it depends on is found in `directory`."""
         settings = self.settings
         environment = {name: str(threads) for name, threads in self._threads(workers).items()}
+        if gpus:
+            environment[GPUS] = ",".join(gpus)
         environment.update(settings.environment)
-        several = settings.worker_environment
-        environment.update(several[number % len(several)] if several else {})
+        environment.update(self._own_environment(number))
         if self.needs:
             environment[VARIABLE] = json.dumps({name: it.found_in(directory) for name, it in self.needs.items()})
         return SessionOptions(
@@ -95,7 +111,8 @@ class Plan:
         given = self.settings.threads_per_worker
         if not given and any(map(os.environ.get, _THREADS)):
             return {}
-        return dict.fromkeys(_THREADS, given or max(1, _cores() // workers))
+        own = max(1, _cores() // workers)
+        return dict.fromkeys(_THREADS, given or min(own, self.settings.resources.get("cpu") or own))
 
 
 def signatures_of(kind: type) -> dict[str, Signature]:

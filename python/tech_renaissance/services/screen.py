@@ -47,16 +47,18 @@ _COLUMNS: dict[str, tuple[str, Any]] = {
     "failures": ("failures", str),
     "restarts": ("restarts", str),
     "memory": ("memory_bytes", _memory),
+    "gpus": ("gpus", str),
 }
 _NAMES = ("session", "state")  # to the left of their columns
 
 
 def table(services: Iterable[dict[str, Any]]) -> list[str]:
-    """The workers of services, as `ServedService.describe` gives them; sizes of batches where there are any."""
+    """The workers of services, as `ServedService.describe` gives them; batches and GPUs where there are any."""
     workers = [worker for service in services for worker in service["workers"]]
     columns = dict(_COLUMNS)
-    if all(worker["mean_batch"] is None for worker in workers):
-        columns.pop("batch")
+    for heading in ("batch", "gpus"):
+        if not any(worker[columns[heading][0]] for worker in workers):
+            columns.pop(heading)
     cells = [[heading, *(shown(worker[key]) for worker in workers)] for heading, (key, shown) in columns.items()]
     aligned = [_aligned(column, left=key in _NAMES) for column, (key, _) in zip(cells, columns.values())]
     return ["  ".join(row).rstrip() for row in zip(*aligned)]
@@ -69,7 +71,7 @@ def _aligned(column: list[str], *, left: bool) -> list[str]:
 
 def words(worker: dict[str, Any]) -> str:
     """One worker on a line, where there is no table."""
-    known = {heading: shown(worker[key]) for heading, (key, shown) in _COLUMNS.items() if worker[key] is not None}
+    known = {heading: shown(worker[key]) for heading, (key, shown) in _COLUMNS.items() if worker[key] not in (None, "")}
     name, state = known.pop("worker"), known.pop("state")
     return f"{name}: {state}, {', '.join(f'{heading} {text}' for heading, text in known.items())}"
 

@@ -13,7 +13,9 @@ from ..channel.mailbox import request_waits
 from ..errors import RemoteError, ServerError, TRException
 from ..host.session import PythonSession
 from ..worker.tally import VARIABLE, Counts
+from .gpus import VARIABLE as GPUS
 from .measures import Measures
+from .plan import THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +40,8 @@ class ServedWorker:
         in_loop: it has failed as one worker after the other died.
         counts: of its calls, over all workers in this place.
         measures: made of these.
+        threads: OMP_NUM_THREADS in it, as a text; empty where it has none.
+        gpus: CUDA_VISIBLE_DEVICES in it.
 
     Args:
         options: of its session.
@@ -49,6 +53,8 @@ class ServedWorker:
         self, plan: Plan, options: SessionOptions, counts: Counts, tell: Callable[[ServedWorker, str, str], None]
     ) -> None:
         options.environment[VARIABLE] = counts.path
+        told = {**os.environ, **options.environment}
+        self.threads, self.gpus = told.get(THREADS, ""), told.get(GPUS, "")
         self.session_id = options.session_id
         self.state = "starting"
         self.error = ""
@@ -59,6 +65,7 @@ class ServedWorker:
         self._plan = plan
         self._tell = tell
         self._session: PythonSession[Any] = PythonSession(options)
+        self._session._core.hand_over("")  # what is done about a death is told behind it
         self.log_path = os.path.join(self._session.session_dir(), "worker.log")
         self._changed = threading.Condition()
         self._leaving = False

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, NotFoundError, TRException
 from .control import Control
+from .gpus import Gpus
 from .measures import PERIOD_SECONDS, WINDOW_SECONDS
 from .screen import Screen, table, words
 from .served_service import ServedService, at_once
@@ -52,7 +53,8 @@ class Serving:
     def __init__(
         self, plans: list[Plan], place: Place, workspace: str, screen: Screen, *, check: bool, watch: bool
     ) -> None:
-        self.services = [ServedService(plan, workspace, place, self._tell) for plan in plans]
+        gpus = Gpus()
+        self.services = [ServedService(plan, workspace, place, gpus, self._tell) for plan in plans]
         self.screen = screen
         self._place = place
         self._check = check
