@@ -13,6 +13,8 @@ from ..platform.system import IS_WINDOWS
 if TYPE_CHECKING:
     import argparse
 
+_DESCRIPTORS = 1 << 16
+
 
 def add_commands(commands: Any) -> None:
     """To those that there are."""
@@ -93,10 +95,21 @@ def _serve(arguments: argparse.Namespace) -> int:
     screen = Screen(quiet=arguments.quiet)
     serving = Serving(plans, place, workspace, screen, check=arguments.check, watch=arguments.reload)
     place.claim()
+    _raise_limit()
     try:
         return serving.run()
     finally:
         place.remove()
+
+
+def _raise_limit() -> None:
+    """Of descriptors, for the workers: each client takes some three in each of them."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _asked(arguments: argparse.Namespace, order: dict[str, Any]) -> dict[str, Any]:

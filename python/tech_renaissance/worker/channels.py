@@ -22,7 +22,7 @@ from ..protocol import messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     from ..channel.mailbox import Messages
@@ -35,6 +35,9 @@ _FOLDER = "channels"
 # How long a folder's time stays the same although more is made in it, at most.
 _TICK_NS = 100_000_000
 _STALE = -1  # so that the next look asks for itself
+# With more channels than that, not all of them are looked at for each request.
+_FEW = 16
+_WORD = 0xFFFFFFFF
 
 
 class Channels:
@@ -73,9 +76,12 @@ class Channels:
         self.mailbox = ""
         self.fallback = ""
         self.further: dict[str, Channel] = {}
+        self._hosts: dict[tuple[int, str], ProcessWatch] = {}  # of these, but for the owner of the session
         self._refused: dict[str, tuple[int, int]] = {}  # and which directory it was
         self._folder = f"{place.directory}/{_FOLDER}"
         self._state = _STALE  # as which the channels were last looked at
+        self._recent: dict[Channel, None] = {}  # of many channels those that may well have a request, the latest last
+        self._rung: int | None = None  # the bell, when all that had rung it were taken; None: nobody knows
         self.on_rest: Callable[[], None] | None = None
         self.bell = self._open_bell(place, writer, record)
         self.first = self._fill(Channel("", record, place, writer, host, self.bell))
@@ -185,23 +191,51 @@ class Channels:
 
     def take(self) -> tuple[Channel, messages.Request] | None:
         """The request that was sent first of those that lie ready, without waiting."""
-        oldest, best = None, 0
-        for channel in self.all():
-            if channel.carrier.idle:
-                since = channel.carrier.ready_since()
-                if since and (oldest is None or since < best):
-                    oldest, best = channel, since
+        oldest = self._oldest_of_many() if len(self.further) >= _FEW else self._ready(self.all())[0]
         request = None if oldest is None else oldest.carrier.take()
         if oldest is None or request is None:
             return None
         self.bell.expect()
         return oldest, request
 
+    def _ready(self, channels: Iterable[Channel]) -> tuple[Channel | None, int]:
+        """Of these the one whose request was sent first, and how many have one."""
+        oldest, best, count = None, 0, 0
+        for channel in channels:
+            if channel.carrier.idle and (since := channel.carrier.ready_since()):
+                count += 1
+                if oldest is None or since < best:
+                    oldest, best = channel, since
+        return oldest, count
+
+    def _oldest_of_many(self) -> Channel | None:
+        """The same without a look at each, where the bell tells that none but those in use lately can have a request.
+
+        Each request rings it once. Whatever else rings it has all looked at.
+        """
+        if self._box is None:
+            return self._ready(self.all())[0]
+        rings = self.bell.look()  # before, or one could be counted for a request that was not seen
+        oldest, count = self._ready(self._recent)
+        if (
+            self._rung is None or 0 < (rings - self._rung - count) & _WORD < _WORD // 2
+        ):  # a ring may come behind its request
+            likely = [it for it in self.all() if not it.carrier.idle or it.carrier.ready_since()]
+            self._recent = dict.fromkeys([*list(self._recent)[-_FEW:], *likely])
+            oldest, count = self._ready(likely)
+            self._rung = rings - count
+        if oldest is not None:
+            self._recent.pop(oldest, None)
+            self._recent[oldest] = None
+            self._rung += 1
+        return oldest
+
     def recheck(self) -> bool:
         """After a wait: looks at what rings no bell; False when the first channel is lost."""
         if self.first.is_lost():
             return False
         self._state = _STALE  # whoever makes a channel may die before it has told
+        self._rung = None
         for channel in self.all():
             channel.carrier.doubt()
             channel.rest()
@@ -225,19 +259,22 @@ class Channels:
         if state == self._state:
             return
         self._state = state
+        self._rung = None
         try:
-            names = {name for name in os.listdir(self._folder) if messages.is_tag(name)}
+            with os.scandir(self._folder) as entries:
+                names = {entry.name: entry.inode() for entry in entries if messages.is_tag(entry.name)}
         except OSError:
             return  # it has gone, or there are no descriptors left for the moment
+        dead = {host for host in self._hosts.values() if host.gone()}
         for name, channel in list(self.further.items()):
-            if channel.host is not self._host and channel.host.gone():
+            if channel.host in dead:
                 self._close(channel)
                 self._remove(name)
-                names.discard(name)
-            elif name not in names or not channel.place.is_there():
+                names.pop(name, None)
+            elif name not in names or (names[name] != channel.place.inode and not channel.place.is_there()):
                 self._close(channel)
         self._refused = {name: which for name, which in self._refused.items() if name in names}
-        for name in sorted(names - set(self.further)):
+        for name in sorted(set(names) - set(self.further)):
             self._open(name)
 
     def _time_of_folder(self) -> int:
@@ -286,7 +323,6 @@ class Channels:
         if not reason:
             del self._refused[name]
             self.further[name] = channel
-            self._watch_hosts()
             if channel.host is not self._host and channel.host.gone():  # before it was watched
                 self._close(channel)
                 self._remove(name)
@@ -301,14 +337,25 @@ class Channels:
         if record.epoch != self.first.record.epoch:
             raise InputError(f"its epoch is {record.epoch}: this worker's is {self.first.record.epoch}")
         if not record.same_host(self.first.record):
-            channel.host = ProcessWatch(record.host_pid, record.host_start_time)
+            channel.host = self._host_of(record)
         channel.find = lambda name: self.further.get(name) if name else self.first
         self._fill(channel)
         self.bell.watch(channel.directory)
 
-    def _watch_hosts(self) -> None:
-        others = [channel.host for channel in self.further.values() if channel.host is not self._host]
-        self._guard.watch(others, self.look_again)
+    def _host_of(self, record: HostRecord) -> ProcessWatch:
+        """One for all channels of a process."""
+        which = (record.host_pid, record.host_start_time)
+        if which not in self._hosts:
+            self._hosts[which] = ProcessWatch(*which)
+            self._guard.watch(list(self._hosts.values()), self.look_again)
+        return self._hosts[which]
+
+    def _release_host(self, host: ProcessWatch) -> None:
+        """When none of its channels is left."""
+        if host is not self._host and all(channel.host is not host for channel in self.further.values()):
+            self._hosts = {which: it for which, it in self._hosts.items() if it is not host}
+            self._guard.watch(list(self._hosts.values()), self.look_again)
+            host.close()
 
     def _close(self, channel: Channel) -> None:
         channel.closed = True
@@ -316,14 +363,13 @@ class Channels:
             channel.call.cancel()
             channel.call = None  # so that what it has mapped goes with its last tensor, not with the next collection
         self.further.pop(channel.name, None)
+        self._recent.pop(channel, None)
         carrier: Any = getattr(channel, "carrier", None)
         if carrier is not None:
             carrier.close()
         self.bell.unwatch(channel.directory)
         channel.place.close()
-        if channel.host is not self._host:
-            self._watch_hosts()
-            channel.host.close()
+        self._release_host(channel.host)
 
     def _remove(self, name: str) -> None:
         """The directory of a host that has died."""
@@ -334,6 +380,8 @@ class Channels:
             shutil.rmtree(hidden, ignore_errors=True)
             rename(f"{self._folder}/{name}", hidden)
             shutil.rmtree(hidden)
+        except FileNotFoundError:
+            return  # its host has removed it before its end
         except OSError as error:
             log(f"the channel {name} of a host that has died cannot be removed: {error}")
 
