@@ -7,10 +7,10 @@ PYBIND11_MODULE(_core, module) {
     tr::python::register_errors(module);
     tr::python::register_tensors(module);
     tr::python::register_stream(module);
+    tr::python::register_signals(module);
     tr::python::register_session(module);
     tr::python::register_calls(module);
     tr::python::register_endpoints(module);
     tr::python::register_pool(module);
     tr::python::register_loans(module);
-    tr::python::register_signals(module);
 }

@@ -151,7 +151,8 @@ auto calculation(What what) {
 std::unique_ptr<PoolHandle> make_pool(const SessionOptions& session, int workers, int max_queue_size,
                                       const std::string& when_full, const std::string& balance,
                                       const std::string& on_death, int max_repeats, int threads_per_worker,
-                                      const std::vector<std::map<std::string, std::string>>& worker_environment) {
+                                      const std::vector<std::map<std::string, std::string>>& worker_environment,
+                                      int cpu, double gpu) {
     PoolOptions options;
     options.session = session;
     options.workers = workers;
@@ -162,6 +163,7 @@ std::unique_ptr<PoolHandle> make_pool(const SessionOptions& session, int workers
     options.max_repeats = max_repeats;
     options.threads_per_worker = threads_per_worker;
     options.worker_environment = worker_environment;
+    options.resources = {cpu, gpu};
     return std::make_unique<PoolHandle>(std::move(options));
 }
 
@@ -174,13 +176,16 @@ py::dict stats_dict(const PoolHandle& self) {
                                 py::arg("in_flight") = worker.in_flight, py::arg("calls") = worker.calls,
                                 py::arg("failures") = worker.failures, py::arg("restarts") = worker.restarts,
                                 py::arg("epoch") = worker.epoch, py::arg("threads") = worker.threads,
-                                py::arg("error") = text(worker.error)));
+                                py::arg("gpus") = worker.gpus, py::arg("error") = text(worker.error)));
+    py::list quarantined;
+    for (const auto& one : stats.quarantined) quarantined.append(text(one));
     return py::dict(py::arg("workers") = workers, py::arg("in_flight") = stats.in_flight,
                     py::arg("queued") = stats.queued, py::arg("longest_queue") = stats.longest_queue,
                     py::arg("waiting_for_place") = stats.waiting_for_place, py::arg("calls") = stats.calls,
                     py::arg("failures") = stats.failures, py::arg("restarts") = stats.restarts,
                     py::arg("repeated") = stats.repeated, py::arg("refused") = stats.refused,
-                    py::arg("mean_call_us") = stats.mean_call_us, py::arg("batches") = batches_dict(stats.batches));
+                    py::arg("mean_call_us") = stats.mean_call_us, py::arg("batches") = batches_dict(stats.batches),
+                    py::arg("quarantined") = quarantined);
 }
 
 template <class What>
@@ -294,7 +299,7 @@ void register_pool(py::module_& module) {
     py::class_<PoolHandle> pool(module, "Pool", "A tr::Pool; limits are milliseconds, -1 for the session's default.");
     pool.def(py::init(&make_pool), py::arg("session"), py::kw_only(), py::arg("workers"), py::arg("max_queue_size"),
              py::arg("when_full"), py::arg("balance"), py::arg("on_death"), py::arg("max_repeats"),
-             py::arg("threads_per_worker"), py::arg("worker_environment"))
+             py::arg("threads_per_worker"), py::arg("worker_environment"), py::arg("cpu"), py::arg("gpu"))
         .def("start", [](const PoolHandle& self) { self.call([](Pool& core) { core.start(); }); })
         .def("stop", [](const PoolHandle& self) { self.call([](Pool& core) { core.stop(); }); })
         .def(
@@ -313,6 +318,14 @@ void register_pool(py::module_& module) {
             py::arg("timeout_ms"))
         .def("size", [](const PoolHandle& self) { return self.call([](const Pool& core) { return core.size(); }); })
         .def("stats", &stats_dict)
+        .def("clear_quarantine", [](const PoolHandle& self) { self.call([](Pool& core) { core.clear_quarantine(); }); })
+        .def(
+            "interruption",
+            [](const PoolHandle& self) {
+                return std::make_unique<Interruption>(
+                    [&self] { self.call([](const Pool& core) { detail::PoolWaits::wake(core); }); });
+            },
+            py::keep_alive<0, 1>())
         .def("end_streams", &PoolHandle::end_streams)
         .def("close", &PoolHandle::close);
     register_pool_calls(pool);

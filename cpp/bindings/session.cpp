@@ -260,6 +260,19 @@ void register_life(py::class_<Session>& session) {
         .def("join", forward(&PythonSession::join))
         .def("restart", forward(&PythonSession::restart), py::arg("timeout_ms"))
         .def("clear_quarantine", forward(&PythonSession::clear_quarantine))
+        .def(
+            "hand_over",
+            [](const Session& self, const std::string& remedy) {
+                self.call([&](const PythonSession& one) { detail::Deaths::hand_over(one, remedy); });
+            },
+            py::arg("remedy"))
+        .def(
+            "interruption",
+            [](const Session& self) {
+                return std::make_unique<Interruption>(
+                    [&self] { self.call([](const PythonSession& one) { detail::Waits::wake(one); }); });
+            },
+            py::keep_alive<0, 1>())
         .def("end_streams", &Session::end_streams)
         .def("close", &Session::close)
         .def("session_dir",

@@ -6,8 +6,6 @@
 
 #include "bindings.h"
 #include "platform/interrupt.h"
-#include "session.h"
-#include "tech_renaissance/session/python_session.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
 namespace py = pybind11;
@@ -34,15 +32,14 @@ void Interruption::leave() {
 void Interruption::stop() {
     stopped_.store(true, std::memory_order_release);
     try {
-        session_.call([](const PythonSession& session) { detail::Waits::wake(session); });
+        wake_();
     } catch (const InputError&) {
         // It has been closed, or is that of the process that forked this one: nothing waits in it.
     }
 }
 
 void register_signals(py::module_& module) {
-    py::class_<Interruption>(module, "Interruption", "Ends calls of a session that are made on one thread `with` it.")
-        .def(py::init<const Session&>(), py::arg("session"), py::keep_alive<1, 2>())
+    py::class_<Interruption>(module, "Interruption", "Ends calls that are made on one thread `with` it.")
         .def("__enter__", &Interruption::enter)
         .def("__exit__", [](Interruption& self, const py::args&) { self.leave(); })
         .def("stop", &Interruption::stop);

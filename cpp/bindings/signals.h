@@ -1,20 +1,21 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
+#include <utility>
 
 namespace tr::python {
-
-class Session;
 
 /// Called by the library while it waits: lets Python run its signal handlers, so that Ctrl-C ends the wait. Without
 /// the GIL.
 void check_signals();
 
-/// Ends the calls of a session that are made on the thread that has entered it, as Ctrl-C ends those of the main
-/// thread. It must not outlive the session; one thread at a time may have entered it, and leaves it before it goes.
+/// Ends the calls of a session or pool that are made on the thread that has entered it, as Ctrl-C ends those of the
+/// main thread. It must not outlive that; one thread at a time may have entered it, and leaves it before it goes.
 class Interruption {
   public:
-    explicit Interruption(const Session& session) : session_(session) {}
+    /// @param wake has waits looked at again; may throw InputError
+    explicit Interruption(std::function<void()> wake) : wake_(std::move(wake)) {}
 
     void enter();
     void leave();
@@ -22,7 +23,7 @@ class Interruption {
     void stop();
 
   private:
-    const Session& session_;
+    const std::function<void()> wake_;
     std::atomic<bool> stopped_{false};
 };
 

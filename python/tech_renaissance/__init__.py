@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .services.client import ServiceClient as ServiceClient
     from .services.client import attach as attach
     from .services.depends import depends
+    from .services.link import link
     from .worker.endpoints import run
     from .worker.server import TechRenaissanceServer
 
@@ -72,6 +73,7 @@ __all__ = [
     "export_tsr",
     "get_tsr_info",
     "import_tsr",
+    "link",
     "read_tsr",
     "run",
     "service",
@@ -107,6 +109,7 @@ _HOME = {
     "export_tsr": "data.tsr",
     "get_tsr_info": "data.tsr",
     "import_tsr": "data.tsr",
+    "link": "services.link",
     "read_tsr": "data.tsr",
     "run": "worker.endpoints",
     "service": "endpoints.declare",

@@ -1,4 +1,4 @@
-"""What docs/serving.md shows is served, called and printed."""
+"""What docs/serving.md and docs/graphs.md show is served, called and printed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from pathlib import Path
 import pytest
 from snippets import REPOSITORY, commands, files
 
-PAGE = REPOSITORY / "docs" / "serving.md"
+PAGES = [REPOSITORY / "docs" / name for name in ("serving.md", "graphs.md")]
 TR = [sys.executable, "-m", "tech_renaissance"]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name, text in files(PAGE).items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
+    for page in PAGES:
+        for name, text in files(page).items():
+            (tmp_path / name).write_text(text, encoding="utf-8")
     return tmp_path
 
 
@@ -70,7 +71,7 @@ def test_a_service_calls_another(served: Path) -> None:
 
 
 def test_commands_print_what_stands_there(folder: Path) -> None:
-    for command in commands(PAGE):
+    for command in (command for page in PAGES for command in commands(page)):
         words = shlex.split(command.text)
         variables = dict(word.split("=", 1) for word in words if word.startswith("TR_"))
         words = [

@@ -102,6 +102,44 @@ def test_requests_are_served_in_the_order_of_their_sending(host: Start, tier: st
     assert one.first.ask("notes")["result"] == " ".join(map(str, order))
 
 
+@pytest.mark.parametrize(
+    ("kind", "tier"),
+    [("plain", "library"), ("threads", "ctypes"), ("async", "library"), ("plain", "inotify")],
+    indirect=["tier"],
+)
+def test_of_many_channels_none_is_forgotten(host: Start, tier: str, kind: str) -> None:
+    """Not all of them are looked at for each request."""
+    one = host(kind, tier)
+    channels = [one.channel(f"1-{number}") for number in range(40)]
+    for channel in channels:
+        channel.hello()
+    for number, cold in enumerate(channels[3:]):
+        for hot in channels[:3]:
+            assert hot.ask("echo", f"hot {number}")["result"] == f"hot {number}"
+        channels[number % 3].send("echo", "before")
+        cold.send("echo", f"cold {number}")
+        assert cold.receive()["result"] == f"cold {number}"
+        assert channels[number % 3].receive()["result"] == "before"
+    for number, channel in enumerate(channels):
+        channel.send("echo", str(number))
+    assert [channel.receive()["result"] for channel in channels] == list(map(str, range(40)))
+    if kind == "plain":
+        gate = shut(one)
+        one.first.send("gate", "gate")
+        order = [*range(39, 20, -1), *range(21)]
+        with open(gate, "w"):
+            for number in order:
+                channels[number].send("note", str(number))
+                if tier == "inotify":
+                    wait_for_the_clock(one.directory)
+        one.first.receive()
+        for channel in channels:
+            channel.receive()
+        assert one.first.ask("notes")["result"] == " ".join(map(str, order))
+    one.remove(channels[30])
+    assert channels[31].ask("echo", "after")["result"] == "after"
+
+
 @pytest.mark.parametrize("kind", ["threads", "async"])
 def test_four_calls_meet(host: Start, tier: str, kind: str) -> None:
     one = host(kind, tier)

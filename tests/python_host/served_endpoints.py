@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -59,6 +60,22 @@ class Sick:
 
     def health(self) -> str | None:
         return "the disk is full" if Path(os.environ["SICK"]).exists() else None
+
+
+@service(framework="numpy")
+class Joined:
+    """Has calls that wait run as one."""
+
+    @endpoint(max_batch_size=8, max_queue_delay_ms=200)
+    def double(self, x: Annotated[np.ndarray, Tensor["float32", "n"]]) -> Annotated[np.ndarray, Tensor["float32", "n"]]:
+        return 2 * x
+
+    @endpoint
+    def last(self, ms: int) -> None:
+        """At work for so long."""
+        end = time.monotonic() + ms / 1000
+        while time.monotonic() < end:
+            pass
 
 
 class Older(TechRenaissanceServer):

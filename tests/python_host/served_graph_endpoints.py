@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 from served_endpoints import Filters, Image
 
-from tech_renaissance import Tensor, depends, endpoint, service
+from tech_renaissance import Tensor, depends, endpoint, link, service
 
 Bytes = Annotated[np.ndarray, Tensor["uint8", "h w"]]
 
@@ -35,6 +35,50 @@ class Front:
     @endpoint
     def kind_of_result(self, image: Image) -> str:
         return type(self.filters.brighten(image)).__module__
+
+
+@service(framework="numpy")
+class DarkFilters(Filters):
+    """Darkens."""
+
+    @endpoint
+    def brighten(self, image: Image, by: float = 0.5) -> Image:
+        return image - np.float32(by)
+
+
+@service(framework="numpy")
+class Pair:
+    """The same service twice, or two."""
+
+    left = depends(Filters)
+    front = depends(Front)
+
+    @endpoint
+    def both(self, image: Image) -> list[float]:
+        return [float(self.left.brighten(image)[0, 0]), float(self.front.twice(image)[0, 0])]
+
+
+dark = link(Front, filters=DarkFilters)
+mixed = link(Pair, front=dark)
+
+
+class Few:
+    @endpoint
+    def brihten(self, image: Image) -> Image:
+        return image
+
+
+class LessFew(Few):
+    brighten = Filters.brighten
+
+    @endpoint
+    def wait_for(self, path: str, until: str) -> str:
+        return path
+
+
+unlike = link(Front, filters=Few)
+strict = link(Front, filters=LessFew)
+twice = link(Pair, left=link(Front, filters=DarkFilters))
 
 
 class UnknownEndpoint:
@@ -99,3 +143,13 @@ class Hen:
 
 
 Egg.hen = depends(Hen)
+
+
+class Nest:
+    egg = depends(Egg)
+
+    @endpoint
+    def rest(self) -> None: ...
+
+
+closed = link(Nest, egg=Hen)  # which depends on Egg, and that on Hen

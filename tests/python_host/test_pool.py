@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import inspect
 import operator
 import os
 import signal
@@ -21,6 +22,7 @@ from programs import program
 
 from tech_renaissance import (
     InputError,
+    NotFoundError,
     OverloadedError,
     Pool,
     PoolOptions,
@@ -269,6 +271,9 @@ def test_options_are_checked(options: SessionOptions) -> None:
         ({"when_full": "drop"}, r"PoolOptions\.when_full is 'drop': expected 'wait' or 'refuse'"),
         ({"on_death": None}, r"PoolOptions\.on_death is None: expected 'fail' or 'repeat'"),
         ({"worker_environment": ["A"]}, r"PoolOptions\.worker_environment is \['A'\]: expected a list of dicts"),
+        ({"resources": {"gpus": 1}}, r"PoolOptions.resources is \{'gpus': 1\}: expected a dict with cpu, gpu or both"),
+        ({"resources": {"gpu": -1}}, r"resources is \{'gpu': -1\}: gpu is -1: expected a number of 0 or more"),
+        ({"resources": {"cpu": 0.5}}, r"cpu is 0\.5: expected a whole number of 0 or more"),
         ({"session": 3}, r"PoolOptions\.session is 3: expected SessionOptions"),
     ]
     for fields, message in wrong:
@@ -442,5 +447,46 @@ async def test_endpoints(options: SessionOptions) -> None:
         assert [endpoint.name for endpoint in pool.endpoints()] == ["scale", "pid", "die", "count"]
         with pytest.raises(InputError, match="did you mean 'factor'"):
             pool.call("scale", x, factr=3)
-        with pytest.raises(RestartError):
+        assert pool.scale(x, factor=6).tolist() == pool.by_key("a").scale(x, 6.0).tolist() == [6, 6, 6]
+        assert [float(part[0]) for part in pool.count(to=2)] == [0, 1]
+        assert [float(part[0]) async for part in pool.astream("count", to=2)] == [0, 1]
+        assert "scale" in dir(pool)
+        assert "factor" in str(inspect.signature(pool.scale))
+        with pytest.raises(
+            AttributeError, match=r"Pool has no 'scal': did you mean 'scale' or 'call'\? this server offers scale, "
+        ):
+            pool.scal(x)
+        with pytest.raises(NotFoundError, match="did you mean 'scale'"):
+            pool.call("scal", x)
+        with pytest.raises(RestartError, match="; the pool starts another worker in its place; "):
             pool.call("die")
+        for _ in range(2):
+            with pytest.raises(RestartError):
+                pool.die()
+        with pytest.raises(InputError, match="'die' is refused: it was at work when 3 workers died"):
+            pool.die()
+        assert pool.stats().quarantined == ["die"]
+        pool.clear_quarantine()
+        assert pool.stats().quarantined == []
+    with pytest.raises(InputError, match="The pool has been closed"):
+        pool.scale(x)
+    with pytest.raises(AttributeError, match=r"are known of a worker that runs, and 'endpoints.*the pool does not run"):
+        Pool(typed).scale(x)
+
+
+async def test_a_stream_that_is_cancelled_frees_its_worker(options: SessionOptions, tmp_path: Path) -> None:
+    async with Pool(options, workers=1) as pool:
+        stream = pool.astream(f"count_until_cancelled {tmp_path}/cancelled")
+        assert float(await stream.__anext__()) == 0
+
+        async def rest() -> None:
+            async for _ in stream:
+                pass
+
+        task = asyncio.ensure_future(rest())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await pool.acall("pid") == str(pool.stats().workers[0].pid)
+        assert (tmp_path / "cancelled").exists()

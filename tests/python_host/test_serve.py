@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from serving import SERVICES, Served, command
 
-from tech_renaissance import PythonSession, RestartError
+from tech_renaissance import PythonSession, RestartError, attach
 
 FILTERS = f"{SERVICES}:Filters"
 
@@ -118,10 +119,15 @@ def test_a_dead_worker_is_replaced(workspace: Path) -> None:
         session.restart()
         assert session.stats().worker_pid != before
         assert session.calculate("brighten", np.zeros((1, 1), "f4"))[0, 0] == 0.5
+        with attach("filters", workspace=str(workspace)) as client:
+            with pytest.raises(RestartError, match="; it is served, and gets another worker: further calls go to"):
+                client.die()
+            assert client.who()
         served.signal()
         status, error = served.end()
         assert status == 0
-        assert "was killed by signal 9" in error
+        assert re.search(r"was killed by signal 9 .* while it was idle; .*another is started", error)
+        assert "restart()" not in error
 
 
 def test_a_worker_that_dies_again_and_again_ends_it(workspace: Path) -> None:

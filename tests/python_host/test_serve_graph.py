@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from served_endpoints import Filters
-from served_graph_endpoints import Front
+from served_graph_endpoints import DarkFilters, Front, Pair, dark
 from serving import SERVICES, Served, command
 
-from tech_renaissance import InputError, NotFoundError, RemoteError, RestartError, ServiceClient, attach
+from tech_renaissance import InputError, NotFoundError, RemoteError, RestartError, ServiceClient, attach, link
 
 GRAPH = SERVICES.with_name("served_graph_endpoints.py")
 
@@ -50,6 +50,37 @@ def test_a_service_calls_another_ones_workers(workspace: Path) -> None:
         assert served.end()[0] == 0
 
 
+def test_links_are_graphs_beside_one_another(workspace: Path) -> None:
+    image = np.ones((2, 3), "f4")
+    with Served(workspace, f"{GRAPH}:mixed", "--set", "Filters.workers=1", "--set", "DarkFilters.workers=1") as mixed:
+        mixed.ready("mixed")
+        with Served(workspace, f"{GRAPH}:Front", "--set", "Filters.workers=1").ready("front") as plain:
+            with attach("front", workspace=str(workspace)) as front:
+                np.testing.assert_array_equal(front.twice(image, by=2.0), image + 4)
+            with attach("mixed", workspace=str(workspace)) as pair:
+                assert pair.both(image) == [1.5, 0]
+            listed = mixed.command("ls").stdout.splitlines()
+            assert listed[1].endswith(": Filters (1), DarkFilters (1), Front (1), Pair (1)")
+            plain.signal()
+            assert plain.end()[0] == 0
+
+
+def test_a_link_changes_nothing_and_says_what_is_wrong() -> None:
+    assert repr(dark) == "link(Front, filters=DarkFilters)"
+    assert repr(link(dark, filters=Filters)) == "link(Front, filters=Filters)"
+    assert repr(link(Pair, front=dark)) == "link(Pair, front=link(Front, filters=DarkFilters))"
+    assert dark.edges == {"filters": DarkFilters}
+    assert Front.filters.other is Filters
+    with pytest.raises(
+        NotFoundError, match=r"link\(Front, filter=...\): Front has no 'filter': did you mean 'filters'"
+    ):
+        link(Front, filter=DarkFilters)
+    with pytest.raises(NotFoundError, match="has no 'x': it depends on no other service"):
+        link(Filters, x=DarkFilters)
+    with pytest.raises(InputError, match=r"link\(filters=3\): expected the class of a service, or a link"):
+        link(Front, filters=3)
+
+
 def test_settings_are_of_each_service(workspace: Path) -> None:
     arguments = ("--workers", 3, "--set", "Filters.workers=1")
     found = command(workspace, "serve", f"{GRAPH}:Front", "--dry-run", *arguments)
@@ -68,13 +99,21 @@ def test_settings_are_of_each_service(workspace: Path) -> None:
         ("OtherResult", 'the result of show would be float32 "h w": expected uint8 "h w"'),
         ("OtherValue", "self.filters.brighten: by is 'much': expected a float"),
         ("Hen", "Hen depends on Egg depends on Hen: expected no circle"),
+        ("closed", "Hen depends on Egg depends on Hen: expected no circle"),
+        ("drak", "there is no class drak in {GRAPH}: did you mean 'dark'?"),
+        (
+            "unlike",
+            "Front.filters as Few, in place of Filters: there is no endpoint 'brighten': did you mean 'brihten'?",
+        ),
+        ("strict", "Front.filters as LessFew, in place of Filters: wait_for requires until"),
+        ("twice", "Front stands twice in this graph, with links that differ"),
     ],
 )
 def test_what_cannot_go_well_is_told_before_anything_starts(workspace: Path, kind: str, message: str) -> None:
     found = command(workspace, "serve", f"{GRAPH}:{kind}")
     assert found.returncode == 1
-    assert message in found.stderr
-    if kind != "Hen":
+    assert message.format(GRAPH=GRAPH) in found.stderr
+    if kind[0].isupper() and kind != "Hen":
         assert found.stderr.startswith(f"{GRAPH}:")
     assert not workspace.exists()
 

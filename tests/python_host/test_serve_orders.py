@@ -12,8 +12,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from serving import SERVICES, Served, command, environment_of
+
+from tech_renaissance import NotFoundError, RestartError, RetryError, attach
+from tech_renaissance.platform.process import ProcessWatch
 
 FILTERS = f"{SERVICES}:Filters"
 
@@ -45,6 +49,34 @@ def test_status_tells_what_workers_have_done(workspace: Path) -> None:
         assert workers["filters-1"]["calls"] == "0"
         listed = served.command("ls")
         assert listed.stdout == f"filters: ready, process {served.process.pid}: Filters (2)\n"
+
+
+def test_status_tells_how_long_calls_take_and_how_large_batches_are(workspace: Path) -> None:
+    with Served(workspace, f"{SERVICES}:Joined").ready("joined") as served, served.connect("joined-0") as one:
+        for ms in (20, *[0] * 8, 60):  # the last two of ten are the 90th and the 100th percentile
+            one.call("last", ms)
+        found = json.loads(served.command("status", "joined", "--json").stdout)
+        assert (found["name"], found["state"], found["pid"]) == ("joined", "ready", served.process.pid)
+        (worker,) = found["services"][0]["workers"]
+        assert (worker["session"], worker["calls"], worker["failures"]) == ("joined-0", 10, 0)
+        assert worker["p50_us"] < 20_000 * 0.91  # within 9 %
+        assert 60_000 * 0.91 < worker["p95_us"] == worker["p99_us"]
+        assert 0 < worker["calls_per_s"] <= 10 / 0.08
+        assert (worker["mean_batch"], worker["restarts"]) == (None, 0)
+        assert worker["memory_bytes"] > 1 << 20
+        assert "batch" not in rows(served.command("status", "joined").stdout)["joined-0"]
+
+        with served.connect("joined-0") as other:  # one batch, where they come soon enough
+            calls = [it.call_async("double", np.ones(rows, "f4")) for it, rows in ((one, 2), (other, 3))]
+            assert [len(call.result()) for call in calls] == [2, 3]
+        (worker,) = rows(served.command("status", "joined").stdout).values()
+        assert worker["batch"] in ("5", "2.5")  # else two
+        assert re.fullmatch(r"[\d.]+ (us|ms)", worker["p50"])
+        assert re.fullmatch(r"[\d.]+ ms", worker["p99"])
+        served.signal()
+        assert served.end()[0] == 0
+        (told,) = [line for line in served.lines if line.startswith("joined-0: ready, pid ")]  # as it is no terminal
+        assert ", calls 12, failures 0, restarts 0, memory " in told
 
 
 def test_status_tells_what_is_at_work_and_what_waits(workspace: Path, tmp_path: Path) -> None:
@@ -129,15 +161,40 @@ def test_stop_ends_it_and_waits(workspace: Path) -> None:
         assert gone.stderr.startswith("nobody serves 'filters' in ")
 
 
-def test_what_a_dead_process_has_left_is_no_hindrance(workspace: Path) -> None:
-    with Served(workspace, FILTERS).ready() as served:
+def test_what_a_dead_process_has_left_is_no_hindrance(workspace: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with Served(workspace, FILTERS).ready() as served, served.connect() as session:
+        attached = attach("filters", workspace=str(workspace))
+        assert attached.who()
+        workers = [int(worker["pid"]) for worker in rows(served.command("status", "filters").stdout).values()]
+        watches = [ProcessWatch(pid) for pid in workers]
+        call = session.call_async("wait_for", path=str(tmp_path / "fifo"))
+        served.until_error("waiting")
         served.process.kill()
         served.process.wait()
+        with pytest.raises(RestartError):
+            call.result()
+        for watch in watches:  # they end by themselves, at work or not
+            assert watch.gone(20_000)
+    pid = served.process.pid
+    with pytest.raises(RetryError, match="'filters' can be called: nobody serves it any more: the process that did"):
+        attached.who()
+    gone = f"nobody serves 'filters' any more: process {pid}, which did, has died; nothing is served"
+    with pytest.raises(NotFoundError, match=gone):
+        attach("filters", workspace=str(workspace))
+    assert command(workspace, "status", "filters").stderr.strip() == gone
     assert (workspace / "served" / "filters" / "control").exists()
-    assert command(workspace, "status", "filters").stderr.endswith(": nothing is served\n")
-    assert command(workspace, "ls").stdout == ""
+    told = f"filters: dead, process {pid} has ended without ending it; what it left is removed\n"
+    assert command(workspace, "ls").stdout == told
+    assert not (workspace / "served" / "filters").exists()
     with Served(workspace, FILTERS).ready() as served:
         assert served.command("ls").stdout.startswith("filters: ready")
+        assert attached.who()
+        attached.close()
+        served.process.kill()
+        served.process.wait()
+    with Served(workspace, FILTERS).ready():  # what is left is no hindrance
+        pass
 
 
 def test_nobody_else_may_give_orders(workspace: Path) -> None:

@@ -144,3 +144,38 @@ def test_settings_reach_the_workers(workspace: Path) -> None:
                 assert variable("NUMBER") == expected
                 assert variable("PLACE") == "here"
                 assert variable("OMP_NUM_THREADS") == "3"
+
+
+def test_gpus_are_given_one_after_the_other(workspace: Path) -> None:
+    settings = ("--set", "Filters.resources.gpu=1", "--set", "Filters.resources.cpu=1")
+    with Served(workspace, FILTERS, *settings, CUDA_VISIBLE_DEVICES="4,6").ready() as served:
+
+        def told() -> list[str]:
+            (service,) = json.loads(served.command("status", "filters", "--json").stdout)["services"]
+            return [worker["gpus"] for worker in service["workers"]]
+
+        assert told() == ["4", "6"]
+        with served.connect("filters-1") as session:
+            assert session.call("variable", "CUDA_VISIBLE_DEVICES") == "6"
+            assert session.call("threads") == "1"
+        refused = served.command("scale", "filters", "Filters=3")
+        assert "filters-2 is to have 1 GPUs (resources.gpu), and there are 4 (0 of it free), 6 (0" in refused.stderr
+        assert served.command("scale", "filters", "Filters=1").returncode == 0
+        assert "gpus" in served.command("scale", "filters", "Filters=2").stdout
+        assert told() == ["4", "6"]
+
+
+def test_gpus_are_counted_before_anything_starts(workspace: Path) -> None:
+    one = {"CUDA_VISIBLE_DEVICES": "GPU-a"}
+    assert "resources.gpu" in shown(workspace, "--set", "Filters.resources.gpu=0.5", **one)
+    part = (
+        "filters-1 is to have 0.6 GPUs (resources.gpu), and there are GPU-a (0.4 of it free), in CUDA_VISIBLE_DEVICES"
+    )
+    assert part in refused(workspace, TR_SERVE_FILTERS_RESOURCES_GPU="0.6", **one)
+    assert "filters-0 is to have 1 GPUs (resources.gpu), and there are none" in refused(
+        workspace, "--set", 'Filters.resources={"gpu": 1}', CUDA_VISIBLE_DEVICES=""
+    )
+    own = ("--set", "Filters.resources.gpu=1", "--set", "Filters.environment.CUDA_VISIBLE_DEVICES=9")
+    assert "environment.CUDA_VISIBLE_DEVICES" in shown(workspace, *own, **one)  # what the user says stays
+    for wrong in ("resources.gpus=1", "resources.gpu=1.5", "resources.gpu=many", "resources.cpu=0.5", "resources=2"):
+        assert "expected a table with cpu, a whole number, and gpu" in refused(workspace, "--set", f"Filters.{wrong}")

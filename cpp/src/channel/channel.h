@@ -33,7 +33,6 @@ struct Request {
     const std::vector<TensorView>* tensors = nullptr;  ///< a, b, c, ..., while the caller waits; likewise
     std::string identity{};                      ///< what tells it from other requests; where the quarantine needs that
     bool told = false;                           ///< whoever sent it knows that it was lost
-    bool counted = false;                        ///< for the quarantine
     std::shared_ptr<std::exception_ptr> lost{};  ///< of a stream: where to put how it was lost
 };
 

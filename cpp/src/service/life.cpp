@@ -8,6 +8,7 @@
 #include "platform/interrupt.h"
 #include "service/pool_core.h"
 #include "service/worker_environment.h"
+#include "session/session_access.h"
 #include "tech_renaissance/utils/tr_exception.h"
 
 namespace tr::service {
@@ -65,6 +66,9 @@ class PoolCore::Changing {
 PoolCore::PoolCore(PoolOptions pool_options)
     : options(checked(std::move(pool_options))),
       owner_pid_(platform::process_id()),
+      quarantine_(options.session.restart.quarantine_after > 0
+                      ? std::make_shared<session::Quarantine>(options.session.restart.quarantine_after)
+                      : nullptr),
       line_(static_cast<std::size_t>(options.max_queue_size)) {
     for (int i = 0; i < options.workers; ++i) slots_.push_back(new_slot(i, options.workers));
 }
@@ -88,8 +92,15 @@ std::shared_ptr<Slot> PoolCore::new_slot(int number, int among) const {
     SessionOptions session = options.session;
     session.restart.attempts = 0;  // this pool sees to it
     if (!session.session_id.empty()) session.session_id += "-" + std::to_string(number);
-    const int threads = set_worker_environment(session, options, number, among);
-    return std::make_shared<Slot>(number, session, options.session.restart, threads);
+    const auto share = set_worker_environment(session, options, number, among);
+    auto slot = std::make_shared<Slot>(number, session, options.session.restart, share);
+    detail::SessionAccess::hand_over(slot->session, "the pool starts another worker in its place", quarantine_);
+    return slot;
+}
+
+void PoolCore::clear_quarantine() {
+    check_process();
+    if (quarantine_) quarantine_->clear();
 }
 
 std::size_t PoolCore::capacity() const {

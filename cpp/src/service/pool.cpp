@@ -226,11 +226,18 @@ void Pool::resize(int workers, Limit limit) {
 void Pool::reload(Limit limit) {
     core_->reload(core_->deadline_of(limit));
 }
+void Pool::clear_quarantine() {
+    core_->clear_quarantine();
+}
 int Pool::size() const {
     return core_->size();
 }
 PoolStats Pool::stats() const {
     return core_->stats();
+}
+
+void detail::PoolWaits::wake(const Pool& pool) {
+    pool.core_->wake_jobs();
 }
 
 }  // namespace tr

@@ -90,6 +90,7 @@ class PoolCore {
     void drain(Deadline deadline);
     void resize(int workers, Deadline deadline);
     void reload(Deadline deadline);
+    void clear_quarantine();
     PoolStats stats() const;  ///< stats.cpp
     int size() const;
     /// How many calls can be at work; with the mutex.
@@ -140,7 +141,7 @@ class PoolCore {
         if (entered == Entered::late) future->get();  // throws: a thread of the pool has seen its limit pass first
         return future;
     }
-    /// Has the threads that make or keep submitted calls look whether these are still wanted.
+    /// Has the threads that make or keep submitted calls, and those at work, look whether these are still wanted.
     void wake_jobs();
 
     const PoolOptions options;
@@ -206,6 +207,7 @@ class PoolCore {
 
     const std::uint32_t fork_generation_ = platform::fork_generation();
     const std::int64_t owner_pid_;
+    const std::shared_ptr<session::Quarantine> quarantine_;  ///< of all workers; nullptr: none
 
     mutable std::mutex mutex_;  ///< over all that follows
     State state_ = State::stopped;

@@ -8,7 +8,9 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 
+#include "service/worker_environment.h"
 #include "session/supervisor.h"
 #include "tech_renaissance/session/python_session.h"
 
@@ -45,16 +47,16 @@ struct Slot {
         failed,   ///< no worker could be started
     };
 
-    Slot(int its_number, const SessionOptions& options, const RestartPolicy& policy, int its_threads)
+    Slot(int its_number, const SessionOptions& options, const RestartPolicy& policy, Share its_share)
         : number(its_number),
-          threads(its_threads),
+          share(std::move(its_share)),
           most(options.max_ongoing_requests),
           session(options),
           supervisor(policy) {}
 
     const int number;
-    const int threads;  ///< OMP_NUM_THREADS of its worker
-    const int most;     ///< calls at a time
+    const Share share;
+    const int most;  ///< calls at a time
     PythonSession session;
     session::Supervisor supervisor;  ///< for its back-off
     const std::shared_ptr<EndBell> bell = std::make_shared<EndBell>();

@@ -43,7 +43,8 @@ PoolWorkerStats counts_of(const Slot& slot) {
     stats.calls = slot.calls;
     stats.failures = slot.failures;
     stats.restarts = slot.restarts;
-    stats.threads = slot.threads;
+    stats.threads = slot.share.threads;
+    stats.gpus = slot.share.gpus;
     stats.error = text_of(slot.error);
     return stats;
 }
@@ -68,6 +69,7 @@ PoolStats PoolCore::stats() const {
         stats.refused = refused_;
         stats.mean_call_us = mean_us_;
     }
+    if (quarantine_) stats.quarantined = quarantine_->refused();
     for (std::size_t i = 0; i < slots.size(); ++i) {
         auto& worker = stats.workers[i];
         const SessionStats known = slots[i]->session.stats();

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "platform/host.h"
+#include "service/gpus.h"
 
 namespace tr::service {
 namespace {
@@ -23,31 +24,37 @@ bool is_set_here() {
                        [](const char* name) { return !platform::environment_variable(name).empty(); });
 }
 
-/// What a worker finds, as a number.
-int threads_told(const SessionOptions& session) {
-    const auto own = session.environment.find(kVariables[0]);
+/// What a worker finds; empty where there is no such variable.
+std::string told(const SessionOptions& session, const char* name) {
+    const auto own = session.environment.find(name);
+    if (own != session.environment.end()) return own->second;
     const auto& removed = session.removed_environment;
-    if (own == session.environment.end() && std::find(removed.begin(), removed.end(), kVariables[0]) != removed.end())
-        return 0;
-    const std::string text =
-        own != session.environment.end() ? own->second : platform::environment_variable(kVariables[0]);
-    return std::max(0, std::atoi(text.c_str()));
+    return std::find(removed.begin(), removed.end(), name) != removed.end() ? "" : platform::environment_variable(name);
+}
+
+void set_threads(SessionOptions& session, const PoolOptions& options, int among) {
+    const int asked = options.threads_per_worker;
+    if (is_set_in(session) || (asked == 0 && is_set_here())) return;
+    const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+    const int own = std::max(1, cores / std::max(1, among));
+    const int threads = asked > 0 ? asked : options.resources.cpu > 0 ? std::min(options.resources.cpu, own) : own;
+    for (const char* name : kVariables) session.environment[name] = std::to_string(threads);
 }
 
 }  // namespace
 
-int set_worker_environment(SessionOptions& session, const PoolOptions& options, int number, int among) {
+Share set_worker_environment(SessionOptions& session, const PoolOptions& options, int number, int among) {
     if (!options.worker_environment.empty()) {
         const auto& all = options.worker_environment;
         for (const auto& [name, value] : all[static_cast<std::size_t>(number) % all.size()])
             session.environment[name] = value;
     }
-    const int asked = options.threads_per_worker;
-    if (is_set_in(session) || (asked == 0 && is_set_here())) return threads_told(session);
-    const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-    const int threads = asked > 0 ? asked : std::max(1, cores / std::max(1, among));
-    for (const char* name : kVariables) session.environment[name] = std::to_string(threads);
-    return threads;
+    set_threads(session, options, among);
+    const auto& removed = session.removed_environment;
+    if (options.resources.gpu > 0 && session.environment.count(kGpus) == 0 &&
+        std::find(removed.begin(), removed.end(), kGpus) == removed.end())
+        session.environment[kGpus] = gpus_of_worker(options.resources.gpu, number, gpus_here());
+    return {std::max(0, std::atoi(told(session, kVariables[0]).c_str())), told(session, kGpus)};
 }
 
 }  // namespace tr::service

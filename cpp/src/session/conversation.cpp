@@ -194,10 +194,9 @@ RestartError Conversation::death(bool unsent) {
         found.request->taken = channel_->request_was_taken();
         if (found.request->taken) found.progress = channel_->progress();
         found.request->idempotent = core_.supervisor.is_idempotent(request->command);
-        if (found.request->taken)
-            found.request->deaths = core_.supervisor.count_death(request->identity, request->counted);
-        channel_->note([this, taken = found.request->taken](channel::Request& known) {
-            known.counted = known.counted || taken;
+        if (auto* quarantine = core_.supervisor.quarantine(); quarantine && found.request->taken)
+            found.request->deaths = quarantine->count_death(request->identity, worker_->pid());
+        channel_->note([this](channel::Request& known) {
             const bool nobody_elses = channel::is_this_thread(known.owner.thread) && known.owner.handle.expired();
             known.told = known.told || nobody_elses || known.id == asked_for_;
         });
@@ -207,6 +206,7 @@ RestartError Conversation::death(bool unsent) {
     found.of_older_kind = worker_->was_ready() && !channel_->is_understood();
     found.on_purpose = core_.supervisor.ended_on_purpose();
     found.being_replaced = core_.supervisor.restart_under_way();
+    found.remedy = core_.supervisor.remedy();
     found.next_call_starts = core_.supervisor.recovers() && !found.on_purpose;
     if (!channel_->is_there()) found.removed_directory = channel_->path();
     auto error = worker::report(*worker_, found);

@@ -292,7 +292,7 @@ std::optional<RestartError> Core::damage(const worker::Worker* worker) const {
 }
 
 void Core::refuse_quarantined(const std::string& message, const std::vector<TensorView>& tensors) const {
-    const int deaths = supervisor.deaths_of_refused(message, tensors);
+    const int deaths = supervisor.quarantine() ? supervisor.quarantine()->deaths_of_refused(message, tensors) : 0;
     if (deaths == 0) return;
     throw InputError("the request '" + identity_of(message, tensors) + "' is refused: it was at work when " +
                          worker::workers(deaths) + " died, and was never answered. See what it does in '" +

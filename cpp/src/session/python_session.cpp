@@ -42,6 +42,9 @@ session::Core& PythonSession::core() const {
     return *core_;
 }
 
+void detail::Deaths::hand_over(const PythonSession& session, const std::string& remedy) {
+    session.core().supervisor.hand_over(remedy, nullptr);
+}
 void detail::Waits::wake(const PythonSession& session) {
     auto& core = session.core();
     core.wake_all();
@@ -109,7 +112,7 @@ std::string PythonSession::progress() const {
     return core().progress();
 }
 void PythonSession::clear_quarantine() {
-    core().supervisor.clear_quarantine();
+    if (auto* quarantine = core().supervisor.quarantine()) quarantine->clear();
 }
 std::string PythonSession::session_dir() const {
     return core().directory();

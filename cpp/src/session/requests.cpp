@@ -123,7 +123,7 @@ void Conversation::send(const std::string& message, const std::vector<TensorView
         request.text = std::move(wire.text);
         if (!tensors.empty()) request.tensors = &tensors;
     }
-    if (core_.supervisor.recovers())
+    if (core_.supervisor.quarantine() != nullptr)
         request.identity = identity_of(with_arguments(message, attached.arguments), tensors);
     auto event = core_.event(SessionEvent::Kind::sent, worker_.get());
     event.request_id = request.id;

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "session/core.h"
@@ -23,6 +24,11 @@ struct SessionAccess {
     }
     static ResultFuture future(const std::shared_ptr<session::AsyncCallFor<Result>>& call) {
         return ResultFuture(call->future(), call);
+    }
+    /// Its worker is replaced by another than its user; see Supervisor::hand_over().
+    static void hand_over(const PythonSession& session, std::string remedy,
+                          std::shared_ptr<session::Quarantine> quarantine) {
+        session.core().supervisor.hand_over(std::move(remedy), std::move(quarantine));
     }
     /// The stream keeps it until it has ended, and lets go of it when its channel is free.
     static void keep(TensorStream& stream, std::shared_ptr<const void> kept) {

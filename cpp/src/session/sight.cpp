@@ -132,7 +132,7 @@ SessionStats Core::stats() const {
     const std::string directory = launcher_->session_directory();
     if (!directory.empty()) stats.file_system = platform::file_system_name(directory);
     stats.epoch = launcher_->epoch();
-    stats.quarantined = supervisor.quarantined();
+    if (const auto* quarantine = supervisor.quarantine()) stats.quarantined = quarantine->refused();
     stats.kept = post_mortem.last();
     stats.channels = static_cast<int>(turns.count());
     for (int i = 0; i < stats.channels; ++i)

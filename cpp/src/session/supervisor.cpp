@@ -1,28 +1,18 @@
 #include "session/supervisor.h"
 
 #include <algorithm>
-#include <functional>
 
 #include "platform/interrupt.h"
-#include "tech_renaissance/data/dtype.h"
 
 namespace tr::session {
 
 using platform::Deadline;
 
-std::string with_arguments(const std::string& message, const std::string& arguments) {
-    return arguments.empty() ? message : message + " " + arguments;
-}
-
-std::string identity_of(const std::string& message, const std::vector<TensorView>& tensors) {
-    constexpr std::size_t kMostShown = 200;
-    std::string identity = message.substr(0, kMostShown);
-    if (message.size() > kMostShown)
-        identity += "... (" + std::to_string(message.size()) + " bytes, hash " +
-                    std::to_string(std::hash<std::string>{}(message)) + ")";
-    for (const auto& tensor : tensors) identity += ", " + to_string(tensor.dtype()) + " " + tensor.shape().to_string();
-    return identity;
-}
+Supervisor::Supervisor(const RestartPolicy& policy)
+    : policy_(policy),
+      quarantine_(policy.attempts > 0 && policy.quarantine_after > 0
+                      ? std::make_shared<Quarantine>(policy.quarantine_after)
+                      : nullptr) {}
 
 bool Supervisor::is_idempotent(const std::string& command) const {
     return std::any_of(policy_.idempotent.begin(), policy_.idempotent.end(),
@@ -98,43 +88,10 @@ void Supervisor::starts() {
     troubled_ = true;
 }
 
-// -------------------------------------------------------------------------------------------------------- quarantine
-
-int Supervisor::count_death(const std::string& identity, bool counted) {
-    if (!recovers() || policy_.quarantine_after <= 0) return 0;
+void Supervisor::note_answer() {
     const std::lock_guard<std::mutex> lock(mutex_);
-    int& deaths = deaths_[identity];
-    if (!counted) ++deaths;
-    troubled_ = true;
-    return deaths >= policy_.quarantine_after ? deaths : 0;
-}
-
-int Supervisor::deaths_of_refused(const std::string& message, const std::vector<TensorView>& tensors) const {
-    if (!troubled_) return 0;
-    const std::string identity = identity_of(message, tensors);
-    const std::lock_guard<std::mutex> lock(mutex_);
-    const auto found = deaths_.find(identity);
-    return found == deaths_.end() || found->second < policy_.quarantine_after ? 0 : found->second;
-}
-
-void Supervisor::clear_quarantine() {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    deaths_.clear();
-}
-
-std::vector<std::string> Supervisor::quarantined() const {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    std::vector<std::string> refused;
-    for (const auto& [identity, count] : deaths_)
-        if (count >= policy_.quarantine_after) refused.push_back(identity);
-    return refused;
-}
-
-void Supervisor::note_answer(const std::string& identity) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    deaths_.erase(identity);
     starts_in_row_ = 0;
-    troubled_ = !deaths_.empty();
+    troubled_ = false;
 }
 
 }  // namespace tr::session

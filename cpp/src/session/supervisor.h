@@ -3,30 +3,33 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
-#include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "platform/deadline.h"
-#include "tech_renaissance/data/tensor_view.h"
+#include "session/quarantine.h"
 #include "tech_renaissance/worker/session_options.h"
 
 namespace tr::session {
-
-/// What makes a request the same as another, for the quarantine and for people: its text, and the dtypes and shapes of
-/// the tensors that go with it.
-std::string identity_of(const std::string& message, const std::vector<TensorView>& tensors);
-/// The text of a request that has arguments beside it.
-std::string with_arguments(const std::string& message, const std::string& arguments);
 
 /// Decides what is done about a death: whether another worker is started, when, and which requests are not sent any
 /// more. See RestartPolicy. Any thread.
 class Supervisor {
   public:
-    explicit Supervisor(const RestartPolicy& policy) : policy_(policy) {}
+    explicit Supervisor(const RestartPolicy& policy);
 
+    /// Another one sees to other workers, before there is the first.
+    /// @param remedy what it does about a death, in words; may be empty
+    /// @param quarantine which it has for several sessions; nullptr: none
+    void hand_over(std::string remedy, std::shared_ptr<Quarantine> quarantine) {
+        remedy_ = std::move(remedy);
+        quarantine_ = std::move(quarantine);
+    }
+    /// Nothing: none does.
+    const std::optional<std::string>& remedy() const { return remedy_; }
     const RestartPolicy& policy() const { return policy_; }
     /// Calls start workers.
     bool recovers() const { return policy_.attempts > 0; }
@@ -62,32 +65,27 @@ class Supervisor {
     Pause back_off(platform::Deadline deadline);
     void starts();
 
-    // Quarantine.
-    /// A request of this identity was at work in a death.
-    /// @param counted it is known of that death already
-    /// @returns in how many deaths when it is refused from now on, else 0
-    int count_death(const std::string& identity, bool counted);
-    /// In how many deaths it was at work, when it is refused; else 0.
-    int deaths_of_refused(const std::string& message, const std::vector<TensorView>& tensors) const;
-    void clear_quarantine();
-    std::vector<std::string> quarantined() const;
+    /// nullptr: there is none.
+    Quarantine* quarantine() const { return quarantine_.get(); }
     /// A request of this identity was answered, so the worker works.
     void answered(const std::string& identity) {
-        if (troubled_.load(std::memory_order_relaxed)) note_answer(identity);
+        if (quarantine_) quarantine_->answered(identity);
+        if (troubled_.load(std::memory_order_relaxed)) note_answer();
     }
 
   private:
-    void note_answer(const std::string& identity);
+    void note_answer();
 
     const RestartPolicy policy_;
+    std::optional<std::string> remedy_{};
+    std::shared_ptr<Quarantine> quarantine_;
     mutable std::mutex mutex_;
     std::condition_variable changed_;
     bool on_purpose_ = false;
-    int restarts_ = 0;                   ///< calls of restart() under way
-    std::map<std::string, int> deaths_;  ///< of requests, by identity, that ended workers and were not answered since
-    int starts_in_row_ = 0;              ///< by the policy, without an answer in between
+    int restarts_ = 0;       ///< calls of restart() under way
+    int starts_in_row_ = 0;  ///< by the policy, without an answer in between
     platform::Deadline::Clock::time_point last_start_;
-    std::atomic<bool> troubled_{false};  ///< there is something in deaths_ or starts_in_row_
+    std::atomic<bool> troubled_{false};  ///< starts_in_row_ is not 0
 };
 
 }  // namespace tr::session

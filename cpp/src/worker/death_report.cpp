@@ -39,6 +39,7 @@ bool may_retry(const Worker& worker, const Death& death) {
 }
 
 std::string remedy(const Worker& worker, const Death& death) {
+    if (death.remedy) return worker.was_ready() && !death.remedy->empty() ? "; " + *death.remedy : std::string();
     if (!worker.is_ours())
         return "; it was started by process " + std::to_string(worker.launched().owner) +
                ", to which its end belongs: when that runs one again, restart() attaches to it";

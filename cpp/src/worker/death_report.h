@@ -21,14 +21,15 @@ struct Death {
         int deaths = 0;           ///< it was at work in so many and is refused from now on; 0: it is not
     };
     std::optional<Request> request;
-    bool of_older_kind = false;     ///< it was one of the older bridge
-    bool unsent = false;            ///< the caller's request has not gone out
-    bool on_purpose = false;        ///< please_exit() or terminate() ended it
-    bool being_replaced = false;    ///< a restart() is under way
-    bool next_call_starts = false;  ///< by the policy
-    std::string removed_directory;  ///< where it has been; empty while it is there
-    std::string progress;           ///< what the server said last of the request
-    std::string unfit;              ///< why the interpreter cannot be used
+    bool of_older_kind = false;         ///< it was one of the older bridge
+    bool unsent = false;                ///< the caller's request has not gone out
+    bool on_purpose = false;            ///< please_exit() or terminate() ended it
+    bool being_replaced = false;        ///< a restart() is under way
+    bool next_call_starts = false;      ///< by the policy
+    std::string removed_directory;      ///< where it has been; empty while it is there
+    std::string progress;               ///< what the server said last of the request
+    std::optional<std::string> remedy;  ///< what another than the session or its user does about it
+    std::string unfit;                  ///< why the interpreter cannot be used
 };
 
 /// In words.

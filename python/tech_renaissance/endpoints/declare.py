@@ -36,10 +36,13 @@ class EndpointOptions:
 class ServiceOptions:
     """What `@service` says of a class; of a `TechRenaissanceServer` its attributes say it, but for the workers."""
 
-    def __init__(self, framework: Framework | None, threads: int, workers: int | None) -> None:
+    def __init__(
+        self, framework: Framework | None, threads: int, workers: int | None, resources: dict[str, float]
+    ) -> None:
         self.framework = framework
         self.threads = threads
         self.workers = workers
+        self.resources = resources
 
 
 @overload
@@ -118,10 +121,19 @@ def endpoint(
 def service(kind: Class) -> Class: ...
 @overload
 def service(
-    *, framework: Framework | None = None, threads: int = 0, workers: int | None = None
+    *,
+    framework: Framework | None = None,
+    threads: int = 0,
+    workers: int | None = None,
+    resources: dict[str, float] | None = None,
 ) -> Callable[[Class], Class]: ...
 def service(
-    kind: Any = None, *, framework: Framework | None = None, threads: int = 0, workers: int | None = None
+    kind: Any = None,
+    *,
+    framework: Framework | None = None,
+    threads: int = 0,
+    workers: int | None = None,
+    resources: dict[str, float] | None = None,
 ) -> Any:
     """Marks a plain class, with endpoints, as one that `run` can serve, and returns it as it is.
 
@@ -130,6 +142,8 @@ def service(
         framework: as of a `TechRenaissanceServer`.
         threads: as of a `TechRenaissanceServer`.
         workers: how many `python -m tech_renaissance serve` starts, unless it is told otherwise; nobody else looks.
+        resources: what that gives each of them, `{"cpu": 2, "gpu": 1}`: cores for its libraries, and GPUs of NVIDIA,
+            0.5 of one for two that share it.
     """
     if workers is not None and (type(workers) is not int or workers < 1):
         raise InputError(f"workers is {workers!r:.200}: expected how many processes, at least 1")
@@ -137,7 +151,7 @@ def service(
     def mark(kind: Any) -> Any:
         if not isinstance(kind, type):
             raise InputError(f"@service over {kind!r:.200}: expected a class")
-        setattr(kind, _SERVICE, ServiceOptions(framework, threads, workers))
+        setattr(kind, _SERVICE, ServiceOptions(framework, threads, workers, resources or {}))
         return kind
 
     return mark if kind is None else mark(kind)

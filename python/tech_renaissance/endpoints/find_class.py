@@ -24,20 +24,29 @@ class _Script(importlib.machinery.SourceFileLoader):
 
 
 def class_named(name: str) -> Any:
-    """The class that "path/server.py:Class" or "package.module:Class" names.
+    """The class that "path/server.py:Class" or "package.module:Class" names. Raises as `object_named`."""
+    return object_named(name, type)
+
+
+def object_named(name: str, *kinds: type) -> Any:
+    """The object of one of these types, a class among them, that "path/server.py:Name" or "package.module:Name" names.
 
     Raises:
         InputError: the name is none.
-        NotFoundError: there is no such file, module or class.
+        NotFoundError: there is no such file, module or object.
     """
-    module_name, colon, kind_name = name.rpartition(":")
-    if not colon or not kind_name.isidentifier():
+    module_name, colon, own_name = name.rpartition(":")
+    if not colon or not own_name.isidentifier():
         raise InputError(f"the server is {name!r}: expected path/server.py:Class or package.module:Class")
     module = _from_file(module_name) if module_name.endswith(".py") else _from_path(module_name)
-    kind = getattr(module, kind_name, None)
-    if not isinstance(kind, type):
-        raise NotFoundError(f"there is no class {kind_name} in {module_name}")
-    return kind
+    found = getattr(module, own_name, None)
+    if not isinstance(found, kinds):
+        import difflib
+
+        close = difflib.get_close_matches(own_name, [it for it, x in vars(module).items() if isinstance(x, kinds)], 1)
+        meant = f": did you mean {close[0]!r}?" if close else ""
+        raise NotFoundError(f"there is no class {own_name} in {module_name}{meant}")
+    return found
 
 
 def _from_file(path: str) -> Any:

@@ -1,4 +1,4 @@
-"""A session in an asyncio program: its calls, streams, start and end, none of which blocks the event loop.
+"""Sessions and pools in an asyncio program: their calls, streams, start and end, none of which blocks the event loop.
 
 What waits in the library does so on a thread of its own; the loop hears of its end, and never waits for a thread.
 """
@@ -9,12 +9,11 @@ import asyncio
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .. import _core
-
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from .calls import CallFuture
+    from .pool_calls import PoolCalls
     from .session import PythonSession
     from .tensor_stream import TensorStream, TensorT
 
@@ -60,7 +59,7 @@ async def leave(session: PythonSession[Any], kind: type[BaseException] | None) -
 
 
 async def parts(
-    session: PythonSession[Any], begin: Callable[[], TensorStream[TensorT]]
+    session: PythonSession[Any] | PoolCalls[Any], begin: Callable[[], TensorStream[TensorT]]
 ) -> AsyncGenerator[TensorT, None]:
     """The tensors of a stream, which is cancelled when this is closed, dropped, or cancelled itself."""
     thread = _Thread(session)
@@ -86,11 +85,11 @@ async def parts(
 
 
 class _Thread:
-    """A thread for calls of a session, which is there from the first of them until `finish`. For the loop's thread."""
+    """A thread for calls, which is there from the first of them until `finish`. For the loop's thread."""
 
-    def __init__(self, session: PythonSession[Any]) -> None:
+    def __init__(self, session: PythonSession[Any] | PoolCalls[Any]) -> None:
         self._pool = ThreadPoolExecutor(1, "tech_renaissance")
-        self._interruption = _core.Interruption(session._core)
+        self._interruption = session._core.interruption()
 
     async def run(self, work: Callable[[], _Result]) -> _Result:
         """The result of this, on the thread. It goes on when the wait is cancelled, until `stop`."""

@@ -10,12 +10,13 @@ from .. import _core
 from ..data.tensors import export_tensor
 from ..endpoints.tensor_type import is_tensor
 from ..endpoints.value_types import plain
-from .arguments import text
+from ..errors import InputError
+from .arguments import limit, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .session import PythonSession
+    from .arguments import Limit
 
 _SIMPLE = (int, float, str, bool, type(None))
 # As the compiled module knows them.
@@ -101,48 +102,104 @@ def known_endpoints(core: _core.Session | _core.Pool) -> list[Endpoint]:
 
 
 class Packed:
-    """The arguments of a call, as the compiled module takes them.
+    """A call of an endpoint, as the compiled module takes it.
 
     Attributes:
-        names: of each, "" for one without.
-        items: of each a value, an exported tensor, or a list of such.
-        kinds: which of these.
+        call: its name, then of each argument its name, "" for one without; the argument, a value, an exported tensor,
+            or a list of such; which of these; and the limit.
         tensors: all of them, as they were given.
 
     Raises:
-        InputError: one of them cannot be sent.
+        InputError: one of the arguments cannot be sent.
     """
 
-    def __init__(self, endpoint: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        self.names: list[str | bytes] = [""] * len(arguments)
-        self.items: list[object] = []
-        self.kinds: list[int] = []
+    def __init__(
+        self, endpoint: str, arguments: tuple[Any, ...], named: dict[str, Any], timeout_ms: Limit = None
+    ) -> None:
+        names: list[str | bytes] = [""] * len(arguments)
+        self._items: list[object] = []
+        self._kinds: list[int] = []
         self.tensors: list[Any] = []
         for place, item in enumerate(arguments):
             self._add(item, endpoint, place)
         for name, item in named.items():
-            self.names.append(text(name, "the name of an argument"))
+            names.append(text(name, "the name of an argument"))
             self._add(item, endpoint, name)
+        self.call = (text(endpoint, "endpoint"), names, self._items, self._kinds, limit(timeout_ms))
 
     def _add(self, item: Any, endpoint: str, which: int | str) -> None:
         if type(item) in _SIMPLE:
-            self.items.append(item)
-            self.kinds.append(_VALUE)
+            self._items.append(item)
+            self._kinds.append(_VALUE)
         elif is_tensor(item):
-            self.items.append(export_tensor(item))
-            self.kinds.append(_TENSOR)
+            self._items.append(export_tensor(item))
+            self._kinds.append(_TENSOR)
             self.tensors.append(item)
         elif isinstance(item, (list, tuple)) and item and all(map(is_tensor, item)):
-            self.items.append([export_tensor(tensor) for tensor in item])
-            self.kinds.append(_TENSORS)
+            self._items.append([export_tensor(tensor) for tensor in item])
+            self._kinds.append(_TENSORS)
             self.tensors += item
         else:
             label = which if isinstance(which, str) else f"argument {which}"
-            self.items.append(plain(item, f"{endpoint}: {label}"))
-            self.kinds.append(_VALUE)
+            self._items.append(plain(item, f"{endpoint}: {label}"))
+            self._kinds.append(_VALUE)
 
 
-def method_for(session: PythonSession[Any], endpoint: Endpoint, signature: inspect.Signature) -> Callable[..., Any]:
+class Offered:
+    """What a server offers, as it was last asked.
+
+    Attributes:
+        epoch: of the worker that was; -1: none was.
+        known: the endpoints by name, as functions of Python would have them too.
+    """
+
+    def __init__(self) -> None:
+        self.epoch = -1
+        self.known: dict[str, tuple[Endpoint, inspect.Signature]] = {}
+
+
+class EndpointMethods:
+    """The endpoints of a server as methods of what calls them, unless that has one of their name itself."""
+
+    _offered: Offered
+
+    def _epoch(self) -> int:
+        """Changes when the server may offer something else."""
+        raise NotImplementedError
+
+    def endpoints(self) -> list[Endpoint]:
+        """What the server offers, in its order; none of one that declares nothing. Waits for the worker to be ready."""
+        raise NotImplementedError
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """An endpoint of the server, as a method; the first waits for the worker to be ready.
+
+        Raises:
+            AttributeError: there is none of this name.
+        """
+        if name.startswith("_"):
+            raise AttributeError(f"{type(self).__name__} has no {name!r}")
+        try:
+            known = self._known()
+        except InputError as error:
+            raise no_attribute(self, name, (), f"endpoints are known of a worker that runs, and {error}") from None
+        if name not in known:
+            raise no_attribute(self, name, tuple(known))
+        return method_for(self, *known[name])
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._offered.known})
+
+    def _known(self) -> dict[str, tuple[Endpoint, inspect.Signature]]:
+        """The endpoints of the worker that there is now, by name."""
+        epoch = self._epoch()
+        if self._offered.epoch != epoch:
+            self._offered.known = {it.name: (it, it.signature()) for it in self.endpoints()}
+            self._offered.epoch = epoch
+        return self._offered.known
+
+
+def method_for(session: Any, endpoint: Endpoint, signature: inspect.Signature) -> Callable[..., Any]:
     """`session.blur`."""
     name = endpoint.name
 

@@ -44,7 +44,7 @@ class Pool(PoolCalls[TensorT]):
             y = pool.calculate("blur", x)  # from any number of threads
 
     `with` starts the workers side by side, and stops them at the end, when the futures are done; `async with` does so
-    for `acalculate`, and neither holds up the event loop. A worker that dies is
+    for `acall`, `acalculate` and `astream`, and neither holds up the event loop. A worker that dies is
     replaced in the background, while the others go on. Every method may be called from any thread.
 
     Results come in the kind of the call's tensors; of a call without any as torch tensors where torch has been
@@ -142,6 +142,7 @@ class Pool(PoolCalls[TensorT]):
         Raises:
             TRException: the first error of one; unless the pool was running, the others are stopped then.
         """
+        self._offered.epoch = -1
         self._core.start()
 
     def stop(self) -> None:
@@ -176,7 +177,12 @@ class Pool(PoolCalls[TensorT]):
         Raises:
             TRException: why one could not be started; the others are left as they are.
         """
+        self._offered.epoch = -1
         self._core.reload(milliseconds(timeout_ms, "timeout_ms", _FOR_EVER))
+
+    def clear_quarantine(self) -> None:
+        """Lets calls through again that `RestartPolicy.quarantine_after` keeps from the workers."""
+        self._core.clear_quarantine()
 
     def size(self) -> int:
         """How many workers there are."""

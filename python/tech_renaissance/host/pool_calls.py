@@ -14,19 +14,20 @@ from ..endpoints.tensor_type import is_tensor
 from ..errors import InputError
 from .arguments import inputs, limit, text, whole_number
 from .calls import CallFuture
-from .endpoint_calls import Endpoint, Packed, known_endpoints
+from .endpoint_calls import EndpointMethods, Offered, Packed, known_endpoints
 from .pool_map import PoolMap, SizedPoolMap
 from .results import result_in, tensor_over
 from .tensor_stream import TensorStream, TensorT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
     from ..data.tensors import Framework
     from .arguments import Limit
+    from .endpoint_calls import Endpoint
 
 
-class PoolCalls(Generic[TensorT]):
+class PoolCalls(EndpointMethods, Generic[TensorT]):
     """The calls of a pool: those of a `PythonSession` that are a whole turn, in the worker that is least busy.
 
     By itself it is the pool with a key or a priority; from `Pool.by_key` and `Pool.with_priority`.
@@ -45,11 +46,13 @@ class PoolCalls(Generic[TensorT]):
         self._key = key
         self._priority = priority
         self._calls: weakref.WeakSet[CallFuture[Any]] = weakref.WeakSet()
+        self._offered = Offered()
         self._pool: PoolCalls[TensorT] | None = None  # kept
 
     def _with(self, key: str | bytes | None, priority: int) -> PoolCalls[TensorT]:
         calls: PoolCalls[TensorT] = PoolCalls(self._core, self._framework, key, priority)
         calls._calls = self._calls
+        calls._offered = self._offered
         calls._pool = self._pool or self
         return calls
 
@@ -68,17 +71,9 @@ class PoolCalls(Generic[TensorT]):
         return self._with(self._key, priority)
 
     def call(self, endpoint: str, /, *arguments: Any, timeout_ms: Limit = None, **named: Any) -> Any:
-        """As `PythonSession.call`."""
-        packed = Packed(endpoint, arguments, named)
-        result = self._core.call(
-            self._key,
-            self._priority,
-            text(endpoint, "endpoint"),
-            packed.names,
-            packed.items,
-            packed.kinds,
-            limit(timeout_ms),
-        )
+        """As `PythonSession.call`; an endpoint is an attribute of the pool as well: `pool.blur(image, radius=5)`."""
+        packed = Packed(endpoint, arguments, named, timeout_ms)
+        result = self._core.call(self._key, self._priority, *packed.call)
         return result_in(result, endpoint, self._choose(framework_of(packed.tensors)))
 
     def submit_call(self, endpoint: str, /, *arguments: Any, timeout_ms: Limit = None, **named: Any) -> CallFuture[Any]:
@@ -92,18 +87,9 @@ class PoolCalls(Generic[TensorT]):
     def _submit_call(
         self, endpoint: str, arguments: tuple[Any, ...], timeout_ms: Limit, named: dict[str, Any], waits: bool
     ) -> CallFuture[Any]:
-        packed = Packed(endpoint, arguments, named)
+        packed = Packed(endpoint, arguments, named, timeout_ms)
         kind = self._choose(framework_of(packed.tensors))
-        call = self._core.submit_call(
-            self._key,
-            self._priority,
-            text(endpoint, "endpoint"),
-            packed.names,
-            packed.items,
-            packed.kinds,
-            limit(timeout_ms),
-            waits,
-        )
+        call = self._core.submit_call(self._key, self._priority, *packed.call, waits)
         future: CallFuture[Any] = CallFuture(call, lambda: result_in(call.result(), endpoint, kind))
         self._calls.add(future)
         return future
@@ -111,6 +97,9 @@ class PoolCalls(Generic[TensorT]):
     def endpoints(self) -> list[Endpoint]:
         """What the server offers; asks one of the workers."""
         return known_endpoints(self._core)
+
+    def _epoch(self) -> int:
+        return 0  # what is known is forgotten when workers are replaced by others on purpose
 
     def calculate(self, command: str, *tensors: Any, timeout_ms: Limit = None, **named: Any) -> TensorT:
         """As `PythonSession.calculate`."""
@@ -150,20 +139,20 @@ class PoolCalls(Generic[TensorT]):
     def stream(self, command: str, *tensors: Any, timeout_ms: Limit = None, **named: Any) -> TensorStream[TensorT]:
         """As `PythonSession.stream`; it has one of its worker's places until it has ended."""
         if named or not all(map(is_tensor, tensors)):
-            packed = Packed(command, tensors, named)
-            typed = self._core.stream_endpoint(
-                self._key,
-                self._priority,
-                text(command, "command"),
-                packed.names,
-                packed.items,
-                packed.kinds,
-                limit(timeout_ms),
-            )
+            packed = Packed(command, tensors, named, timeout_ms)
+            typed = self._core.stream_endpoint(self._key, self._priority, *packed.call)
             return TensorStream(self, typed, self._choose(framework_of(packed.tensors)))
         exported = [export_tensor(tensor) for tensor in tensors]
         core = self._core.stream(self._key, self._priority, text(command, "command"), exported, limit(timeout_ms))
         return TensorStream(self, core, self._choose(framework_of(tensors)))
+
+    def astream(
+        self, command: str, *tensors: Any, timeout_ms: Limit = None, **named: Any
+    ) -> AsyncGenerator[TensorT, None]:
+        """`stream` for asyncio, as `PythonSession.astream`."""
+        from .asyncio_calls import parts
+
+        return parts(self, lambda: self.stream(command, *tensors, timeout_ms=timeout_ms, **named))
 
     def submit(self, command: str, *tensors: Any, timeout_ms: Limit = None, **named: Any) -> CallFuture[TensorT]:
         """`calculate` beside the caller: a `concurrent.futures.Future`.

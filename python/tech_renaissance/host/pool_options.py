@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from .arguments import whole_number
 from .session_options import BatchStats, SessionOptions, environment_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from typing import Literal
 
     PoolWorkerState = Literal["starting", "ready", "busy", "leaving", "failed", "stopped"]
@@ -32,7 +33,7 @@ class PoolOptions:
             calls a worker has at a time; `log` and `observer` hear of all workers, several at a time. `restart` is how
             a dead worker is replaced, in the background: `attempts` says how many starts in a row may fail before the
             worker leaves the pool (0: five); the back-off is as it is there; `idempotent` names commands that may be
-            run twice. Its quarantine is not looked at.
+            run twice. A call that was at work in `quarantine_after` deaths, in whichever workers, is refused.
         workers: how many.
         max_queue_size: calls that may wait for a worker.
         when_full: "wait": a call waits for a place in the queue; "refuse": OverloadedError.
@@ -45,7 +46,12 @@ class PoolOptions:
             OPENBLAS_NUM_THREADS of its environment). None: the cores of this machine divided by `workers`, unless the
             environment of this program has one of the three. What `session` or `worker_environment` says stays.
         worker_environment: added to the environment of worker i: the entry i of these, from the first again where there
-            are more workers: `[{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "1"}]`.
+            are more workers: `[{"PORT": "8000"}, {"PORT": "8001"}]`.
+        resources: what each worker is to have of this machine, `{"cpu": 2, "gpu": 1}`. Of cores that is
+            `threads_per_worker`, but no more than there are for all. GPUs, of NVIDIA, are named in its
+            CUDA_VISIBLE_DEVICES: one after the other of those in that of this program, or of all that there are; 0.5
+            has two workers share one, and where there are not enough the pool is an InputError. What `session` or
+            `worker_environment` sets, and of cores the environment of this program, stays.
     """
 
     session: SessionOptions = field(default_factory=SessionOptions)
@@ -57,6 +63,7 @@ class PoolOptions:
     max_repeats: int = 2
     threads_per_worker: int | None = None
     worker_environment: Sequence[Mapping[str, str]] = ()
+    resources: Mapping[str, float] = field(default_factory=dict)
 
 
 def core_arguments(options: PoolOptions) -> dict[str, Any]:
@@ -82,7 +89,19 @@ def core_arguments(options: PoolOptions) -> dict[str, Any]:
             f"PoolOptions.worker_environment is {options.worker_environment!r:.200}: expected a list of dicts of "
             "strings"
         ) from None
+    values.update(_resources(options.resources))
     return values
+
+
+def _resources(given: Any) -> dict[str, float]:
+    where = f"PoolOptions.resources is {given!r:.200}"
+    if not isinstance(given, Mapping) or not set(given) <= {"cpu", "gpu"}:
+        raise InputError(f"{where}: expected a dict with cpu, gpu or both")
+    cpu = whole_number(given.get("cpu", 0), f"{where}: cpu", "a whole number of 0 or more", _MOST)
+    gpu = given.get("gpu", 0)
+    if isinstance(gpu, bool) or not isinstance(gpu, (int, float)) or not 0 <= gpu <= _MOST:
+        raise InputError(f"{where}: gpu is {gpu!r:.200}: expected a number of 0 or more")
+    return {"cpu": cpu, "gpu": float(gpu)}
 
 
 @dataclass(frozen=True)
@@ -98,6 +117,7 @@ class PoolWorkerStats:
         restarts: in place of one that had died, or by `reload`.
         epoch: counts its starts.
         threads: OMP_NUM_THREADS in it; 0: not set, or no number.
+        gpus: CUDA_VISIBLE_DEVICES in it.
         error: why it could not be started.
     """
 
@@ -111,6 +131,7 @@ class PoolWorkerStats:
     restarts: int
     epoch: int
     threads: int
+    gpus: str
     error: str
 
 
@@ -128,6 +149,7 @@ class PoolStats:
         refused: calls that were not made: OverloadedError.
         mean_call_us: of the last calls, at work.
         batches: of the workers that there are, by endpoint; see `SessionStats`.
+        quarantined: calls that are refused because they have ended workers.
     """
 
     workers: list[PoolWorkerStats]
@@ -142,3 +164,4 @@ class PoolStats:
     refused: int
     mean_call_us: float
     batches: dict[str, BatchStats]
+    quarantined: list[str]

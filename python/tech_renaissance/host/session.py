@@ -14,7 +14,7 @@ from ..endpoints.tensor_type import is_tensor
 from ..errors import InputError
 from .arguments import inputs, limit, milliseconds, path, text, truth, whole_number
 from .calls import CallFuture, SentRequest
-from .endpoint_calls import Packed, known_endpoints, method_for, no_attribute
+from .endpoint_calls import EndpointMethods, Offered, Packed, known_endpoints
 from .results import result_in, tensor_over
 from .session_options import SessionInfo, SessionOptions, SessionStats, WorkerHealth, batch_stats, core_arguments
 from .several import claiming, opened
@@ -31,9 +31,8 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Sequence
     from datetime import timedelta
-    from inspect import Signature
     from types import TracebackType
     from typing import Literal
 
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
 _INTERPRETER_VARIABLES = ("TR_PYTHON", "VIRTUAL_ENV", "CONDA_PREFIX")
 
 
-class PythonSession(Generic[TensorT]):
+class PythonSession(EndpointMethods, Generic[TensorT]):
     """A Python worker process that answers requests as if it were a function.
 
         with PythonSession() as session:
@@ -129,7 +128,7 @@ class PythonSession(Generic[TensorT]):
         self._framework = framework
         self._last_sent: Framework | None = None
         self._calls: weakref.WeakSet[CallFuture[Any]] = weakref.WeakSet()
-        self._offered: tuple[int, dict[str, tuple[Endpoint, Signature]]] = (-1, {})  # of which start of the worker
+        self._offered = Offered()
         self._core = core
         # Ends the worker when this object goes, or with all others before the interpreter is torn down.
         self._finalizer = weakref.finalize(self, core.close)
@@ -458,20 +457,16 @@ class PythonSession(Generic[TensorT]):
                 which `stream` is for.
             RemoteError: its results are not what it has declared.
         """
-        packed = Packed(endpoint, arguments, named)
-        result = self._core.call(
-            text(endpoint, "endpoint"), packed.names, packed.items, packed.kinds, limit(timeout_ms)
-        )
+        packed = Packed(endpoint, arguments, named, timeout_ms)
+        result = self._core.call(*packed.call)
         return result_in(result, endpoint, choose_framework(self._kind(packed.tensors)))
 
     def call_async(self, endpoint: str, /, *arguments: Any, timeout_ms: Limit = None, **named: Any) -> CallFuture[Any]:
         """The same beside the caller, as `calculate_async`."""
         try:
-            packed = Packed(endpoint, arguments, named)
+            packed = Packed(endpoint, arguments, named, timeout_ms)
             kind = choose_framework(self._kind(packed.tensors))
-            call = self._core.call_async(
-                text(endpoint, "endpoint"), packed.names, packed.items, packed.kinds, limit(timeout_ms)
-            )
+            call = self._core.call_async(*packed.call)
         except InputError as error:
             return CallFuture.failed(error)
         future: CallFuture[Any] = CallFuture(call, lambda: result_in(call.result(), endpoint, kind))
@@ -488,31 +483,8 @@ class PythonSession(Generic[TensorT]):
         """What the server offers, in its order; none of one that declares nothing. Waits for the worker to be ready."""
         return known_endpoints(self._core)
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        """An endpoint of the server, as a method; the first waits for the worker to be ready.
-
-        Raises:
-            AttributeError: there is none of this name.
-        """
-        if name.startswith("_"):
-            raise AttributeError(f"{type(self).__name__} has no {name!r}")
-        try:
-            known = self._known()
-        except InputError as error:
-            raise no_attribute(self, name, (), f"endpoints are known of a worker that runs, and {error}") from None
-        if name not in known:
-            raise no_attribute(self, name, tuple(known))
-        return method_for(self, *known[name])
-
-    def __dir__(self) -> builtins.list[str]:
-        return sorted({*super().__dir__(), *self._offered[1]})
-
-    def _known(self) -> dict[str, tuple[Endpoint, Signature]]:
-        """The endpoints of the worker that there is now, by name."""
-        epoch = self._core.epoch()
-        if self._offered[0] != epoch:
-            self._offered = (epoch, {it.name: (it, it.signature()) for it in self.endpoints()})
-        return self._offered[1]
+    def _epoch(self) -> int:
+        return self._core.epoch()
 
     def calculate_n(self, command: str, *tensors: Any, timeout_ms: Limit = None) -> builtins.list[TensorT]:
         """The old name of `calculate_many`."""
@@ -547,12 +519,9 @@ class PythonSession(Generic[TensorT]):
             named: arguments of an endpoint that streams, as for `call`, which `tensors` may be as well.
         """
         if named or not (all(map(is_tensor, tensors)) or command not in self._known()):
-            packed = Packed(command, tensors, named)
+            packed = Packed(command, tensors, named, timeout_ms)
             kind = choose_framework(framework or self._kind(packed.tensors))
-            core = self._core.stream_endpoint(
-                text(command, "command"), packed.names, packed.items, packed.kinds, limit(timeout_ms)
-            )
-            return TensorStream(self, core, kind)
+            return TensorStream(self, self._core.stream_endpoint(*packed.call), kind)
         kind = choose_framework(framework or self._kind(tensors))
         exported = [export_tensor(tensor) for tensor in tensors]
         return TensorStream(self, self._core.stream(text(command, "command"), exported, limit(timeout_ms)), kind)

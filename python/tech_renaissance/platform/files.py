@@ -142,6 +142,7 @@ class Place:
 
     Attributes:
         directory: its path.
+        inode: its number, which is no other's while this is held.
     """
 
     def __init__(self, directory: str) -> None:
@@ -152,6 +153,7 @@ class Place:
         if not IS_WINDOWS:  # which opens no directories so
             self._held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | CLOEXEC)
         self._identity = _identity(os.stat(directory) if self._held < 0 else os.fstat(self._held))
+        self.inode = self._identity[1]
 
     def is_there(self) -> bool:
         """Nobody has removed it."""

@@ -13,6 +13,7 @@ from ..errors import NotFoundError, RestartError, RetryError, TRException
 from ..host.session import PythonSession
 from ..host.session_options import SessionOptions
 from ..worker.tally import ENDING, Counts
+from .place import Place, place_of, served
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +38,9 @@ class _Line:
         options = SessionOptions(workspace=workspace, quiet=True, max_ongoing_requests=_AT_ONCE)
         self.session_id = session_id
         self.session = PythonSession.connect(session_id, options, framework=framework)
+        self.session._core.hand_over(
+            "it is served, and gets another worker: further calls go to that one, or to others"
+        )
         self.counts = Counts(f"{directory}/{session_id}{ENDING}")
         self.in_flight = 0
 
@@ -162,6 +166,9 @@ class ServiceClient:
             return NotFoundError(f"nobody serves it any more ({self._directory} is gone)")
         if seen == self._seen:
             return None
+        folder, name = os.path.split(self._directory)
+        if not self._lines and not Place(os.path.dirname(folder), name).is_served():
+            return NotFoundError("nobody serves it any more: the process that did has died")
         problem: TRException | None = None
         names = {name[: -len(ENDING)] for name in os.listdir(self._directory) if name.endswith(ENDING)}
         for name in sorted(filter(self._sessions.fullmatch, names)):
@@ -203,8 +210,6 @@ def attach(name: str, *, workspace: str = "", framework: Framework | None = None
     Raises:
         NotFoundError: nobody serves it; the message says what is served.
     """
-    from .place import place_of, served
-
     owner = name.rpartition(".")[0]
     graphs = {place.name for place in served(workspace)}
     place = place_of(owner if name not in graphs and owner in graphs else name, workspace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from ..platform.system import IS_WINDOWS
 if TYPE_CHECKING:
     import argparse
 
+_DESCRIPTORS = 1 << 16
+
 
 def add_commands(commands: Any) -> None:
     """To those that there are."""
@@ -21,7 +24,9 @@ def add_commands(commands: Any) -> None:
         "this user attach to them by name: PythonSession.connect('name-0'). Ctrl-C ends them when their calls have "
         "ended, a second one at once.",
     )  # fmt: skip
-    serving.add_argument("server", metavar="SERVER", help="path/server.py:Class or package.module:Class")
+    serving.add_argument(
+        "server", metavar="SERVER", help="path/server.py:Class or package.module:Class; or a link there"
+    )
     serving.add_argument("--name", help="under which it is found; the class's in lower case when left out")
     serving.add_argument("--workers", type=int, metavar="N", help="how many processes; as --set Class.workers=N")
     serving.add_argument("--set", action="append", default=[], metavar="Service.key=value", help="a setting")
@@ -41,6 +46,8 @@ def add_commands(commands: Any) -> None:
         parser = commands.add_parser(name, help=what)
         parser.add_argument("name", metavar="NAME", help="under which it is served; `ls` tells")
         parser.set_defaults(run=told(function))
+        if name == "status":
+            parser.add_argument("--json", action="store_true", help="as a JSON object, for programs")
         if name == "scale":
             parser.add_argument("services", nargs="+", metavar="SERVICE=N")
         if name == "reload":
@@ -88,10 +95,21 @@ def _serve(arguments: argparse.Namespace) -> int:
     screen = Screen(quiet=arguments.quiet)
     serving = Serving(plans, place, workspace, screen, check=arguments.check, watch=arguments.reload)
     place.claim()
+    _raise_limit()
     try:
         return serving.run()
     finally:
         place.remove()
+
+
+def _raise_limit() -> None:
+    """Of descriptors, for the workers: each client takes some three in each of them."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _asked(arguments: argparse.Namespace, order: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +120,11 @@ def _asked(arguments: argparse.Namespace, order: dict[str, Any]) -> dict[str, An
 
 
 def _status(arguments: argparse.Namespace) -> None:
-    _print_status(_asked(arguments, {"do": "status"}))
+    found = _asked(arguments, {"do": "status"})
+    if arguments.json:
+        print(json.dumps(found, indent=1))
+    else:
+        _print_status(found)
 
 
 def _print_status(found: dict[str, Any]) -> None:
@@ -140,8 +162,10 @@ def _stop(arguments: argparse.Namespace) -> None:
 
 def _list(arguments: argparse.Namespace) -> None:
     from .control import ask
-    from .place import served
+    from .place import dead, served
 
+    for name, pid in dead(arguments.workspace, clear=True).items():
+        print(f"{name}: dead, process {pid} has ended without ending it; what it left is removed")
     for place in served(arguments.workspace):
         found = ask(place, {"do": "status"})
         services = ", ".join(f"{it['service']} ({len(it['workers'])})" for it in found["services"])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Service = TypeVar("Service")
 
-#: In the environment of a worker: where those are that its service depends on, as JSON.
+#: In the environment of a worker: where those are that its service depends on, by its attributes, as JSON.
 VARIABLE = "TR_DEPENDS"
 _lock = _thread.allocate_lock()
 
@@ -44,17 +44,18 @@ class Dependency:
     def __get__(self, service: Any, kind: type) -> Any:
         if service is None:
             return self
+        name = self._name or next(name for name, it in _marked(kind).items() if it is self)
         with _lock:
-            client = vars(service).get(self._name)
+            client = vars(service).get(name)
             if client is None:
-                client = vars(service)[self._name] = self._open(kind)
+                client = vars(service)[name] = self._open(kind, name)
             return client
 
-    def _open(self, kind: type) -> ServiceClient:
-        where = f"{self._owner or kind.__name__}.{self._name}"
+    def _open(self, kind: type, name: str) -> ServiceClient:
+        where = f"{self._owner or kind.__name__}.{name}"
         other = self.other.__name__
-        places = json.loads(os.environ.get(VARIABLE) or "{}")
-        if other not in places:
+        place = json.loads(os.environ.get(VARIABLE) or "{}").get(name)
+        if place is None:
             file = getattr(sys.modules.get(kind.__module__), "__file__", None)
             target = os.path.basename(file) if file else kind.__module__
             raise InputError(
@@ -65,7 +66,7 @@ class Dependency:
         require_host(where)
         from .client import ServiceClient
 
-        return ServiceClient(places[other]["directory"], places[other]["session"], framework=places[other]["framework"])
+        return ServiceClient(place["directory"], place["session"], framework=place["framework"])
 
 
 def depends(other: type[Service]) -> Service:
@@ -95,11 +96,15 @@ def depends(other: type[Service]) -> Service:
 
 def dependencies(kind: type) -> dict[str, type]:
     """The classes that a class depends on, by the attributes through which it does."""
-    found: dict[str, type] = {}
+    return {name: it.other for name, it in _marked(kind).items()}
+
+
+def _marked(kind: type) -> dict[str, Dependency]:
+    found: dict[str, Dependency] = {}
     for owner in reversed(kind.__mro__):
         for name, value in vars(owner).items():
             if isinstance(value, Dependency):
-                found[name] = value.other
+                found[name] = value
             else:
                 found.pop(name, None)
     return found

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..endpoints.declare import service_options
 from ..errors import InputError, NotFoundError
-from .settings import SETTINGS, checked, nearest, parsed, setting_of
+from .settings import SETTINGS, checked, nearest, number_in, parsed, setting_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,7 +40,7 @@ class Settings:
         self.values: dict[str, Value] = {}
         found = list(layers)
         for name, setting in SETTINGS.items():
-            if setting.kind == "table":
+            if setting.is_table:
                 self._merge(name, found)
                 continue
             says = [
@@ -57,7 +57,7 @@ class Settings:
         setting = SETTINGS.get(name)
         if setting is None:
             raise AttributeError(name)
-        if setting.kind != "table":
+        if not setting.is_table:
             return self.values[name].value
         prefix = f"{name}."
         return {key[len(prefix) :]: it.value for key, it in self.values.items() if key.startswith(prefix)}
@@ -105,6 +105,8 @@ def of_environment(environment: Mapping[str, str], services: Iterable[str]) -> l
         path = [name.lower()]
         if name.startswith("ENVIRONMENT_"):
             path = ["environment", name[len("ENVIRONMENT_") :]]
+        elif name.startswith("RESOURCES_"):
+            path = name.lower().split("_", 1)
         said: dict[str, Any] = {}
         _put(said, path, text, variable)
         layers.append(Layer(variable, {service: said}))
@@ -116,9 +118,10 @@ def _put(says: dict[str, Any], path: list[str], text: str, where: str) -> None:
     setting = setting_of(name, where)
     if len(path) == 1:
         value = parsed(name, text, where)
-        says[name] = {**says.get(name, {}), **value} if setting.kind == "table" else value
-    elif setting.kind == "table":
-        says.setdefault(name, {}).update(checked(name, {path[1]: text}, where))
+        says[name] = {**says.get(name, {}), **value} if setting.is_table else value
+    elif setting.is_table:
+        entry = text if setting.kind == "table" else number_in(text)
+        says.setdefault(name, {}).update(checked(name, {path[1]: entry}, where))
     else:
         raise InputError(f"{where}: {name} has no entries: expected Service.{name}=value")
 
@@ -128,7 +131,7 @@ def of_class(kind: type) -> Layer:
     options = service_options(kind)
     said: dict[str, Any] = {}
     if options is not None:
-        given = {"workers": options.workers, "threads": options.threads, "framework": options.framework}
+        given = {name: getattr(options, name) for name in ("workers", "threads", "framework", "resources")}
         said = {name: value for name, value in given.items() if value}
     for name in ("threads", "framework"):
         value = getattr(kind, name, None)

@@ -14,12 +14,16 @@ from ..errors import InputError
 from ..host.session_options import SessionOptions
 from ..worker.server import TechRenaissanceServer
 from .depends import VARIABLE
+from .gpus import VARIABLE as GPUS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .layers import Settings
 
 _SCRIPT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "scripts", "serve_worker.py")
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+THREADS = "OMP_NUM_THREADS"
+_THREADS = (THREADS, "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @dataclass
@@ -32,7 +36,7 @@ class Plan:
         session: its sessions are this, "-", and a number.
         settings: of it.
         signatures: of its endpoints.
-        needs: the services that it calls.
+        needs: the services that it calls, by the attributes through which it does.
     """
 
     kind: type
@@ -40,7 +44,7 @@ class Plan:
     session: str
     settings: Settings
     signatures: dict[str, Signature] = field(default_factory=dict)
-    needs: list[Plan] = field(default_factory=list)
+    needs: dict[str, Plan] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -64,16 +68,30 @@ class Plan:
         hook = getattr(self.kind, "health", None)
         return hook not in (None, TechRenaissanceServer.health) and "health" not in self.signatures
 
-    def options(self, number: int, workers: int, workspace: str, directory: str) -> SessionOptions:
+    def gpus_of(self, number: int) -> float:
+        """How many worker `number` is to be given, which has no say in it by its environment."""
+        told = GPUS in self.settings.environment or GPUS in self._own_environment(number)
+        return 0 if told else float(self.settings.resources.get("gpu", 0))
+
+    def _own_environment(self, number: int) -> dict[str, str]:
+        several: list[dict[str, str]] = self.settings.worker_environment
+        return several[number % len(several)] if several else {}
+
+    def options(
+        self, number: int, workers: int, workspace: str, directory: str, gpus: Sequence[str] = ()
+    ) -> SessionOptions:
         """Of the session of worker `number`, one of so many; what it depends on is found in `directory`."""
         settings = self.settings
         environment = {name: str(threads) for name, threads in self._threads(workers).items()}
+        if gpus:
+            environment[GPUS] = ",".join(gpus)
         environment.update(settings.environment)
-        several = settings.worker_environment
-        environment.update(several[number % len(several)] if several else {})
+        environment.update(self._own_environment(number))
         if self.needs:
             found = {"directory": directory, "framework": settings.framework}
-            environment[VARIABLE] = json.dumps({it.name: {**found, "session": it.session} for it in self.needs})
+            environment[VARIABLE] = json.dumps(
+                {name: {**found, "session": it.session} for name, it in self.needs.items()}
+            )
         return SessionOptions(
             script=_SCRIPT,
             arguments=[self.target, self._for_worker()],
@@ -98,7 +116,8 @@ class Plan:
         given = self.settings.threads_per_worker
         if not given and any(map(os.environ.get, _THREADS)):
             return {}
-        return dict.fromkeys(_THREADS, given or max(1, _cores() // workers))
+        own = max(1, _cores() // workers)
+        return dict.fromkeys(_THREADS, given or min(own, self.settings.resources.get("cpu") or own))
 
 
 def signatures_of(kind: type) -> dict[str, Signature]:

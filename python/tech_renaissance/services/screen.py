@@ -9,27 +9,71 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_HEADINGS = ("worker", "state", "pid", "at work", "queue", "calls", "failures", "restarts", "memory")
 _MIB = 1 << 20
+_SECOND_US, _MILLISECOND_US = 1e6, 1e3
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:g}"
+
+
+def _time(microseconds: float | None) -> str:
+    """With three digits, as it is measured no better."""
+    if microseconds is None:
+        return "-"
+    for unit, name in ((_SECOND_US, "s"), (_MILLISECOND_US, "ms")):
+        if microseconds >= unit:
+            return f"{microseconds / unit:.3g} {name}"
+    return f"{microseconds:.3g} us"
+
+
+def _memory(size: int) -> str:
+    return f"{size / _MIB:.0f} MiB" if size else "-"
+
+
+#: Headings, with what is shown below them and how.
+_COLUMNS: dict[str, tuple[str, Any]] = {
+    "worker": ("session", str),
+    "state": ("state", str),
+    "pid": ("pid", lambda pid: str(pid or "-")),
+    "calls/s": ("calls_per_s", _number),
+    "p50": ("p50_us", _time),
+    "p95": ("p95_us", _time),
+    "p99": ("p99_us", _time),
+    "batch": ("mean_batch", _number),
+    "at work": ("at_work", str),
+    "queue": ("queue", str),
+    "calls": ("calls", str),
+    "failures": ("failures", str),
+    "restarts": ("restarts", str),
+    "memory": ("memory_bytes", _memory),
+    "gpus": ("gpus", str),
+}
+_NAMES = ("session", "state")  # to the left of their columns
 
 
 def table(services: Iterable[dict[str, Any]]) -> list[str]:
-    """The workers of services, as `ServedService.describe` gives them, in lines."""
-    rows = [_HEADINGS, *(_row(worker) for service in services for worker in service["workers"])]
-    wide = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
-    return [
-        "  ".join(_aligned(text, width, i) for i, (text, width) in enumerate(zip(row, wide))).rstrip() for row in rows
-    ]
+    """The workers of services, as `ServedService.describe` gives them; batches and GPUs where there are any."""
+    workers = [worker for service in services for worker in service["workers"]]
+    columns = dict(_COLUMNS)
+    for heading in ("batch", "gpus"):
+        if not any(worker[columns[heading][0]] for worker in workers):
+            columns.pop(heading)
+    cells = [[heading, *(shown(worker[key]) for worker in workers)] for heading, (key, shown) in columns.items()]
+    aligned = [_aligned(column, left=key in _NAMES) for column, (key, _) in zip(cells, columns.values())]
+    return ["  ".join(row).rstrip() for row in zip(*aligned)]
 
 
-def _row(worker: dict[str, Any]) -> tuple[str, ...]:
-    memory = f"{worker['memory'] / _MIB:.0f} MiB" if worker["memory"] else "-"
-    counts = (str(worker[name]) for name in ("at_work", "queue", "calls", "failures", "restarts"))
-    return (worker["session"], worker["state"], str(worker["pid"] or "-"), *counts, memory)
+def _aligned(column: list[str], *, left: bool) -> list[str]:
+    width = max(map(len, column))
+    return [text.ljust(width) if left else text.rjust(width) for text in column]
 
 
-def _aligned(text: str, width: int, column: int) -> str:
-    return text.ljust(width) if column < 2 else text.rjust(width)
+def words(worker: dict[str, Any]) -> str:
+    """One worker on a line, where there is no table."""
+    known = {heading: shown(worker[key]) for heading, (key, shown) in _COLUMNS.items() if worker[key] not in (None, "")}
+    name, state = known.pop("worker"), known.pop("state")
+    return f"{name}: {state}, {', '.join(f'{heading} {text}' for heading, text in known.items())}"
 
 
 class Screen:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from ..errors import RestartError
+from ..errors import InputError, RestartError
 from ..worker.tally import ENDING, Counts
 from .served_worker import ServedWorker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from .gpus import Gpus
     from .place import Place
     from .plan import Plan
 
@@ -25,12 +26,14 @@ class ServedService:
     """
 
     def __init__(
-        self, plan: Plan, workspace: str, place: Place, tell: Callable[[ServedWorker, str, str], None]
+        self, plan: Plan, workspace: str, place: Place, gpus: Gpus, tell: Callable[[ServedWorker, str, str], None]
     ) -> None:
         self.plan = plan
         self.workers: list[ServedWorker] = []
         self._workspace = workspace
         self._place = place
+        self._gpus = gpus
+        self._taken: dict[str, tuple[float, list[str]]] = {}  # of these, by worker
         self._tell = tell
         self._changing = threading.Lock()
         self._coming = threading.Lock()
@@ -49,18 +52,21 @@ class ServedService:
 
         Raises:
             RestartError: why one is not ready.
+            InputError: there are not enough GPUs; all is left as it is.
         """
         with self._changing:
             fresh, going = self._changed_to(number)
             at_once(going, lambda worker: worker.leave(grace_s))
             for worker in going:
-                worker.close()
+                self._close(worker)
             try:
                 _require(fresh, [worker.wait_until_settled() for worker in fresh])
             except RestartError:
                 with self._coming:
                     self.workers = [worker for worker in self.workers if worker not in fresh]
-                at_once(fresh, _dismiss)
+                at_once(fresh, lambda worker: worker.leave(0))
+                for worker in fresh:
+                    self._close(worker)
                 raise
 
     def _changed_to(self, number: int) -> tuple[list[ServedWorker], list[ServedWorker]]:
@@ -68,7 +74,14 @@ class ServedService:
         with self._coming:
             if self._gone:
                 raise RestartError(f"{self.plan.session} has ended")
-            fresh = [self._made(i, number) for i in range(len(self.workers), number)]
+            fresh: list[ServedWorker] = []
+            try:
+                for i in range(len(self.workers), number):
+                    fresh.append(self._made(i, number))
+            except InputError:
+                for worker in fresh:
+                    self._close(worker)
+                raise
             going = self.workers[number:]
             self.workers = self.workers[:number] + fresh
             for worker in fresh:
@@ -100,15 +113,18 @@ class ServedService:
             "workers": [_described(worker) for worker in list(self.workers)],
         }
 
+    def _close(self, worker: ServedWorker) -> None:
+        worker.close()
+        self._gpus.give_back(*self._taken.pop(worker.session_id, (0, [])))
+
     def _made(self, number: int, among: int) -> ServedWorker:
-        options = self.plan.options(number, among, self._workspace, self._place.directory)
+        each, session = self.plan.gpus_of(number), f"{self.plan.session}-{number}"
+        if each:
+            self._taken[session] = each, self._gpus.take(each, session)
+        gpus = self._taken.get(session, (0, []))[1]
+        options = self.plan.options(number, among, self._workspace, self._place.directory, gpus)
         counts = Counts(f"{self._place.directory}/{options.session_id}{ENDING}", make=True)
         return ServedWorker(self.plan, options, counts, self._tell)
-
-
-def _dismiss(worker: ServedWorker) -> None:
-    worker.leave(0)
-    worker.close()
 
 
 def _described(worker: ServedWorker) -> dict[str, Any]:
@@ -123,8 +139,11 @@ def _described(worker: ServedWorker) -> dict[str, Any]:
         "queue": worker.waiting() if pid else 0,
         "calls": calls,
         "failures": failures,
+        **worker.measures.describe(),
         "restarts": worker.restarts,
-        "memory": _memory(pid),
+        "memory_bytes": _memory(pid),
+        "threads": worker.threads,
+        "gpus": worker.gpus,
         "error": worker.error,
     }
 

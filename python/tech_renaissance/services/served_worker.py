@@ -16,6 +16,9 @@ from ..host.session import PythonSession
 from ..protocol.messages import OK
 from ..worker.endpoints import HEALTH
 from ..worker.tally import VARIABLE, Counts
+from .gpus import VARIABLE as GPUS
+from .measures import Measures
+from .plan import THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,10 +44,14 @@ class ServedWorker:
         error: why the last one could not be started, or died.
         restarts: in place of one that had died.
         in_loop: it has failed as one worker after the other died.
+        counts: of its calls, over all workers in this place.
+        measures: made of these.
+        threads: OMP_NUM_THREADS in it, as a text; empty where it has none.
+        gpus: CUDA_VISIBLE_DEVICES in it.
 
     Args:
         options: of its session.
-        counts: of its calls, over all workers in this place.
+        counts: see there.
         tell: gets its new state, and what is wrong, if something is; on the thread of this worker.
     """
 
@@ -52,15 +59,19 @@ class ServedWorker:
         self, plan: Plan, options: SessionOptions, counts: Counts, tell: Callable[[ServedWorker, str, str], None]
     ) -> None:
         options.environment[VARIABLE] = counts.path
+        told = {**os.environ, **options.environment}
+        self.threads, self.gpus = told.get(THREADS, ""), told.get(GPUS, "")
         self.session_id = options.session_id
         self.state = "starting"
         self.error = ""
         self.restarts = 0
         self.in_loop = False
         self.counts = counts
+        self.measures = Measures(counts)
         self._plan = plan
         self._tell = tell
         self._session: PythonSession[Any] = PythonSession(options)
+        self._session._core.hand_over("")  # what is done about a death is told behind it
         self.log_path = os.path.join(self._session.session_dir(), "worker.log")
         self._changed = threading.Condition()
         self._asking = threading.Lock()  # over the next two

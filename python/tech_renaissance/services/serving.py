@@ -7,12 +7,15 @@ import queue
 import signal
 import socket
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, NotFoundError, TRException
 from .control import Control
-from .screen import Screen, table
+from .gpus import Gpus
+from .measures import PERIOD_SECONDS, WINDOW_SECONDS
+from .screen import Screen, table, words
 from .served_service import ServedService, at_once
 from .settings import nearest
 from .sources import Sources, mistake_in
@@ -50,7 +53,8 @@ class Serving:
     def __init__(
         self, plans: list[Plan], place: Place, workspace: str, screen: Screen, *, check: bool, watch: bool
     ) -> None:
-        self.services = [ServedService(plan, workspace, place, self._tell) for plan in plans]
+        gpus = Gpus()
+        self.services = [ServedService(plan, workspace, place, gpus, self._tell) for plan in plans]
         self.screen = screen
         self._place = place
         self._check = check
@@ -59,6 +63,7 @@ class Serving:
         self._ready = False
         self._stopping = False
         self._status = 0
+        self._reported: tuple[float, dict[str, int]] = (time.monotonic(), {})  # when, and how many calls there were
         self._threads: list[threading.Thread] = []
         self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._logs = WorkerLogs(self.workers, screen.complain)
@@ -112,13 +117,26 @@ class Serving:
 
     def _next(self) -> tuple[str, Any]:
         try:
-            return self._events.get(timeout=_REFRESH_SECONDS if self.screen.has_table else None)
+            return self._events.get(timeout=_REFRESH_SECONDS if self.screen.has_table else PERIOD_SECONDS)
         except queue.Empty:
             return "look", None
 
     def _show(self) -> None:
+        """In a terminal a table, elsewhere a line now and then for each worker that has had calls."""
+        for worker in self.workers():
+            worker.measures.look()
         if self.screen.has_table:
             self.screen.show(table(service.describe() for service in self.services))
+        elif time.monotonic() - self._reported[0] > WINDOW_SECONDS:
+            self._report()
+
+    def _report(self) -> None:
+        before = self._reported[1]
+        described = [worker for service in self.services for worker in service.describe()["workers"]]
+        for worker in described:
+            if worker["calls"] != before.get(worker["session"], 0):
+                self.screen.say(words(worker))
+        self._reported = (time.monotonic(), {worker["session"]: worker["calls"] for worker in described})
 
     def _tell(self, worker: ServedWorker, state: str, problem: str) -> None:
         """On the thread of a worker."""
@@ -170,6 +188,8 @@ class Serving:
             return
         self._stopping = True
         _tell_systemd("STOPPING=1")
+        if not self.screen.has_table:
+            self._report()
         self.screen.say(f"{self._place.name} ends: {why}")
         self._on_thread(self._leave)
 

@@ -14,7 +14,7 @@ class Setting(NamedTuple):
     """One of them.
 
     Attributes:
-        kind: "int", "float", "bool", "str", "texts", "table" of texts, or "tables", a list of these.
+        kind: "int", "float", "bool", "str", "texts", "table" of texts, "tables", a list of these, or "resources".
         default: where nobody says anything; None for what is found out later.
         least: of numbers.
         choices: of texts; empty for any.
@@ -25,6 +25,11 @@ class Setting(NamedTuple):
     told: str
     least: float = 0
     choices: tuple[str, ...] = ()
+
+    @property
+    def is_table(self) -> bool:
+        """Has entries, each of which may come from somewhere else."""
+        return self.kind in ("table", "resources")
 
 
 #: By name. What the documentation says of them stands in `told`.
@@ -39,6 +44,7 @@ SETTINGS: dict[str, Setting] = {
     "environment": Setting("table", {}, "added to that of each worker"),
     "worker_environment": Setting("tables", [], "added to that of worker i: entry i, from the first again"),
     "threads_per_worker": Setting("int", 0, "OMP_NUM_THREADS and its like; 0: cores / workers, unless it is set"),
+    "resources": Setting("resources", {}, "cpu: cores of each worker, gpu: GPUs, or a part of one"),
     "start_timeout_s": Setting("float", 60.0, "until a worker has to be ready"),
     "graceful_shutdown_timeout_s": Setting("float", 10.0, "for calls at work to end before a worker is ended"),
     "restart_attempts": Setting("int", 5, "starts in a row after deaths, before all is given up"),
@@ -55,6 +61,7 @@ _EXPECTED = {
     "texts": "a list of texts",
     "table": "a table of texts",
     "tables": "a list of tables of texts",
+    "resources": "a table with cpu, a whole number, and gpu, a whole number or a part of one below 1",
 }
 
 
@@ -109,6 +116,22 @@ def parsed(name: str, text: str, where: str) -> Any:
     return checked(name, value, where)
 
 
+def number_in(text: str) -> Any:
+    """The number that a text stands for; the text where it is none."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _are_resources(value: Any) -> bool:
+    if not isinstance(value, dict) or not set(value) <= {"cpu", "gpu"}:
+        return False
+    if any(type(it) not in (int, float) or not 0 <= it <= 2**31 - 1 for it in value.values()):
+        return False
+    return type(value.get("cpu", 0)) is int and (value.get("gpu", 0) < 1 or float(value["gpu"]).is_integer())
+
+
 def _is_table(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(x, str) and "\0" not in x for pair in value.items() for x in pair)
 
@@ -121,4 +144,5 @@ _GOOD: dict[str, Any] = {
     "texts": lambda value: isinstance(value, list) and all(isinstance(text, str) for text in value),
     "table": _is_table,
     "tables": lambda value: isinstance(value, list) and all(_is_table(table) for table in value),
+    "resources": _are_resources,
 }

@@ -93,7 +93,10 @@ class Batching(Dispatcher):
         """Gathers what fits to the first one, and runs it; whether to go on serving."""
         members = [first]
         why = self._gather(first, members)
-        self._counts.setdefault(first.it.name, _Counts()).add(sum(one.rows for one in members), len(members), why)
+        rows = sum(one.rows for one in members)
+        self._counts.setdefault(first.it.name, _Counts()).add(rows, len(members), why)
+        if Call.tally is not None:
+            Call.tally.add_batch(rows)
         self._run(members)
         self._untold = True
         return not self._stop.requested and self.exit is None

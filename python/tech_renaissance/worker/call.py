@@ -47,7 +47,7 @@ class Call:
     # As a call begins. In the class, as most calls change hardly any of them.
     alone = answered = over = _cancelled = False
     hear: Callable[[], Awaitable[None]] | None = None
-    waiting = thread = _parts = 0
+    waiting = thread = _parts = _since = 0
     logic: Any = None
     tally: Tally | None = None
     _news = -1
@@ -62,7 +62,7 @@ class Call:
         self._stop = stop
         channel.call = self
         if self.tally is not None and self._is_counted():
-            self.tally.begin()
+            self._since = self.tally.begin()
 
     def is_for_main_logic(self) -> bool:
         """It can be read, and does not ask the worker to leave."""
@@ -381,9 +381,9 @@ class Call:
             stop.arm()
 
     def _count(self, *, failed: bool) -> None:
-        tally, self.tally = self.tally, None  # once
-        if tally is not None and self._is_counted():
-            tally.end(failed)
+        since, self._since = self._since, 0  # once
+        if since and self.tally is not None:
+            self.tally.end(since, failed)
 
     def _is_counted(self) -> bool:
         return self.request.problem is None and not self.request.command.startswith("__")  # those are the worker's own

@@ -22,7 +22,7 @@ from ..protocol import messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     from ..channel.mailbox import Messages
@@ -35,6 +35,9 @@ _FOLDER = "channels"
 # How long a folder's time stays the same although more is made in it, at most.
 _TICK_NS = 100_000_000
 _STALE = -1  # so that the next look asks for itself
+# With more channels than that, not all of them are looked at for each request.
+_FEW = 16
+_WORD = 0xFFFFFFFF
 
 
 class Channels:
@@ -74,9 +77,12 @@ class Channels:
         self.fallback = ""
         self.further: dict[str, Channel] = {}
         self._waiting: list[Channel] = []  # as they were found last, the one whose request was sent first at the end
+        self._hosts: dict[tuple[int, str], ProcessWatch] = {}  # of these, but for the owner of the session
         self._refused: dict[str, tuple[int, int]] = {}  # and which directory it was
         self._folder = f"{place.directory}/{_FOLDER}"
         self._state = _STALE  # as which the channels were last looked at
+        self._recent: dict[Channel, None] = {}  # of many channels those that may well have a request, the latest last
+        self._rung: int | None = None  # the bell, when all that had rung it were taken; None: nobody knows
         self.on_rest: Callable[[], None] | None = None
         self.bell = self._open_bell(place, writer, record)
         self.first = self._fill(Channel("", record, place, writer, host, self.bell))
@@ -191,28 +197,45 @@ class Channels:
                 self._find_waiting()
             while self._waiting:
                 channel = self._waiting.pop()
-                if channel.closed or not channel.carrier.idle:
-                    continue
-                request = channel.carrier.take()
+                request = None if channel.closed or not channel.carrier.idle else channel.carrier.take()
                 if request is not None:
                     self.bell.expect()
                     return channel, request
+                self._rung = None  # it was counted as taken
         return None
 
     def _find_waiting(self) -> None:
-        ready: list[tuple[int, int, Channel]] = []
-        for channel in self.all():
-            carrier = channel.carrier
-            if carrier.idle and (since := carrier.ready_since()):
-                ready.append((since, len(ready), channel))
-        ready.sort(reverse=True)
-        self._waiting = [channel for _, _, channel in ready]
+        found = self._ready_of_many() if len(self.further) >= _FEW else _ready(self.all())
+        found.sort(reverse=True)
+        self._waiting = [channel for _, _, channel in found]
+
+    def _ready_of_many(self) -> list[tuple[int, int, Channel]]:
+        """As _ready, without a look at each, where the bell tells that only those in use lately can have a request.
+
+        Each request rings it once. Whatever else rings it has all looked at.
+        """
+        if self._box is None:
+            return _ready(self.all())
+        rings = self.bell.look()  # before, or one could be counted for a request that was not seen
+        found = _ready(self._recent)
+        # A ring may come behind its request.
+        if self._rung is None or 0 < (rings - self._rung - len(found)) & _WORD < _WORD // 2:
+            likely = [it for it in self.all() if not it.carrier.idle or it.carrier.ready_since()]
+            self._recent = dict.fromkeys([*list(self._recent)[-_FEW:], *likely])
+            found = _ready(likely)
+            self._rung = rings - len(found)
+        for _, _, channel in found:
+            self._recent.pop(channel, None)
+            self._recent[channel] = None
+        self._rung += len(found)  # they are about to be taken
+        return found
 
     def recheck(self) -> bool:
         """After a wait: looks at what rings no bell; False when the first channel is lost."""
         if self.first.is_lost():
             return False
         self._state = _STALE  # whoever makes a channel may die before it has told
+        self._rung = None
         for channel in self.all():
             channel.carrier.doubt()
             channel.rest()
@@ -236,19 +259,22 @@ class Channels:
         if state == self._state:
             return
         self._state = state
+        self._rung = None
         try:
-            names = {name for name in os.listdir(self._folder) if messages.is_tag(name)}
+            with os.scandir(self._folder) as entries:
+                names = {entry.name: entry.inode() for entry in entries if messages.is_tag(entry.name)}
         except OSError:
             return  # it has gone, or there are no descriptors left for the moment
+        dead = {host for host in self._hosts.values() if host.gone()}
         for name, channel in list(self.further.items()):
-            if channel.host is not self._host and channel.host.gone():
+            if channel.host in dead:
                 self._close(channel)
                 self._remove(name)
-                names.discard(name)
-            elif name not in names or not channel.place.is_there():
+                names.pop(name, None)
+            elif name not in names or (names[name] != channel.place.inode and not channel.place.is_there()):
                 self._close(channel)
         self._refused = {name: which for name, which in self._refused.items() if name in names}
-        for name in sorted(names - set(self.further)):
+        for name in sorted(set(names) - set(self.further)):
             self._open(name)
 
     def _time_of_folder(self) -> int:
@@ -297,7 +323,6 @@ class Channels:
         if not reason:
             del self._refused[name]
             self.further[name] = channel
-            self._watch_hosts()
             if channel.host is not self._host and channel.host.gone():  # before it was watched
                 self._close(channel)
                 self._remove(name)
@@ -312,14 +337,25 @@ class Channels:
         if record.epoch != self.first.record.epoch:
             raise InputError(f"its epoch is {record.epoch}: this worker's is {self.first.record.epoch}")
         if not record.same_host(self.first.record):
-            channel.host = ProcessWatch(record.host_pid, record.host_start_time)
+            channel.host = self._host_of(record)
         channel.find = lambda name: self.further.get(name) if name else self.first
         self._fill(channel)
         self.bell.watch(channel.directory)
 
-    def _watch_hosts(self) -> None:
-        others = [channel.host for channel in self.further.values() if channel.host is not self._host]
-        self._guard.watch(others, self.look_again)
+    def _host_of(self, record: HostRecord) -> ProcessWatch:
+        """One for all channels of a process."""
+        which = (record.host_pid, record.host_start_time)
+        if which not in self._hosts:
+            self._hosts[which] = ProcessWatch(*which)
+            self._guard.watch(list(self._hosts.values()), self.look_again)
+        return self._hosts[which]
+
+    def _release_host(self, host: ProcessWatch) -> None:
+        """When none of its channels is left."""
+        if host is not self._host and all(channel.host is not host for channel in self.further.values()):
+            self._hosts = {which: it for which, it in self._hosts.items() if it is not host}
+            self._guard.watch(list(self._hosts.values()), self.look_again)
+            host.close()
 
     def _close(self, channel: Channel) -> None:
         channel.closed = True
@@ -327,14 +363,13 @@ class Channels:
             channel.call.cancel()
             channel.call = None  # so that what it has mapped goes with its last tensor, not with the next collection
         self.further.pop(channel.name, None)
+        self._recent.pop(channel, None)
         carrier: Any = getattr(channel, "carrier", None)
         if carrier is not None:
             carrier.close()
         self.bell.unwatch(channel.directory)
         channel.place.close()
-        if channel.host is not self._host:
-            self._watch_hosts()
-            channel.host.close()
+        self._release_host(channel.host)
 
     def _remove(self, name: str) -> None:
         """The directory of a host that has died."""
@@ -345,6 +380,8 @@ class Channels:
             shutil.rmtree(hidden, ignore_errors=True)
             rename(f"{self._folder}/{name}", hidden)
             shutil.rmtree(hidden)
+        except FileNotFoundError:
+            return  # its host has removed it before its end
         except OSError as error:
             log(f"the channel {name} of a host that has died cannot be removed: {error}")
 
@@ -355,3 +392,13 @@ class Channels:
             channel.name_tensors()
         self._keeper.close()
         self.bell.close()
+
+
+def _ready(channels: Iterable[Channel]) -> list[tuple[int, int, Channel]]:
+    """Those that have a request: when it was sent, a number of each, and the channel."""
+    found: list[tuple[int, int, Channel]] = []
+    for channel in channels:
+        carrier = channel.carrier
+        if carrier.idle and (since := carrier.ready_since()):
+            found.append((since, len(found), channel))
+    return found

@@ -34,6 +34,8 @@ TEST_F(PoolDeathTest, ACallAtWorkFails) {
     pool.start();
     const auto error = expect_throw<RestartError>([&] { pool.fetch_response("die"); });
     EXPECT_TRUE(contains(error.what(), "was killed by signal 9"));
+    EXPECT_TRUE(contains(error.what(), "; the pool starts another worker in its place; "));
+    EXPECT_FALSE(contains(error.what(), "restart()"));
     EXPECT_FALSE(error.may_retry());
     EXPECT_EQ(pool.fetch_response("echo on"), "on");
     EXPECT_TRUE(eventually([&] { return all_serve(pool); }));
@@ -49,6 +51,53 @@ TEST_F(PoolDeathTest, ACallAtWorkIsRepeatedWhereThePoolIsTo) {
     EXPECT_EQ(pool.stats().repeated, 1U);
     expect_throw<RestartError>([&] { pool.fetch_response("die"); });
     EXPECT_EQ(pool.stats().repeated, 3U);
+    EXPECT_EQ(pool.fetch_response("echo on"), "on");
+}
+
+TEST_F(PoolDeathTest, ACallThatEndsWorkerAfterWorkerIsRefused) {
+    auto options = pool_options();
+    options.on_death = PoolOptions::OnDeath::repeat;
+    options.max_repeats = 10;
+    options.session.restart.quarantine_after = 2;
+    options.session.max_ongoing_requests = 4;
+    options.session.environment["THREADS"] = "4";
+    Pool pool(options);
+    pool.start();
+    // The second worker that dies of it is the last, whatever may be repeated, and no other one is asked again.
+    const auto first = expect_throw<InputError>([&] { pool.fetch_response("die"); });
+    EXPECT_EQ(first.code(), ErrorCode::permission_denied);
+    EXPECT_TRUE(contains(first.what(), "'die' is refused: it was at work when 2 workers died"));
+    EXPECT_TRUE(contains(first.what(), "clear_quarantine()"));
+    EXPECT_TRUE(eventually([&] { return all_serve(pool); }));
+    const auto before = pids(pool);
+    expect_throw<InputError>([&] { pool.fetch_response("die"); });
+    expect_throw<InputError>([&] { pool.by_key("a").fetch_response("die"); });
+    EXPECT_EQ(pids(pool), before);
+    EXPECT_EQ(pool.stats().quarantined, std::vector<std::string>{"die"});
+    EXPECT_EQ(pool.fetch_response("die_once " + path("died")), "lived");  // answered in the end, so it is no such call
+    EXPECT_EQ(pool.stats().quarantined, std::vector<std::string>{"die"});
+    pool.clear_quarantine();
+    EXPECT_TRUE(pool.stats().quarantined.empty());
+    expect_throw<InputError>([&] { pool.fetch_response("die"); });
+    EXPECT_NE(pids(pool), before);
+}
+
+/// One death is one, however many like requests were at work in it.
+TEST_F(PoolDeathTest, CallsThatDieTogetherAreNotRefused) {
+    auto options = pool_options(1);
+    options.session.restart.quarantine_after = 2;
+    options.session.max_ongoing_requests = 4;
+    options.session.environment["THREADS"] = "4";
+    Pool pool(options);
+    pool.start();
+    std::vector<std::unique_ptr<Beside>> calls;
+    for (int i = 0; i < 4; ++i)
+        calls.push_back(std::make_unique<Beside>(
+            [&] { expect_throw<RestartError>([&] { pool.fetch_response("gather " + path("all")); }); }));
+    EXPECT_TRUE(eventually([&] { return fs::exists(path("all")) && fs::file_size(path("all")) == 4; }));
+    kill_worker(pid_of(pool, 0));
+    calls.clear();
+    EXPECT_TRUE(pool.stats().quarantined.empty());
     EXPECT_EQ(pool.fetch_response("echo on"), "on");
 }
 

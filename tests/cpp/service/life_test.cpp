@@ -95,6 +95,46 @@ TEST_F(PoolLifeTest, ThreadsAreDivided) {
     ::unsetenv("OMP_NUM_THREADS");
 }
 
+TEST_F(PoolLifeTest, CoresAndGpusAreDividedAsDeclared) {
+    ::unsetenv("OMP_NUM_THREADS");
+    ::setenv("CUDA_VISIBLE_DEVICES", "3,GPU-5,7", 1);
+    const auto told = [](const PoolOptions& options) {
+        std::string all;
+        for (const auto& worker : Pool(options).stats().workers) all += worker.gpus + " ";
+        return all;
+    };
+    auto options = pool_options(3);
+    options.resources = {1, 1};
+    EXPECT_EQ(told(options), "3 GPU-5 7 ");
+    Pool pool(options);
+    pool.start();
+    EXPECT_EQ(pool.fetch_response("environment CUDA_VISIBLE_DEVICES"), "3");
+    EXPECT_EQ(pool.fetch_response("environment OMP_NUM_THREADS"), "1");
+    const auto fourth = expect_throw<InputError>([&] { pool.resize(4); });
+    EXPECT_TRUE(
+        contains(fourth.what(), "resources.gpu is 1, so 4 workers need 4 GPUs, and there are 3, 3,GPU-5,7, in "));
+    EXPECT_EQ(pool.size(), 3);
+    options.resources.gpu = 0.5;
+    EXPECT_EQ(told(options), "3 3 GPU-5 ");
+    options.workers = 1;
+    options.resources.gpu = 2;
+    EXPECT_EQ(told(options), "3,GPU-5 ");
+    options.resources.gpu = 1.5;
+    expect_throw<InputError>([&] { told(options); });
+    options.session.environment["CUDA_VISIBLE_DEVICES"] = "9";  // what the user says stays
+    EXPECT_EQ(told(options), "9 ");
+    options.session.environment.erase("CUDA_VISIBLE_DEVICES");
+    ::setenv("CUDA_VISIBLE_DEVICES", "", 1);
+    options.resources.gpu = 1;
+    const auto none = expect_throw<InputError>([&] { told(options); });
+    EXPECT_TRUE(contains(none.what(), "so 1 worker needs 1 GPUs, and there are 0, in CUDA_VISIBLE_DEVICES or as "));
+    ::unsetenv("CUDA_VISIBLE_DEVICES");
+    options.resources = {1'000'000, 0};
+    options.workers = 2;
+    const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
+    EXPECT_EQ(Pool(options).stats().workers.at(1).threads, static_cast<int>(std::max(1U, cores / 2)));
+}
+
 TEST_F(PoolLifeTest, EachWorkerHasItsEnvironment) {
     auto options = pool_options(3);
     options.balance = PoolOptions::Balance::round_robin;

@@ -22,12 +22,17 @@ namespace tr {
 namespace service {
 class PoolCore;
 }
+class Pool;
 class PoolCalls;
 namespace detail {
 /// What a call asks of the pool.
 struct PoolTerms {
     std::optional<std::uint64_t> key{};  ///< hashed
     int priority = 0;
+};
+/// For bindings, as Waits.
+struct TR_API PoolWaits {
+    static void wake(const Pool& pool);
 };
 /// For bindings, as EndpointCalls.
 struct TR_API PoolEndpointCalls {
@@ -225,9 +230,15 @@ class TR_API Pool : public PoolCalls {
     /// @throws why one could not be started; the others are left as they are
     void reload(Limit limit = 0);
 
+    /// Lets calls through again that `session.restart.quarantine_after` keeps from the workers.
+    void clear_quarantine();
+
     /// Of workers, as things stand.
     int size() const;
     PoolStats stats() const;
+
+  private:
+    friend struct detail::PoolWaits;
 };
 
 }  // namespace tr

@@ -31,7 +31,7 @@ struct TR_API PoolOptions {
     ///
     /// `restart` is how a dead worker is replaced, in the background: `attempts` says how many starts in a row may fail
     /// before the worker leaves the pool (0: five); the back-off is as it is there; `idempotent` names commands that
-    /// may be run twice. Its quarantine is not looked at.
+    /// may be run twice. A call that was at work in `quarantine_after` deaths, in whichever workers, is refused.
     SessionOptions session;
     int workers = 2;
     /// Calls that may wait for a worker.
@@ -48,8 +48,18 @@ struct TR_API PoolOptions {
     /// this program has one of the three. What `session` sets or removes of them, or worker_environment sets, stays.
     int threads_per_worker = 0;
     /// Added to the environment of worker i: the entry i of these, from the first again where there are more workers:
-    /// {{{"CUDA_VISIBLE_DEVICES", "0"}}, {{"CUDA_VISIBLE_DEVICES", "1"}}}.
+    /// {{{"PORT", "8000"}}, {{"PORT", "8001"}}}.
     std::vector<std::map<std::string, std::string>> worker_environment;
+    /// What each worker is to have of this machine. It is told by variables of its environment; those that `session`,
+    /// worker_environment or, of the cores, the environment of this program sets stay.
+    struct Resources {
+        /// Cores: as threads_per_worker, but no more than there are for all. 0: nothing is said.
+        int cpu = 0;
+        /// NVIDIA GPUs, as CUDA_VISIBLE_DEVICES: one after the other of those in that of this program, or of all that
+        /// there are. 0.5: two workers have one together. An InputError where there are not enough. 0: nothing is said.
+        double gpu = 0;
+    };
+    Resources resources;
 };
 
 struct TR_API PoolWorkerStats {
@@ -65,6 +75,7 @@ struct TR_API PoolWorkerStats {
     std::uint64_t restarts = 0;  ///< in place of one that had died, or by reload()
     std::uint64_t epoch = 0;     ///< counts its starts
     int threads = 0;             ///< OMP_NUM_THREADS in it; 0: not set, or no number
+    std::string gpus;            ///< CUDA_VISIBLE_DEVICES in it
     std::string error;           ///< why it could not be started
 };
 
@@ -82,6 +93,8 @@ struct TR_API PoolStats {
     std::uint64_t refused = 0;                  ///< calls that were not made: OverloadedError
     double mean_call_us = 0;                    ///< of the last calls, at work
     std::map<std::string, BatchStats> batches;  ///< of the workers that there are, see SessionStats
+    /// Calls that are refused because they have ended workers.
+    std::vector<std::string> quarantined;
 };
 
 }  // namespace tr

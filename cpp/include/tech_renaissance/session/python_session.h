@@ -38,6 +38,11 @@ struct TR_API Waits {
     /// nothing.
     static void wake(const PythonSession& session);
 };
+/// For programs whose sessions have workers that they see to themselves.
+struct TR_API Deaths {
+    /// @param remedy what RestartErrors say of that, instead of advice; before the session is started
+    static void hand_over(const PythonSession& session, const std::string& remedy);
+};
 /// For bindings: call() with arguments that were put together one by one.
 struct TR_API EndpointCalls {
     static Result call(const PythonSession& session, const std::string& endpoint, const EndpointArguments& given);
@@ -369,6 +374,7 @@ class TR_API PythonSession {
     friend class WaitSet;
     friend TR_API void start_all(const std::vector<PythonSession*>& sessions, Limit limit);
     friend TR_API void stop_all(const std::vector<PythonSession*>& sessions);
+    friend struct detail::Deaths;
     friend struct detail::Waits;
     friend struct detail::SessionAccess;
     struct Drop {

@@ -51,6 +51,14 @@ class PoolServer(TechRenaissanceServer):
         elif command == "count":
             for number in range(int(parameters.split()[-1])):
                 self.stream_tensors(float(number))
+        elif command == "gather":
+            with open(parameters, "a", encoding="utf-8") as notes:
+                notes.write("x")
+            self.wait_until_cancelled()
+        elif command == "count_until_cancelled":
+            self.stream_tensors(0.0)
+            self.wait_until_cancelled()
+            open(parameters.split()[-1], "w").close()
         elif command == "die":
             os.kill(os.getpid(), signal.SIGKILL)
         elif command == "die_once":
