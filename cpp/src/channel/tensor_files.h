@@ -25,7 +25,7 @@ struct TensorFile {
 /// worker: by a further name for the file, and no copy. One for the process; thread-safe.
 class TR_API TensorFiles {
   public:
-    /// Up to here a copy is quicker, and nothing is known of them. Bytes of the file.
+    /// Up to here a copy is quicker, and nothing is known of them: bytes of the file.
     static constexpr std::uint64_t kSmall = 1U << 20;
 
     static TensorFiles& of_process();
