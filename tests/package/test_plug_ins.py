@@ -11,6 +11,7 @@ import pytest
 from package_builds import run
 
 SOURCES = Path(__file__).with_name("plug_ins")
+pytestmark = pytest.mark.timeout(600)  # a first build takes minutes
 
 
 @pytest.mark.parametrize("compiler", [("g++",), ("g++", "-fno-gnu-unique"), ("clang++",)], ids=" ".join)

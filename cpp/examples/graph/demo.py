@@ -13,7 +13,6 @@ By hand it is, each in a terminal of its own:
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -98,10 +97,10 @@ def print_environments() -> None:
 def print_batches() -> None:
     """How many calls were joined, since the worker was killed, and why no more were."""
     with connected("annotate.classify-0") as session:
-        batches = json.loads(Path(session.session_dir()).parents[1].joinpath("batches.json").read_text())["classify"]
-    sizes = ", ".join(f"{count} of {rows}" for rows, count in batches["rows"].items())
-    reasons = ", ".join(f"{why} {count}" for why, count in batches["closed"].items())
-    print(f"{batches['calls']} calls of classify made {sum(batches['rows'].values())} batches: {sizes} digits")
+        batches = session.stats().batches["classify"]
+    sizes = ", ".join(f"{count} of {rows}" for rows, count in batches.rows.items())
+    reasons = ", ".join(f"{why} {count}" for why, count in batches.closed.items())
+    print(f"{batches.calls} calls of classify made {sum(batches.rows.values())} batches: {sizes} digits")
     print(f"closed because: {reasons}")
 
 

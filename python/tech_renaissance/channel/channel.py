@@ -32,6 +32,7 @@ class Channel:
         call: the one that came last; None before the first.
         lock: whoever answers or touches tensors holds it.
         closed: it is gone, and nobody waits for answers.
+        called_at: when a call came last that can be part of a batch, by time.monotonic; 0 where none has.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Channel:
         self.call: Any = None
         self.lock = _thread.RLock()
         self.closed = False
+        self.called_at = 0.0
         self.find: Callable[[str], Channel | None] = lambda name: None  # another one, by its name
 
     def is_lost(self) -> bool:

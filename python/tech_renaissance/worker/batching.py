@@ -30,13 +30,14 @@ if TYPE_CHECKING:
 
 _FILE = "batches.json"
 _TELL_SECONDS = 0.2
+_LATELY = 0.1  # seconds: who has not called for as long is not waited for
 
 
 class Batching(Dispatcher):
     """One call at a time, but for endpoints with a `max_batch_size`: of these, as many as wait and fit together.
 
     A batch is closed when it is full, when the next call does not fit into it, when no channel is left that could send
-    another one, or when `max_queue_delay_ms` have passed since its first call was taken up.
+    another one, and has sent some lately, or when `max_queue_delay_ms` have passed since its first call was taken up.
     """
 
     def serve(self) -> None:
@@ -72,6 +73,7 @@ class Batching(Dispatcher):
 
     def _admitted(self, it: Signature, channel: Channel, request: Request) -> Member | None:
         """A call that can be part of a batch; None for one that was answered, as it cannot."""
+        channel.called_at = time.monotonic()
         call = Call(request, channel, self._stop)
         call.alone = True  # until the method runs, which others can run beside
         call.trust(channel.carrier)
@@ -105,7 +107,9 @@ class Batching(Dispatcher):
         """Adds what fits to the first one; why no more is waited for."""
         it, rows, most = first.it, first.rows, first.it.max_batch_size
         channels, bell = self._channels, self._channels.bell
-        deadline = time.monotonic() + it.max_queue_delay_ms / 1000
+        start = first.call.channel.called_at
+        lately = start - max(_LATELY, it.max_queue_delay_ms / 1000)
+        deadline = start + it.max_queue_delay_ms / 1000
         while rows < most:
             seen = bell.look()
             channels.look()
@@ -127,7 +131,7 @@ class Batching(Dispatcher):
             left = deadline - time.monotonic()
             if left <= 0 or self._stop.requested:
                 return "delay"
-            if not any(channel.carrier.idle for channel in channels.all()):
+            if not any(channel.carrier.idle and channel.called_at > lately for channel in channels.all()):
                 return "nobody else"
             bell.wait(seen, math.ceil(left * 1000))
         return "full"
