@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
 from tech_renaissance import (
     Pool,
     PoolOptions,
