@@ -62,13 +62,14 @@ void register_loans(py::module_& module) {
     py::class_<channel::Mailbox, Mailbox>(module, "Leases")
         .def(
             py::init([](const std::string& path, std::uint64_t epoch) { return channel::Mailbox::open(path, epoch); }));
-    module.def("add_input", [](const Mailbox& leases, std::uintptr_t address, const std::string& directory,
-                               const std::string& path, std::uint64_t inode, std::uint64_t size, std::uint32_t slot) {
+    module.def("add_buffer", [](const Mailbox& leases, bool own, std::uintptr_t address, const std::string& directory,
+                                const std::string& path, std::uint64_t inode, std::uint64_t size, std::uint32_t slot) {
         if (slot >= channel::Mailbox::kLeases) throw py::value_error("a lease table has no such slot");
-        TensorFiles::of_process().add_input(reinterpret_cast<const void*>(address),
-                                            {directory, path, inode, size, leases}, slot);
+        auto* table = own ? leases->own_leases() : leases->peer_leases();
+        TensorFiles::of_process().add_buffer(reinterpret_cast<const void*>(address),
+                                             {directory, path, inode, size, leases}, table[slot]);
     });
-    module.def("forget_input", [](std::uintptr_t address) {
+    module.def("forget_buffer", [](std::uintptr_t address) {
         TensorFiles::of_process().forget(reinterpret_cast<const void*>(address));
     });
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tech_renaissance import depends, endpoint, service
+from tech_renaissance import TechRenaissanceServer, depends, endpoint, service
 
 
 def mapping_of(array: np.ndarray) -> tuple[str, int]:
@@ -37,13 +37,14 @@ class Store:
         return image
 
 
-@service(framework="numpy")
-class Stage:
+class Stage(TechRenaissanceServer):
     """The one before."""
 
+    framework = "numpy"
     store = depends(Store)
 
     def __init__(self) -> None:
+        super().__init__()
         self.kept = np.zeros(1, "f4")
 
     @endpoint
@@ -58,6 +59,14 @@ class Stage:
     def filled_and_kept(self, size: int, value: float) -> np.ndarray:
         self.kept = self.store.fill(size, value)
         return self.kept
+
+    @endpoint
+    def where_made(self, size: int, value: float) -> list:
+        made = self.empty((size,), "float32")
+        made[:] = value
+        found = self.store.where(made)
+        made[:] = -1
+        return [*found, *mapping_of(made)]
 
     @endpoint
     def sum_of_kept(self) -> float:

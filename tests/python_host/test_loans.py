@@ -50,6 +50,14 @@ def test_an_input_goes_on_where_it_lies(stage: tuple[ServiceClient, Path]) -> No
     assert inode in files_of(workspace, "stage-0")
 
 
+def test_what_a_stage_makes_where_others_can_see_it_goes_on_from_there(stage: tuple[ServiceClient, Path]) -> None:
+    client, _ = stage
+    for value in range(1, 5):
+        permissions, inode, total, own_permissions, own_inode = client.where_made(MANY, float(value))
+        assert (permissions, own_permissions, total) == ("rw-p", "rw-s", MANY * value)
+        assert inode == own_inode
+
+
 def test_a_result_comes_from_where_it_lies(stage: tuple[ServiceClient, Path]) -> None:
     client, workspace = stage
     for value in range(30):

@@ -24,9 +24,8 @@ std::string name_of(const TensorFile& file) {
     return {};
 }
 
-/// A file of the host's, mapped, with a lease; empty when it has no name, or is no buffer any more.
-std::shared_ptr<void> leased(const TensorFile& file, std::uint32_t slot) {
-    auto& lease = file.mailbox->peer_leases()[slot];
+/// A buffer, mapped, with a lease; empty when it has no name, or is none any more.
+std::shared_ptr<void> leased(const TensorFile& file, Mailbox::Lease& lease) {
     lease.count.fetch_add(1, std::memory_order_acq_rel);
     const auto give_back = [&lease, mailbox = file.mailbox, generation = platform::fork_generation()] {
         if (platform::fork_generation() == generation) lease.count.fetch_sub(1, std::memory_order_acq_rel);
@@ -56,12 +55,12 @@ void TensorFiles::add(const void* start, const std::shared_ptr<void>& memory, Te
     if (file.size <= kSmall) return;
     const std::lock_guard<std::mutex> lock(mutex_);
     if (known_.size() >= forget_at_) forget_the_gone();
-    known_.insert_or_assign(start, Known{std::move(file), memory, std::nullopt});
+    known_.insert_or_assign(start, Known{std::move(file), memory});
 }
 
-void TensorFiles::add_input(const void* start, TensorFile file, std::uint32_t slot) {
+void TensorFiles::add_buffer(const void* start, TensorFile file, Mailbox::Lease& lease) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    known_.insert_or_assign(start, Known{std::move(file), {}, slot});
+    known_.insert_or_assign(start, Known{std::move(file), {}, &lease});
 }
 
 void TensorFiles::forget(const void* start) {
@@ -74,14 +73,16 @@ std::optional<TensorFiles::Found> TensorFiles::find(const void* start) {
     const auto entry = known_.find(start);
     if (entry == known_.end()) return std::nullopt;
     const auto& known = entry->second;
-    auto memory = known.slot ? leased(known.file, *known.slot) : known.memory.lock();
+    auto memory = known.lease != nullptr ? leased(known.file, *known.lease) : known.memory.lock();
     if (!memory) return std::nullopt;
-    return Found{std::shared_ptr<void>(memory, known.slot ? memory.get() : const_cast<void*>(start)), known.file};
+    return Found{std::shared_ptr<void>(memory, known.lease != nullptr ? memory.get() : const_cast<void*>(start)),
+                 known.file};
 }
 
 void TensorFiles::forget_the_gone() {
     for (auto entry = known_.begin(); entry != known_.end();)
-        entry = !entry->second.slot && entry->second.memory.expired() ? known_.erase(entry) : std::next(entry);
+        entry =
+            entry->second.lease == nullptr && entry->second.memory.expired() ? known_.erase(entry) : std::next(entry);
     forget_at_ = std::max<std::size_t>(64, 2 * known_.size());
 }
 

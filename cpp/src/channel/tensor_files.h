@@ -34,9 +34,9 @@ class TR_API TensorFiles {
     /// @param start of the file as it is mapped
     /// @param memory of the tensor, and what keeps the file from being written to: known for as long as that lives
     void add(const void* start, const std::shared_ptr<void>& memory, TensorFile file);
-    /// This process is a worker, and has mapped a file of its host's.
-    /// @param slot of the file in the host's table of leases
-    void add_input(const void* start, TensorFile file, std::uint32_t slot);
+    /// This process is a worker, and has mapped a file of its host's or its own.
+    /// @param lease of the file: as long as it is counted there, nobody writes to it
+    void add_buffer(const void* start, TensorFile file, Mailbox::Lease& lease);
     /// It is about to unmap it.
     void forget(const void* start);
 
@@ -50,8 +50,8 @@ class TR_API TensorFiles {
   private:
     struct Known {
         TensorFile file;
-        std::weak_ptr<void> memory;         ///< of the tensor
-        std::optional<std::uint32_t> slot;  ///< instead of it, of a host's file
+        std::weak_ptr<void> memory;       ///< of the tensor
+        Mailbox::Lease* lease = nullptr;  ///< instead of it, of a worker's buffer; in the file's mailbox
     };
     void forget_the_gone();
 

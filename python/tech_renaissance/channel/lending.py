@@ -78,15 +78,16 @@ class Lending:
         self._listed: dict[int, int] = {}  # slots of those that went back, by their inodes
         self._leases: Any = None
 
-    def tell_of(self, buffer: Buffer) -> None:
-        """An input lies in a buffer of the host's, and may be sent to another session."""
+    def tell_of(self, buffer: Buffer, *, own: bool = False) -> None:
+        """A tensor lies in a buffer of the host's, or of this side's, and may be sent to another session."""
         core = sys.modules.get("tech_renaissance._core")
         if core is None or buffer.size <= _SMALL or buffer.memory.when_gone is not None:
             return
         if self._leases is None:
             self._leases = core.Leases(os.fsencode(f"{self._directory}/mailbox"), self._epoch)
-        core.add_input(
+        core.add_buffer(
             self._leases,
+            own,
             buffer.address,
             os.fsencode(self._directory),
             os.fsencode(buffer.path),
@@ -94,7 +95,7 @@ class Lending:
             buffer.size,
             buffer.slot,
         )
-        buffer.memory.when_gone = _forgetting(core.forget_input, buffer.address)
+        buffer.memory.when_gone = _forgetting(core.forget_buffer, buffer.address)
 
     def borrow(self, header: bytes, address: int, size: int, path: str) -> bool:
         """Puts a tensor that lies in a file of another session under a tag; False when it does not, or cannot be.

@@ -267,6 +267,7 @@ class SharedTensorStore(TensorStore):
         buffer.memory[: len(header)] = header
         if known.name == "bool":
             buffer.memory[len(header) :] = bytes(data_bytes)  # what was there before need not be bools
+        self._lending.tell_of(buffer, own=True)
         return _tensor_in(buffer, buffer.path, framework, buffer.hand_out())
 
     def discard(self, tag: str) -> None:
