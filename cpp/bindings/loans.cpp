@@ -30,7 +30,7 @@ class Loan {
         return py::memoryview::from_memory(found_.memory.get(), static_cast<py::ssize_t>(found_.file.size));
     }
     void end() {
-        found_.file.mailbox->tell_names_changed();
+        channel::tell_names_changed(found_.file.mailbox);
         found_.memory.reset();
     }
 

@@ -26,8 +26,10 @@ std::string name_of(const TensorFile& file) {
 
 /// A buffer, mapped, with a lease; empty when it has no name, or is none any more.
 std::shared_ptr<void> leased(const TensorFile& file, Mailbox::Lease& lease) {
+    const auto mailbox = file.mailbox.lock();
+    if (!mailbox) return nullptr;
     lease.count.fetch_add(1, std::memory_order_acq_rel);
-    const auto give_back = [&lease, mailbox = file.mailbox, generation = platform::fork_generation()] {
+    const auto give_back = [&lease, mailbox, generation = platform::fork_generation()] {
         if (platform::fork_generation() == generation) lease.count.fetch_sub(1, std::memory_order_acq_rel);
     };
     platform::SharedFile mapped;
@@ -86,6 +88,10 @@ void TensorFiles::forget_the_gone() {
     forget_at_ = std::max<std::size_t>(64, 2 * known_.size());
 }
 
+void tell_names_changed(const std::weak_ptr<Mailbox>& mailbox) {
+    if (const auto there = mailbox.lock()) there->tell_names_changed();
+}
+
 bool link_to(const TensorFile& file, const std::string& name) {
     // It may be renamed between the look and the link, so what came of it is looked at as well.
     for (int attempt = 0; attempt < 2; ++attempt) {
@@ -98,7 +104,7 @@ bool link_to(const TensorFile& file, const std::string& name) {
         }
         const auto made = platform::identify(name);
         if (made && made->inode == file.inode) {
-            file.mailbox->tell_names_changed();
+            tell_names_changed(file.mailbox);
             return true;
         }
         platform::remove_file(name);

@@ -18,7 +18,7 @@ struct TensorFile {
     std::string path;       ///< a name that it has had there, and may have lost
     std::uint64_t inode = 0;
     std::uint64_t size = 0;
-    std::shared_ptr<Mailbox> mailbox;  ///< of the session: who gives the file another name tells there
+    std::weak_ptr<Mailbox> mailbox;  ///< of the session: who gives the file another name tells there
 };
 
 /// Which large tensors of this process lie in files of its sessions, so that one session can lend another's to its
@@ -59,6 +59,9 @@ class TR_API TensorFiles {
     std::unordered_map<const void*, Known> known_;  ///< by their starts
     std::size_t forget_at_ = 64;                    ///< entries, when those of tensors that have gone are dropped
 };
+
+/// Says in the file's session that it has one name more or less.
+TR_API void tell_names_changed(const std::weak_ptr<Mailbox>& mailbox);
 
 /// Gives a file a further name, which may lie in another session's directory.
 /// @returns false where that cannot be done: it has no name any more, or is on another file system

@@ -101,7 +101,7 @@ class TensorStore {
         /// worker may be about to look at what it found there.
         std::uint64_t lost_in = 0;
         /// Of a loan: mailbox of the session that the file is of. Nobody writes there as long as its memory is held.
-        std::shared_ptr<Mailbox> lender;
+        std::optional<std::weak_ptr<Mailbox>> lender;
         bool is_awaited = false;  ///< a loan whose request has not begun
     };
     /// A file of the worker's, mapped.

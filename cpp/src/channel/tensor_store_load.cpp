@@ -107,8 +107,11 @@ Tensor TensorStore::load_leased(const PeerFile& file, const std::string& path) c
     // Keeps the mailbox, where the count is, and the mapping for as long as the tensor lives. A fork of this process
     // has a copy of the tensor, but no lease.
     std::shared_ptr<void> memory(data, [mailbox = mailbox_, mapping = file.file.memory, &count,
-                                        generation = platform::fork_generation()](void*) {
+                                        generation = platform::fork_generation()](void*) mutable {
         if (platform::fork_generation() == generation) count.fetch_sub(1, std::memory_order_acq_rel);
+        // Now, as this function lives for as long as anything that is weak knows of the tensor.
+        mapping.reset();
+        mailbox.reset();
     });
     TensorFiles::of_process().add(file.file.memory.get(), memory, file_of(file.file, path));
     return Tensor::from_storage(std::move(memory), header.shape, header.dtype);

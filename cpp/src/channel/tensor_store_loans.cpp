@@ -60,7 +60,7 @@ void TensorStore::return_loans() {
         const auto buffer = buffers_[i];  // a second owner, as is_unseen() counts on
         const bool named = !is_hidden(buffer->place);
         if (!buffer->lender || buffer->is_awaited || (named && !in_flight_.empty()) || !is_unseen(buffer)) {
-            has_loans_ = has_loans_ || buffer->lender;
+            has_loans_ = has_loans_ || buffer->lender.has_value();
             ++i;
             continue;
         }
@@ -96,7 +96,7 @@ void TensorStore::end_loan(const std::shared_ptr<Buffer>& buffer) {
     } catch (const std::system_error&) {
         // The directory has gone, and the name with it.
     }
-    buffer->lender->tell_names_changed();
+    tell_names_changed(*buffer->lender);
     buffer->file.memory.reset();
 }
 
