@@ -174,6 +174,18 @@ TEST_F(LoanTest, WhoeverCannotTakeItWhereItLiesGetsACopy) {
     expect_full(result, 3);
 }
 
+TEST_F(LoanTest, NothingStaysMappedOfWhatHasGone) {
+    {
+        auto one = start("one");
+        auto other = start("other");
+        for (int i = 0; i < 4; ++i) {
+            const Tensor result = made_by(one, 3);
+            expect_full(other.calculate("twice", result), 6);
+        }
+    }
+    EXPECT_EQ(read_text("/proc/self/maps").find(workspace_.path()), std::string::npos);
+}
+
 TEST_F(LoanTest, SeveralCallsAtOnceInManyChannels) {
     auto one = start("one", [](SessionOptions& chosen) { chosen.max_ongoing_requests = 4; });
     auto other = start("other", [](SessionOptions& chosen) { chosen.max_ongoing_requests = 4; });
