@@ -128,11 +128,11 @@ class Batching(Dispatcher):
                 members.append(member)
                 rows += member.rows
                 continue
+            if not any(channel.carrier.idle and channel.called_at > lately for channel in channels.all()):
+                return "nobody else"
             left = deadline - time.monotonic()
             if left <= 0 or self._stop.requested:
                 return "delay"
-            if not any(channel.carrier.idle and channel.called_at > lately for channel in channels.all()):
-                return "nobody else"
             bell.wait(seen, math.ceil(left * 1000))
         return "full"
 
