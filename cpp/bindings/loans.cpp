@@ -1,7 +1,6 @@
 // For a worker that is a host as well: what it hands on between its own host and the sessions that it has.
 #include <pybind11/pybind11.h>
 
-#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -17,7 +16,7 @@ namespace {
 
 using channel::TensorFiles;
 
-/// The file that a tensor of a session's lies in, for this worker to send it on.
+/// The file that a tensor of a session's lies in, for this worker to send it on. With the interpreter's lock held.
 class Loan {
   public:
     explicit Loan(TensorFiles::Found found) : found_(std::move(found)) {}
@@ -38,11 +37,11 @@ class Loan {
     TensorFiles::Found found_;
 };
 
-std::unique_ptr<Loan> borrow(std::uintptr_t address, const py::bytes& header, std::uint64_t size) {
-    auto found = TensorFiles::of_process().find(reinterpret_cast<const void*>(address));
-    if (!found || found->file.size != size) return nullptr;
-    const auto bytes = static_cast<std::string_view>(header);
-    if (bytes.size() > size || std::memcmp(found->memory.get(), bytes.data(), bytes.size()) != 0) return nullptr;
+std::unique_ptr<Loan> borrow(std::uintptr_t address, std::size_t bytes, const py::bytes& header) {
+    auto found = TensorFiles::of_process().find(reinterpret_cast<const void*>(address), bytes,
+                                                static_cast<std::string_view>(header));
+    // Who else in this worker holds one of its own buffers, the count of its memory does not tell.
+    if (!found || found->is_buffer) return nullptr;
     return std::make_unique<Loan>(std::move(*found));
 }
 

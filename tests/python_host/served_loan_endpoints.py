@@ -69,6 +69,11 @@ class Stage(TechRenaissanceServer):
         return [*found, *mapping_of(made)]
 
     @endpoint
+    def echoed_and_kept(self, image: np.ndarray) -> np.ndarray:
+        self.kept = image
+        return image
+
+    @endpoint
     def sum_of_kept(self) -> float:
         return float(self.kept.sum())
 

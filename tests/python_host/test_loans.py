@@ -79,6 +79,9 @@ def test_nobody_sees_what_another_does_to_it(stage: tuple[ServiceClient, Path]) 
         mine = client.filled_and_kept(MANY, value)
         mine[:] = -1
         assert client.sum_of_kept() == MANY * value
+        echo = client.echoed_and_kept(np.full(MANY, value, "f4"))
+        echo[:] = -1
+        assert client.sum_of_kept() == MANY * value
     mine = client.filled(MANY, 5.0)
     for _ in range(3):
         assert (client.added(mine) == 7).all()

@@ -1,6 +1,7 @@
 #include "channel/tensor_files.h"
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -54,7 +55,6 @@ TensorFiles& TensorFiles::of_process() {
 }
 
 void TensorFiles::add(const void* start, const std::shared_ptr<void>& memory, TensorFile file) {
-    if (file.size <= kSmall) return;
     const std::lock_guard<std::mutex> lock(mutex_);
     if (known_.size() >= forget_at_) forget_the_gone();
     known_.insert_or_assign(start, Known{std::move(file), memory});
@@ -70,15 +70,19 @@ void TensorFiles::forget(const void* start) {
     known_.erase(start);
 }
 
-std::optional<TensorFiles::Found> TensorFiles::find(const void* start) {
+std::optional<TensorFiles::Found> TensorFiles::find(const void* data, std::size_t bytes, std::string_view header) {
+    const void* start = static_cast<const char*>(data) - header.size();
     const std::lock_guard<std::mutex> lock(mutex_);
     const auto entry = known_.find(start);
-    if (entry == known_.end()) return std::nullopt;
+    if (entry == known_.end() || entry->second.file.size != header.size() + bytes) return std::nullopt;
     const auto& known = entry->second;
-    auto memory = known.lease != nullptr ? leased(known.file, *known.lease) : known.memory.lock();
-    if (!memory) return std::nullopt;
-    return Found{std::shared_ptr<void>(memory, known.lease != nullptr ? memory.get() : const_cast<void*>(start)),
-                 known.file};
+    Found found{nullptr, known.file, known.lease != nullptr};
+    if (found.is_buffer)
+        found.memory = leased(known.file, *known.lease);
+    else if (auto memory = known.memory.lock())
+        found.memory = std::shared_ptr<void>(std::move(memory), const_cast<void*>(start));
+    if (!found.memory || std::memcmp(found.memory.get(), header.data(), header.size()) != 0) return std::nullopt;
+    return found;
 }
 
 void TensorFiles::forget_the_gone() {

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 
 #include "channel/mailbox.h"
@@ -30,7 +32,7 @@ class TR_API TensorFiles {
 
     static TensorFiles& of_process();
 
-    /// A tensor has been made over a file.
+    /// A tensor has been made over a file of more than kSmall.
     /// @param start of the file as it is mapped
     /// @param memory of the tensor, and what keeps the file from being written to: known for as long as that lives
     void add(const void* start, const std::shared_ptr<void>& memory, TensorFile file);
@@ -43,9 +45,12 @@ class TR_API TensorFiles {
     struct Found {
         std::shared_ptr<void> memory;  ///< the whole file; as long as it is held, nobody writes there
         TensorFile file;
+        bool is_buffer = false;  ///< of this worker's own channels, and not a session's
     };
-    /// @param start of the file that a tensor lies in which the caller holds
-    std::optional<Found> find(const void* start);
+    /// The file that a tensor is all of.
+    /// @param data its elements, which the caller holds
+    /// @param header of the file that it would be
+    std::optional<Found> find(const void* data, std::size_t bytes, std::string_view header);
 
   private:
     struct Known {

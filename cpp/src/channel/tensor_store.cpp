@@ -79,7 +79,8 @@ void TensorStore::request_begins(std::uint64_t id, bool with_names) {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (with_names) follow_or_say_why();
     if (has_loans_)
-        for (const auto& buffer : buffers_) buffer->is_awaited = false;
+        for (const auto& buffer : buffers_)
+            if (buffer->lender && buffer->lent_for == 0) buffer->lent_for = id;
     in_flight_.push_back(id);
 }
 
@@ -130,14 +131,14 @@ void TensorStore::store(const TensorView& tensor, const std::string& tag, For pu
     const std::lock_guard<std::mutex> lock(mutex_);
     try {
         stored_.store(Clock::now(), std::memory_order_relaxed);
-        const bool for_a_request = purpose == For::only_request;
-        const bool names_may_wait = for_a_request && reads_places_;
+        const bool is_kept = purpose != For::only_request;
+        const bool names_may_wait = !is_kept && reads_places_;
         told_.erase(path);
         return_loans();
         if (!names_may_wait) follow();
         if (shared_) {
             if (const auto own = buffer_of(tensor, header, path); own && put_under(own, path, names_may_wait)) {
-                own->is_kept = own->is_kept || !for_a_request;
+                own->is_kept = own->is_kept || is_kept;
                 trim();
                 return;
             }
@@ -149,7 +150,7 @@ void TensorStore::store(const TensorView& tensor, const std::string& tag, For pu
                 TR_SEQUENCE_POINT("tensor half written");
                 if (tensor.nbytes() > 0) std::memcpy(memory + header.size(), tensor.data(), tensor.nbytes());
                 put_under(buffer, path, names_may_wait);
-                buffer->is_kept = !for_a_request;
+                buffer->is_kept = is_kept;
                 buffer->is_made = false;
                 trim();
                 return;
@@ -162,7 +163,7 @@ void TensorStore::store(const TensorView& tensor, const std::string& tag, For pu
                                {static_cast<const char*>(tensor.data()), tensor.nbytes()});
         names_.changed();
         files_.erase(path);
-        if (const auto made = for_a_request ? platform::identify(path) : std::nullopt) files_[path] = made->inode;
+        if (const auto made = is_kept ? std::nullopt : platform::identify(path)) files_[path] = made->inode;
     } catch (const std::system_error& error) {
         throw_place_error(error, path, bytes);
     }
@@ -189,7 +190,7 @@ Tensor TensorStore::empty(const Shape& shape, DType dtype, const std::string& ta
 
 /// Neither side holds it, nor is about to.
 bool TensorStore::is_unseen(const std::shared_ptr<Buffer>& buffer) const {
-    if (buffer.use_count() > 2 || is_lent(*buffer)) return false;  // the table's and the caller's
+    if (buffer.use_count() > 2 || is_sent_back(*buffer)) return false;  // the table's and the caller's
     for (const auto request : in_flight_)
         if (request <= buffer->lost_in) return false;
     // Pairs with the release in the destructor of the last tensor over it, and with the worker's of its last lease.
@@ -198,7 +199,7 @@ bool TensorStore::is_unseen(const std::shared_ptr<Buffer>& buffer) const {
 }
 
 /// The worker has sent it back under a tag whose name its file may lack yet.
-bool TensorStore::is_lent(const Buffer& buffer) const {
+bool TensorStore::is_sent_back(const Buffer& buffer) const {
     for (const auto& [path, inode] : told_)
         if (inode == buffer.file.identity.inode) return true;
     return false;
@@ -245,7 +246,7 @@ std::shared_ptr<TensorStore::Buffer> TensorStore::buffer_of(const TensorView& te
     if (std::memcmp(memory, header.data(), header.size()) != 0) {
         // It has another shape now, which what is there under another name, or being looked at, must not get.
         const bool elsewhere =
-            found->links > 1 || is_lent(*buffer) || (!is_hidden(buffer->place) && buffer->place != path);
+            found->links > 1 || is_sent_back(*buffer) || (!is_hidden(buffer->place) && buffer->place != path);
         if (elsewhere || !in_flight_.empty()) return nullptr;
         std::memcpy(memory, header.data(), header.size());
     }

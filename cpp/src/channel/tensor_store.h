@@ -102,7 +102,7 @@ class TensorStore {
         std::uint64_t lost_in = 0;
         /// Of a loan: mailbox of the session that the file is of. Nobody writes there as long as its memory is held.
         std::optional<std::weak_ptr<Mailbox>> lender;
-        bool is_awaited = false;  ///< a loan whose request has not begun
+        std::uint64_t lent_for = 0;  ///< the request that this is for; 0 until it begins
     };
     /// A file of the worker's, mapped.
     struct PeerFile {
@@ -114,20 +114,20 @@ class TensorStore {
     static bool is_hidden(const std::string& path);
     std::string hidden_path();
     bool is_unseen(const std::shared_ptr<Buffer>& buffer) const;
-    bool is_lent(const Buffer& buffer) const;
+    bool is_sent_back(const Buffer& buffer) const;
     bool is_free(const std::shared_ptr<Buffer>& buffer);
     std::shared_ptr<Buffer> buffer_at(const std::string& path) const;
     std::shared_ptr<Buffer> buffer_of(std::uint64_t inode) const;
     std::shared_ptr<Buffer> buffer_over(const void* data) const;
     std::shared_ptr<Buffer> buffer_of(const TensorView& tensor, const std::vector<unsigned char>& header,
                                       const std::string& path);
-    std::shared_ptr<Buffer> borrow(const TensorView& tensor, const std::vector<unsigned char>& header,
-                                   const std::string& path);
+    bool borrow(const TensorView& tensor, const std::vector<unsigned char>& header, const std::string& path);
+    bool is_over(const Buffer& loan) const;
     void return_loans();
     void await_loans();
     void end_loan(const std::shared_ptr<Buffer>& buffer);
     void own_loans();
-    TensorFile file_of(const platform::SharedFile& file, const std::string& path) const;
+    void remember(const std::shared_ptr<void>& tensor, const platform::SharedFile& file, const std::string& path) const;
     std::shared_ptr<Buffer> take_buffer(std::uint64_t bytes, const std::string& path);
     std::shared_ptr<Buffer> spare_buffer(std::uint64_t bytes);
     std::shared_ptr<Buffer> make_buffer(std::uint64_t bytes);

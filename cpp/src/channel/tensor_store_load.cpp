@@ -70,8 +70,7 @@ Tensor TensorStore::load_from(const std::string& path, const std::string& tag, c
 Tensor TensorStore::tensor_over(const std::shared_ptr<Buffer>& buffer, const std::string& path) const {
     const auto header = header_of(buffer->file, path);
     std::shared_ptr<void> memory(buffer, static_cast<char*>(buffer->file.memory.get()) + header.header_bytes);
-    if (!buffer->lender)
-        TensorFiles::of_process().add(buffer->file.memory.get(), memory, file_of(buffer->file, buffer->path));
+    if (!buffer->lender) remember(memory, buffer->file, buffer->path);
     return Tensor::from_storage(std::move(memory), header.shape, header.dtype);
 }
 
@@ -113,7 +112,7 @@ Tensor TensorStore::load_leased(const PeerFile& file, const std::string& path) c
         mapping.reset();
         mailbox.reset();
     });
-    TensorFiles::of_process().add(file.file.memory.get(), memory, file_of(file.file, path));
+    remember(memory, file.file, path);
     return Tensor::from_storage(std::move(memory), header.shape, header.dtype);
 }
 

@@ -1,6 +1,6 @@
 // Tensors that lie in files of other sessions, lent to this one's worker for a request.
+#include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -9,38 +9,37 @@
 
 namespace tr::channel {
 
-TensorFile TensorStore::file_of(const platform::SharedFile& file, const std::string& path) const {
-    return {directory_, path, file.identity.inode, file.identity.size, mailbox_};
+/// A tensor has been made over a file, by which another session may lend it.
+void TensorStore::remember(const std::shared_ptr<void>& tensor, const platform::SharedFile& file,
+                           const std::string& path) const {
+    const auto& [inode, size, links] = file.identity;
+    if (size > TensorFiles::kSmall)
+        TensorFiles::of_process().add(file.memory.get(), tensor, {directory_, path, inode, size, mailbox_});
 }
 
 /// Has the tensor be under the name, for a request, without a copy: its file, which is another session's, gets a name
 /// here, and the worker maps it as memory of its own.
-/// @returns nothing when that cannot be, and nothing was done then
-std::shared_ptr<TensorStore::Buffer> TensorStore::borrow(const TensorView& tensor,
-                                                         const std::vector<unsigned char>& header,
-                                                         const std::string& path) {
-    const std::uint64_t bytes = header.size() + tensor.nbytes();
-    if (!lends_ || bytes <= TensorFiles::kSmall) return nullptr;
-    auto found = TensorFiles::of_process().find(static_cast<const char*>(tensor.data()) - header.size());
-    if (!found || found->file.directory == directory_ || found->file.size != bytes) return nullptr;
-    if (std::memcmp(found->memory.get(), header.data(), header.size()) != 0) return nullptr;
-    // Its one lease count is that of one loan.
-    if (buffer_of(found->file.inode)) return nullptr;
+/// @returns false when that cannot be, and nothing was done then
+bool TensorStore::borrow(const TensorView& tensor, const std::vector<unsigned char>& header, const std::string& path) {
+    if (!lends_ || header.size() + tensor.nbytes() <= TensorFiles::kSmall) return false;
+    auto found = TensorFiles::of_process().find(tensor.data(), tensor.nbytes(),
+                                                {reinterpret_cast<const char*>(header.data()), header.size()});
+    // One that is lent already has one count, which is that of one loan.
+    if (!found || found->file.directory == directory_ || buffer_of(found->file.inode)) return false;
     const std::size_t slot = free_slot();
-    if (slot == Mailbox::kLeases) return nullptr;
+    if (slot == Mailbox::kLeases) return false;
     mark_.require();
     follow();
     const std::string name = hidden_path();
-    if (!link_to(found->file, name)) return nullptr;
+    if (!link_to(found->file, name)) return false;
     names_.changed();
 
     auto buffer = std::make_shared<Buffer>();
     buffer->file.memory = std::move(found->memory);
-    buffer->file.identity = {found->file.inode, bytes, 2};
+    buffer->file.identity = {found->file.inode, found->file.size, 2};
     buffer->path = buffer->place = name;
     buffer->slot = slot;
     buffer->lender = std::move(found->file.mailbox);
-    buffer->is_awaited = true;
     auto& lease = mailbox_->own_leases()[slot];
     lease.count.store(0, std::memory_order_relaxed);
     lease.lent.store(1, std::memory_order_relaxed);
@@ -49,7 +48,12 @@ std::shared_ptr<TensorStore::Buffer> TensorStore::borrow(const TensorView& tenso
     has_loans_ = true;
     put_under(buffer, path, false);
     trim();
-    return buffer;
+    return true;
+}
+
+/// The request that it was lent for has been answered.
+bool TensorStore::is_over(const Buffer& loan) const {
+    return loan.lent_for != 0 && std::find(in_flight_.begin(), in_flight_.end(), loan.lent_for) == in_flight_.end();
 }
 
 /// Those that the worker is done with.
@@ -58,8 +62,7 @@ void TensorStore::return_loans() {
     has_loans_ = false;
     for (std::size_t i = 0; i < buffers_.size();) {
         const auto buffer = buffers_[i];  // a second owner, as is_unseen() counts on
-        const bool named = !is_hidden(buffer->place);
-        if (!buffer->lender || buffer->is_awaited || (named && !in_flight_.empty()) || !is_unseen(buffer)) {
+        if (!buffer->lender || !is_over(*buffer) || !is_unseen(buffer)) {
             has_loans_ = has_loans_ || buffer->lender.has_value();
             ++i;
             continue;
@@ -78,7 +81,7 @@ void TensorStore::await_loans() {
     constexpr std::chrono::milliseconds kSlice(5);
     constexpr std::uint64_t kBytesPerMicrosecond = 2000;
     const auto is_held = [this](const std::shared_ptr<Buffer>& buffer) {
-        return buffer->lender && !buffer->is_awaited &&
+        return buffer->lender && is_over(*buffer) &&
                mailbox_->own_leases()[buffer->slot].count.load(std::memory_order_acquire) > 0;
     };
     const auto start = Clock::now();

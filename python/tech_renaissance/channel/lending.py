@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 
+from ..platform import library
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from .names import Names
     from .places import Places
 
-# Up to here a copy is quicker.
+# Up to here a copy is quicker, as TensorFiles::kSmall of the library has it.
 _SMALL = 1 << 20
 _MOST_LISTED = 4
 
@@ -83,6 +85,8 @@ class Lending:
         core = sys.modules.get("tech_renaissance._core")
         if core is None or buffer.size <= _SMALL or buffer.memory.when_gone is not None:
             return
+        if library.module is None:
+            return  # without it leases are set here, and not added to
         if self._leases is None:
             self._leases = core.Leases(os.fsencode(f"{self._directory}/mailbox"), self._epoch)
         core.add_buffer(
@@ -109,7 +113,7 @@ class Lending:
         core = sys.modules.get("tech_renaissance._core")
         if core is None or size <= _SMALL:
             return False
-        loan = core.borrow(address - len(header), header, size)
+        loan = core.borrow(address, size - len(header), header)
         if loan is None or loan.inode in self._buffers:
             return False
         slot = self._listed.get(loan.inode, -1)

@@ -29,14 +29,14 @@ class Places:
 
     Attributes:
         by_path: the buffers that have a tag, by the path that is to be theirs.
-        lent: the host's that have one, while their files lack its name; each with the inode of the file that has it.
+        sent_back: the host's that have one, while their files lack its name; each with the inode of the file that has it.
         behind: some files lack the names of their tags.
         may_wait: as given.
     """
 
     def __init__(self, directory: str, names: Names, buffers: dict[int, Buffer], *, may_wait: bool) -> None:
         self.by_path: dict[str, Buffer] = {}
-        self.lent: dict[str, tuple[Buffer, int]] = {}
+        self.sent_back: dict[str, tuple[Buffer, int]] = {}
         self.behind = False
         self.may_wait = may_wait
         self._seconds: dict[str, Buffer] = {}  # those that got a tag as a second name
@@ -94,7 +94,7 @@ class Places:
         self._seconds[path] = buffer
         return True
 
-    def lend(self, buffer: Buffer, path: str) -> bool:
+    def send_back(self, buffer: Buffer, path: str) -> bool:
         """Has a buffer of the host's be what is there, with the names left behind.
 
         Returns:
@@ -106,19 +106,19 @@ class Places:
             there = self._names.identify(path)[0]
         except OSError:
             return False
-        self.lent[path] = buffer, there
+        self.sent_back[path] = buffer, there
         self.behind = True
         return True
 
     def has(self, path: str, buffer: Buffer) -> bool:
         """Whether a buffer of the host's is what is there, whatever the files say yet."""
-        lent = self.lent.get(path)
+        lent = self.sent_back.get(path)
         return lent[0] is buffer if lent else self._names.names(path, buffer.inode)
 
     def take_back(self, path: str) -> None:
         """Another tensor is what is there from now on, and not the host's that may have been lent to it."""
-        if self.lent:
-            self.lent.pop(path, None)
+        if self.sent_back:
+            self.sent_back.pop(path, None)
         if self._seconds:
             self._seconds.pop(path, None)
 
@@ -157,7 +157,7 @@ class Places:
 
     def tell(self, path: str) -> str:
         """Inode and name of the buffer under a path whose file lacks that; "" where it does not."""
-        buffer = self.lent[path][0] if path in self.lent else self.by_path.get(path)
+        buffer = self.sent_back[path][0] if path in self.sent_back else self.by_path.get(path)
         if buffer is None or buffer.path == path:
             return ""
         return f"{buffer.inode} {buffer.path[len(self._directory) + 1 :]}"
@@ -170,8 +170,8 @@ class Places:
         if not self.behind:
             return
         names = self._names
-        lent = [(path, buffer) for path, (buffer, there) in self.lent.items() if names.names(path, there)]
-        self.lent.clear()
+        lent = [(path, buffer) for path, (buffer, there) in self.sent_back.items() if names.names(path, there)]
+        self.sent_back.clear()
         for path, buffer in self.by_path.items():
             other = self._file_at(path)
             if buffer is other or other is None:
@@ -196,10 +196,10 @@ class Places:
         self.behind = False
         self._followed = time.monotonic()
 
-    def withdraw_lent(self, least: int) -> None:
+    def withdraw_sent_back(self, least: int) -> None:
         """Takes the tags from larger buffers of the host's than this, which has had what they were given for."""
-        for path in [path for path, (buffer, _) in self.lent.items() if buffer.size > least]:
-            del self.lent[path]
+        for path in [path for path, (buffer, _) in self.sent_back.items() if buffer.size > least]:
+            del self.sent_back[path]
         for path, buffer in list(self._seconds.items()):
             if buffer.size > least and buffer.inode not in self._buffers:
                 del self._seconds[path]

@@ -94,7 +94,7 @@ class SharedTensorStore(TensorStore):
         if told is not None:
             inode, name = told[0], f"{self.directory}/{told[1]}"
         else:
-            if path in self._places.by_path or path in self._places.lent:
+            if path in self._places.by_path or path in self._places.sent_back:
                 self._places.follow()
             try:
                 inode = self._names.identify(path)[0]
@@ -329,7 +329,7 @@ class SharedTensorStore(TensorStore):
                 if buffer.address == start and buffer.size == size and buffer.held():
                     if buffer.memory[: len(header)] != header:
                         return False
-                    if not (self._places.lend(buffer, path) or self._places.put_under(buffer, path)):
+                    if not (self._places.send_back(buffer, path) or self._places.put_under(buffer, path)):
                         return False
                     self._sent_back[path] = buffer
                     return True
@@ -421,7 +421,7 @@ class SharedTensorStore(TensorStore):
         self._untouched.clear()
         self._lending.give_back()
         self._lending.unlist()
-        self._places.withdraw_lent(_SPARE)
+        self._places.withdraw_sent_back(_SPARE)
         self._places.follow()
         for path, buffer in list(self._places.by_path.items()):
             if buffer.size > _SPARE and self._is_free(buffer):

@@ -174,6 +174,39 @@ TEST_F(LoanTest, WhoeverCannotTakeItWhereItLiesGetsACopy) {
     expect_full(result, 3);
 }
 
+TEST_F(LoanTest, AStreamIsNotHeldUpByWhatItWasGiven) {
+    auto one = start("one");
+    auto other = start("other", [](SessionOptions& chosen) { chosen.max_ongoing_requests = 2; });
+    const Tensor result = made_by(one, 3);
+    constexpr int kParts = 40;
+    const auto begin = std::chrono::steady_clock::now();
+    for (auto stream = other.stream("parts " + std::to_string(kParts), {result}); auto part = stream.next();)
+        EXPECT_EQ(part->raw_data() != nullptr && part->data<float>()[0] == 3, true);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(5 * kParts));
+    EXPECT_EQ(links(one).begin()->second, 1u) << "and it has gone back";
+}
+
+TEST_F(LoanTest, ALoanIsOverWithItsOwnRequest) {
+    auto one = start("one");
+    auto other = start("other", [](SessionOptions& chosen) {
+        chosen.script = server("loan_server");
+        chosen.arguments = {"--threads", "2"};
+        chosen.max_ongoing_requests = 2;
+    });
+    const Tensor result = made_by(one, 3);
+    const Gate gate(workspace_.path() + "/gate");
+    const Gate late(workspace_.path() + "/late");
+    auto lent = other.calculate_async(gate.command(), {result});
+    const int closed = gate.reached();
+    auto waiting = other.calculate_async(late.command(), {Tensor::ones(Shape(2))});
+    const int closed_still = late.reached();
+    ::close(closed);
+    expect_full(lent.get(), 6);
+    EXPECT_EQ(links(one).begin()->second, 1u) << "while another request is in flight";
+    ::close(closed_still);
+    expect_full(waiting.get(), 2);
+}
+
 TEST_F(LoanTest, NothingStaysMappedOfWhatHasGone) {
     {
         auto one = start("one");

@@ -1,5 +1,7 @@
 """Tells where its inputs lie, writes to them and keeps them; for the tests of tensors that another session lends."""
 
+import sys
+
 import numpy as np
 
 from tech_renaissance import TechRenaissanceServer
@@ -46,6 +48,11 @@ class LoanServer(TechRenaissanceServer):
             self.send_tensors(np.array([[array.min(), array.max()] for array in self.kept], dtype=np.float64))
         elif command == "sum":
             self.write_response(command, str(sum(float(array.sum()) for array in self.get_tensors(parameters, None))))
+        elif command == "parts":
+            tag, count = parameters.split()
+            array = self.get_tensors(tag)
+            for _ in range(int(count)):
+                self.stream_tensors(array[:4])
         elif command == "forget":
             self.kept.clear()
         elif command == "wait_for_fifo":
@@ -60,4 +67,6 @@ class LoanServer(TechRenaissanceServer):
 
 
 if __name__ == "__main__":
+    if "--threads" in sys.argv:
+        LoanServer.threads = int(sys.argv[sys.argv.index("--threads") + 1])
     LoanServer().run()
