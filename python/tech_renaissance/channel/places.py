@@ -29,7 +29,7 @@ class Places:
 
     Attributes:
         by_path: the buffers that have a tag, by the path that is to be theirs.
-        sent_back: the host's that have one, while their files lack its name; each with the inode of the file that has it.
+        sent_back: the host's that have one, while their files lack its name, and the inode of the file that has it.
         behind: some files lack the names of their tags.
         may_wait: as given.
     """
